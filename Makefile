@@ -1,0 +1,48 @@
+# `make` lists the targets. Everything is installed into .venv; nothing needs root.
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.10 python3,$(shell command -v $(name) 2>/dev/null)))
+FLAVOR ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
+BIN := .venv/bin
+READY := .venv/ready-$(FLAVOR)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test test-all tests-only check tensorboard clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+setup: $(READY)  ## install everything into .venv (about 0.9 GB to download on the CPU, 3 GB with a GPU)
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no python3 on the PATH: install Python 3.10 or 3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' || \
+		{ echo "$(PYTHON) is $$($(PYTHON) --version); Python 3.10 or 3.11 is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv: sudo apt install python3-venv"; exit 1; }
+	@echo "installing into .venv: about $(if $(filter gpu,$(FLAVOR)),3,0.9) GB to download, 2.5 GB on disk"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet --progress-bar on -c constraints.txt -e '.[$(FLAVOR),dev]'
+	@touch $@
+
+train: $(READY)  ## train a race car on this machine, about ten minutes; goes on where it left off
+	@$(BIN)/python -m robotini_ray.launch train $(ARGS)
+
+check: $(READY)  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+tests-only: $(READY)
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+test: check tests-only  ## lint, types and the tests, under ten minutes
+
+test-all: $(READY)  ## the slower tests
+	@$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+tensorboard: $(READY)  ## the curves of all runs on http://127.0.0.1:6006
+	@$(BIN)/tensorboard --logdir runs --host 127.0.0.1 --port 6006
+
+clean:  ## remove .venv (runs stay)
+	rm -rf .venv

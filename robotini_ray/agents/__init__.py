@@ -1,0 +1,1 @@
+"""Learning algorithms, on TF-Agents' agents and networks."""

@@ -1,0 +1,136 @@
+"""One agent from a config: networks, optimizers and algorithm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tf_agents.agents import tf_agent
+from tf_agents.agents.ddpg import (
+    actor_network,
+    actor_rnn_network,
+    critic_network,
+    critic_rnn_network,
+    ddpg_agent,
+)
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step
+from tf_agents.utils import common
+
+from robotini_ray.acting import PolicySpec
+from robotini_ray.agents.rdpg_agent import RdpgAgent
+from robotini_ray.agents.td3_agent import BoundedTd3Agent
+from robotini_ray.agents.windows import to_n_step_transition, unpack
+from robotini_ray.config import ACTION_SIZE, Config
+from robotini_ray.replay import WindowLayout
+
+
+def action_spec() -> tensor_spec.BoundedTensorSpec:
+    """Throttle and turn, each in [-1, 1]."""
+    return tensor_spec.BoundedTensorSpec((ACTION_SIZE,), tf.float32, -1.0, 1.0, name="action")
+
+
+def observation_spec(config: Config) -> tensor_spec.TensorSpec:
+    """The observation vector (see ``robotini_ray.environment.observation.HistoryStack``)."""
+    return tensor_spec.TensorSpec((config.environment.observation_size,), tf.float32, name="observation")
+
+
+def make_actor_network(config: Config) -> Any:
+    """The actor network; ``robotini_ray.acting.NumpyPolicy`` computes the same from the same weights."""
+    layers = config.agent.actor_layers
+    if not config.agent.recurrent:
+        return actor_network.ActorNetwork(observation_spec(config), action_spec(), fc_layer_params=layers)
+    return actor_rnn_network.ActorRnnNetwork(
+        observation_spec(config),
+        action_spec(),
+        input_fc_layer_params=layers,
+        lstm_size=(config.agent.lstm_units,),
+        output_fc_layer_params=None,
+    )
+
+
+def make_critic_network(config: Config) -> Any:
+    """A critic network of observation and action."""
+    inputs = (observation_spec(config), action_spec())
+    layers = config.agent.critic_layers
+    if not config.agent.recurrent:
+        return critic_network.CriticNetwork(inputs, joint_fc_layer_params=layers)
+    return critic_rnn_network.CriticRnnNetwork(
+        inputs,
+        observation_fc_layer_params=None,
+        action_fc_layer_params=None,
+        joint_fc_layer_params=layers,
+        lstm_size=(config.agent.lstm_units,),
+        output_fc_layer_params=None,
+    )
+
+
+def make_agent(config: Config, train_step: tf.Variable) -> tf_agent.TFAgent:
+    """The agent that ``agent.algorithm`` names, initialized; networks start from ``run.seed``.
+
+    Args:
+        train_step: ``<int64>[]``, counts the agent's train calls.
+    """
+    tf.random.set_seed(config.run.seed)
+    agent = config.agent
+    settings: dict[str, Any] = {
+        "actor_network": make_actor_network(config),
+        "critic_network": make_critic_network(config),
+        "actor_optimizer": tf.keras.optimizers.Adam(agent.actor_learning_rate),
+        "critic_optimizer": tf.keras.optimizers.Adam(agent.critic_learning_rate),
+        "target_update_tau": agent.target_update_tau,
+        "target_update_period": agent.target_update_period,
+        "td_errors_loss_fn": common.element_wise_huber_loss,
+        "gamma": config.discount,
+        "gradient_clipping": agent.gradient_clipping or None,
+        "train_step_counter": train_step,
+    }
+    specs = (time_step.time_step_spec(observation_spec(config)), action_spec())
+    if agent.algorithm == "td3":
+        made = BoundedTd3Agent(
+            *specs,
+            **settings,
+            actor_update_period=agent.actor_update_period,
+            target_policy_noise=agent.target_policy_noise,
+            target_policy_noise_clip=agent.target_policy_noise_clip,
+        )
+    elif agent.algorithm == "ddpg":
+        made = ddpg_agent.DdpgAgent(*specs, **settings)
+    else:
+        made = RdpgAgent(*specs, **settings, burn_in=agent.burn_in)
+    made.initialize()
+    return made
+
+
+def experience_map(config: Config) -> Callable[[dict[str, tf.Tensor]], tuple[Any, tuple[()]]]:
+    """What turns a batch of replay items into ``(experience, info)`` as TF-Agents' learner takes them."""
+    layout = WindowLayout.from_config(config)
+
+    def convert(item: dict[str, tf.Tensor]) -> tuple[Any, tuple[()]]:
+        windows = unpack(item, layout)
+        return (windows if config.agent.recurrent else to_n_step_transition(windows, config.discount)), ()
+
+    return convert
+
+
+def actor_variables(variables: Iterable[tf.Variable]) -> dict[str, tf.Variable]:
+    """The variables of an actor network by the names of ``PolicySpec.weight_shapes``."""
+    return {_spec_name(variable.name): variable for variable in variables}
+
+
+def flat_actor_weights(config: Config, agent: tf_agent.TFAgent) -> NDArray[np.float32]:
+    """The actor's weights as one vector, in the order of ``PolicySpec.weight_shapes``."""
+    variables = actor_variables(agent.policy.variables())
+    names = PolicySpec.from_config(config).weight_shapes()
+    return np.concatenate([variables[name].numpy().ravel() for name in names])
+
+
+def _spec_name(variable_name: str) -> str:
+    """``ActorNetwork/input_mlp/dense0/kernel:0`` is ``dense_0/kernel``; ``.../dynamic_unroll/bias:0`` is ``lstm/bias``."""
+    layer, kind = variable_name.removesuffix(":0").split("/")[-2:]
+    layer = re.sub(r"^dense(\d+)$", r"dense_\1", layer).replace("dynamic_unroll", "lstm")
+    return f"{layer}/{kind}"

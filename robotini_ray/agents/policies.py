@@ -1,0 +1,27 @@
+"""Policies that nobody trained."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+TURN_GAIN = 2.0
+CRUISE = -0.5
+
+
+def color_balance_action(observation: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turns by the balance of red and green, at a steady throttle.
+
+    The road is red on its left, blue in the middle and green on its right. A car that has drifted to the left, or comes to
+    a bend to the right, sees more red than green, and must turn right.
+
+    Args:
+        observation: ``<float32>[>= 24]``, the newest 8x3 features first: 4 column groups from the left, then 4 row groups
+            from the top, each red, green, blue.
+
+    Returns:
+        throttle and turn ``<float32>[2]`` in [-1, 1]; turn +1 is left.
+    """
+    colors = observation[:24].reshape(8, 3)
+    red, green = colors[:, 0].mean(), colors[:, 1].mean()
+    return np.array([CRUISE, np.clip(TURN_GAIN * (green - red), -1.0, 1.0)], np.float32)

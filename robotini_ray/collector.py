@@ -1,0 +1,277 @@
+"""A collector: one process that drives cars with its own copy of the policy and writes what happens into replay."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import reverb
+from numpy.typing import NDArray
+from tf_agents.trajectories import time_step as ts
+
+from robotini_ray.acting import ExplorationNoise, NumpyPolicy, PolicySpec
+from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.car.connection import Login, backoff_delays
+from robotini_ray.car.errors import CarError
+from robotini_ray.car.spectator import Spectator
+from robotini_ray.car.state import CarStateStore
+from robotini_ray.config import Config
+from robotini_ray.environment.race_environment import RaceEnvironment, with_frames
+from robotini_ray.replay import WindowLayout, WindowWriter
+from robotini_ray.reports import CarSeat, CollectorReport
+from robotini_ray.track import load_track
+
+STATE_INTERVAL_S = 0.05
+"""Least wall time between two states of a car in Redis."""
+
+PAUSE_POLL_S = 0.005
+FRAME_POLL_S = 0.1
+
+
+@dataclasses.dataclass
+class _Drive:
+    """One car, its noise, its writer and the decision that is under way."""
+
+    seat: CarSeat
+    environment: RaceEnvironment
+    writer: WindowWriter
+    noise: ExplorationNoise
+    state: NDArray[np.float32]
+    step: ts.TimeStep | None = None
+    acted_state: NDArray[np.float32] | None = None
+    action: NDArray[np.float32] | None = None
+    has_driven: bool = False
+    frames_reported: int = 0
+    crashes_reported: int = 0
+    items_reported: int = 0
+
+
+class Collector:
+    """Drives its cars until it is told to stop.
+
+    ``run`` is the hot loop: it waits for frames, and nothing else. The other methods are called from another thread and
+    leave what they bring for the loop to pick up.
+
+    Args:
+        config: of the run.
+        address: the simulator of all its cars.
+        seats: its cars.
+        lockstep: whether the simulator's world waits for the cars; then they may pause to keep the replay ratio.
+        replay_address: HOST:PORT of the Reverb server.
+        redis_url: where the cars' live state goes.
+        run_name: of the run, to tell its cars from those of other runs in Redis.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        address: SimulatorAddress,
+        seats: list[CarSeat],
+        lockstep: bool,
+        replay_address: str,
+        redis_url: str,
+        run_name: str,
+    ) -> None:
+        self._config = config
+        self._address = address
+        self._lockstep = lockstep
+        self._track = load_track(config.simulator.track)
+        self._policy = NumpyPolicy(PolicySpec.from_config(config))
+        self._replay = reverb.Client(replay_address)
+        self._store = CarStateStore(redis_url, run_name)
+        self._seats = seats
+        self._stop = threading.Event()
+        self._weights: tuple[int, NDArray[np.float32]] | None = None
+        self._version = -1
+        self._version_at = time.monotonic()
+        self._pause = False
+        self._lock = threading.Lock()
+        self._report = CollectorReport()
+        self._next_state_at = 0.0
+
+    def run(self) -> None:
+        """Drives until ``stop``.
+
+        Raises:
+            CarError: the simulator refuses a car or cannot be reached at the start; later losses are reconnected.
+        """
+        self._spectator = Spectator(self._address.host, self._address.log_port)
+        self._drives = [self._seat_car(seat) for seat in self._seats]
+        try:
+            for drive in self._drives:
+                self._begin_episode(drive)
+            while not self._stop.is_set():
+                self._run_once()
+        finally:
+            for drive in self._drives:
+                drive.environment.close()
+            for drive in self._drives:
+                drive.writer.flush(timeout_ms=5000)
+                drive.writer.close()
+            self._spectator.close()
+            self._store.close()
+
+    def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
+        """Leaves new weights for the next decision; ``pause`` says that replay has enough for now."""
+        self._weights = (version, flat_weights)
+        self._pause = pause and self._lockstep
+
+    def report(self) -> CollectorReport:
+        """What has happened since the last call."""
+        with self._lock:
+            report, self._report = self._report, CollectorReport()
+        report.weights_version = self._version
+        report.weights_age_s = time.monotonic() - self._version_at
+        report.paused = self._pause
+        return report
+
+    def stop(self) -> None:
+        """Ends ``run`` soon."""
+        self._stop.set()
+
+    def _seat_car(self, seat: CarSeat) -> _Drive:
+        login = Login(seat.name, seat.name, seat.color, self._config.environment.image_width, self._lockstep)
+        return _Drive(
+            seat=seat,
+            environment=RaceEnvironment(self._config.environment, self._track, self._address, login, self._spectator),
+            writer=WindowWriter(self._replay, WindowLayout.from_config(self._config)),
+            noise=ExplorationNoise(seat.noise_stddev, self._config.collection.noise_damping, seat.seed),
+            state=self._policy.initial_state(1)[0],
+        )
+
+    def _run_once(self) -> None:
+        if self._pause or (self._lockstep and self._waits_for_learner()):
+            time.sleep(PAUSE_POLL_S)
+            return
+        due: list[_Drive] = []
+        by_environment = {drive.environment: drive for drive in self._drives}
+        for environment in with_frames(list(by_environment), FRAME_POLL_S):
+            drive = by_environment[environment]
+            try:
+                step = drive.environment.advance()
+                if step is not None and self._take(drive, step):
+                    due.append(drive)
+            except CarError as error:
+                self._recover(drive, error)
+        if due:
+            self._decide(due)
+        self._store_states()
+
+    def _waits_for_learner(self) -> bool:
+        """Whether no weights have come yet though there is enough to start training on."""
+        share = self._config.replay.min_items * len(self._drives) / self._config.collection.cars
+        return self._weights is None and sum(drive.writer.items for drive in self._drives) > share
+
+    def _take(self, drive: _Drive, step: ts.TimeStep) -> bool:
+        """Takes a time step in; returns whether an action is due for the car."""
+        if drive.step is not None:
+            assert drive.action is not None and drive.acted_state is not None
+            drive.writer.add(
+                drive.step.observation,
+                drive.action,
+                float(step.reward),
+                float(step.discount),
+                bool(drive.step.is_first()),
+                drive.acted_state,
+            )
+        drive.step = step
+        drive.has_driven = True
+        self._count(drive)
+        if step.is_last():
+            drive.writer.end_episode(step.observation)
+            return self._begin_episode(drive)
+        if step.is_first():
+            drive.writer.begin_episode()
+            drive.state = self._policy.initial_state(1)[0]
+        return True
+
+    def _begin_episode(self, drive: _Drive) -> bool:
+        """Starts an episode; returns whether its first step is there already."""
+        drive.step = None
+        first = drive.environment.begin_episode()
+        return first is not None and self._take(drive, first)
+
+    def _decide(self, due: list[_Drive]) -> None:
+        """One batch through the policy, one action to each car."""
+        if self._weights is not None and self._weights[0] != self._version:
+            self._version, flat_weights = self._weights
+            self._version_at = time.monotonic()
+            self._policy.set_weights(flat_weights)
+        observations = np.stack([drive.step.observation for drive in due if drive.step is not None])
+        states = np.stack([drive.state for drive in due])
+        actions, next_states = self._policy.act(observations, states)
+        for index, drive in enumerate(due):
+            drive.acted_state = drive.state
+            drive.state = next_states[index]
+            drive.action = np.clip(actions[index] + drive.noise.sample(), -1.0, 1.0)
+            drive.environment.begin_decision(drive.action)
+
+    def _count(self, drive: _Drive) -> None:
+        """Adds what the car has done to the report."""
+        score = drive.environment.score
+        laps, episodes = score.take()
+        with self._lock:
+            report = self._report
+            report.decisions += 1
+            report.env_steps += score.frames - drive.frames_reported
+            report.crashes += score.crashes - drive.crashes_reported
+            report.items += drive.writer.items - drive.items_reported
+            report.laps += laps
+            report.episodes += episodes
+        drive.frames_reported, drive.crashes_reported = score.frames, score.crashes
+        drive.items_reported = drive.writer.items
+
+    def _recover(self, drive: _Drive, error: CarError) -> None:
+        """Ends the car's episode as truncated and joins the track again.
+
+        Raises:
+            CarError: the error itself, when the car has never driven: then its cause will not go away.
+        """
+        if not drive.has_driven:
+            raise error
+        if drive.step is not None:
+            drive.writer.end_episode(drive.step.observation)
+        drive.environment.close()
+        with self._lock:
+            self._report.reconnects += 1
+        for delay_s in backoff_delays():
+            if self._stop.wait(delay_s):
+                return
+            try:
+                self._rejoin(drive)
+                return
+            except CarError:
+                continue
+
+    def _rejoin(self, drive: _Drive) -> None:
+        try:
+            self._spectator.drain()
+        except CarError:
+            self._spectator.close()
+            self._spectator = Spectator(self._address.host, self._address.log_port)
+        drive.environment.connect(self._spectator)
+        drive.frames_reported = drive.crashes_reported = 0
+        self._begin_episode(drive)
+
+    def _store_states(self) -> None:
+        """Leaves the cars' newest states for the thread that writes to Redis."""
+        now = time.monotonic()
+        if now < self._next_state_at:
+            return
+        self._next_state_at = now + STATE_INTERVAL_S
+        for drive in self._drives:
+            if drive.environment.state is not None:
+                self._store.put(drive.seat.name, self._live_state(drive), drive.environment.last_png)
+
+    def _live_state(self, drive: _Drive) -> dict[str, Any]:
+        assert drive.environment.state is not None
+        return {
+            **dataclasses.asdict(drive.environment.state),
+            "role": "collector",
+            "color": drive.seat.color,
+            "action": None if drive.action is None else [float(value) for value in drive.action],
+            "weights_version": self._version,
+        }

@@ -1,0 +1,66 @@
+"""``debug-policy``: the hand-written policy through the whole car side."""
+
+from __future__ import annotations
+
+import time
+
+from robotini_ray.agents.policies import color_balance_action
+from robotini_ray.car.connection import Login
+from robotini_ray.car.spectator import Spectator
+from robotini_ray.commands.driving import DriveSite, car_name, drive_site
+from robotini_ray.config import FRAMES_PER_SECOND, Config
+from robotini_ray.environment.race_environment import RaceEnvironment, with_frames
+from robotini_ray.terminal import Display
+from robotini_ray.track import load_track
+
+COLOR = "#2ca02c"
+
+
+def run(config: Config, seconds: float) -> int:
+    """Drives and prints laps, crashes and frames per second; returns the exit code."""
+    with drive_site(config.simulator, config.run.seed) as site, Display("debug-policy") as display:
+        spectator = Spectator(site.address.host, site.address.log_port)
+        environments = [_join(config, site, spectator) for _ in range(config.collection.cars)]
+        try:
+            _drive(environments, seconds, display)
+        except KeyboardInterrupt:
+            return 130
+        finally:
+            for environment in environments:
+                environment.close()
+            spectator.close()
+    return 0
+
+
+def _join(config: Config, site: DriveSite, spectator: Spectator) -> RaceEnvironment:
+    login = Login(car_name("debug"), "debug", COLOR, config.environment.image_width, site.lockstep)
+    return RaceEnvironment(config.environment, load_track(config.simulator.track), site.address, login, spectator)
+
+
+def _drive(environments: list[RaceEnvironment], seconds: float, display: Display) -> None:
+    began = time.monotonic()
+    for environment in environments:
+        environment.begin_episode()
+    while min(environment.score.frames for environment in environments) < seconds * FRAMES_PER_SECOND:
+        for environment in with_frames(environments, timeout_s=1.0):
+            step = environment.advance()
+            if step is not None and step.is_last():
+                step = environment.begin_episode()
+            if step is not None:
+                environment.begin_decision(color_balance_action(step.observation))
+        display.show(_rows(environments, time.monotonic() - began), "")
+    display.say(", ".join(f"{name} {value}" for name, value in _rows(environments, time.monotonic() - began).items()))
+
+
+def _rows(environments: list[RaceEnvironment], wall_s: float) -> dict[str, str]:
+    scores = [environment.score for environment in environments]
+    laps = [lap.time_s for score in scores for lap in score.laps]
+    frames = sum(score.frames for score in scores)
+    return {
+        "cars": str(len(scores)),
+        "game time": f"{min(score.frames for score in scores) / FRAMES_PER_SECOND:.1f} s",
+        "laps": str(len(laps)),
+        "best lap": f"{min(laps):.2f} s" if laps else "-",
+        "crashes": str(sum(score.crashes for score in scores)),
+        "frames/s": f"{frames / wall_s:,.0f}",
+    }

@@ -1,0 +1,41 @@
+"""What the verbs that drive share: a simulator to drive on, named by address or started for the occasion."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.config import SimulatorConfig
+from robotini_ray.embedded import EmbeddedSimulator
+
+
+@dataclasses.dataclass(frozen=True)
+class DriveSite:
+    """A simulator that is there, and whether its world waits for the cars."""
+
+    address: SimulatorAddress
+    lockstep: bool
+
+
+@contextlib.contextmanager
+def drive_site(config: SimulatorConfig, seed: int) -> Iterator[DriveSite]:
+    """The simulator of ``config.address``, or an embedded one for the time of the context."""
+    if config.address is not None:
+        yield DriveSite(SimulatorAddress.parse(config.address), lockstep=False)
+        return
+    with tempfile.TemporaryDirectory(prefix="robotini-") as folder:
+        simulator = EmbeddedSimulator(config, seed, Path(folder) / "simulator.log")
+        try:
+            yield DriveSite(simulator.address, simulator.lockstep)
+        finally:
+            simulator.close()
+
+
+def car_name(role: str) -> str:
+    """A name that no other car on the track has."""
+    return f"{role}-{secrets.token_hex(3)}"

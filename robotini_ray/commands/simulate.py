@@ -1,0 +1,45 @@
+"""``simulate``: the embedded simulator as a server."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from pathlib import Path
+from typing import Literal
+
+from robotini_ray.simulator.parameters import RaceParameters, load_parameters
+from robotini_ray.simulator.server import SimulatorServer
+from robotini_ray.track import load_track
+
+
+def run(
+    track: str,
+    host: str,
+    car_port: int,
+    log_port: int,
+    pace: Literal["realtime", "max"],
+    answer_timeout_ms: int,
+    parameters: Path | None,
+    num_segments: int | None,
+    seed: int,
+) -> int:
+    """Serves until Ctrl-C or SIGTERM."""
+    race = RaceParameters() if parameters is None else load_parameters(parameters)
+    if num_segments is not None:
+        race = dataclasses.replace(race, num_segments=num_segments)
+    server = SimulatorServer(
+        load_track(track),
+        race,
+        host=host,
+        car_port=car_port,
+        log_port=log_port,
+        pace=pace,
+        answer_timeout_ms=answer_timeout_ms,
+        seed=seed,
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: server.stop())
+    car, log = server.car_address, server.log_address
+    print(f"ready car={car[0]}:{car[1]} log={log[0]}:{log[1]}", flush=True)
+    server.run()
+    return 0

@@ -1,0 +1,51 @@
+"""``train``: a run from start to end, and what is said about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from robotini_ray.config import Config
+from robotini_ray.run_directory import RunDirectory
+from robotini_ray.terminal import Display, clock
+from robotini_ray.training import train
+
+
+def run(config: Config, run_dir: Path, address: str, fresh: bool) -> int:
+    """Trains; returns the exit code."""
+    directory = RunDirectory(run_dir, fresh)
+    directory.open(config)
+    with Display(f"robotini_ray: {directory.path.name} on {config.simulator.track}, {config.agent.algorithm}") as display:
+        earlier = directory.progress()
+        if earlier is not None:
+            display.say(
+                f"resuming {directory.path} at train step {earlier['train_steps']:,}, {earlier['env_steps']:,} env steps"
+            )
+            if config.run.train_steps is not None and earlier["train_steps"] >= config.run.train_steps:
+                display.say(
+                    f"this run has reached its {config.run.train_steps:,} train steps; extend it with "
+                    f"--train-steps {2 * config.run.train_steps}, or begin anew with --fresh"
+                )
+                return 0
+        code = train(config, directory, address, display)
+    _say_summary(directory, display)
+    return code
+
+
+def _say_summary(directory: RunDirectory, display: Display) -> None:
+    summary = directory.summary()
+    lap = summary["best_lap_s"]
+    first = summary["first_clean_lap"]
+    display.say(f"trained {summary['train_steps']:,} steps on {summary['env_steps']:,} camera frames in {clock(summary['wall_s'])}")
+    if first is not None:
+        display.say(f"first clean lap after {clock(first['wall_s'])} and {first['env_steps']:,.0f} frames")
+    if lap is None:
+        display.say("no evaluation has finished a lap yet: train on with the same command")
+    else:
+        median = summary["median_lap_s"]
+        display.say(
+            f"best lap {lap:.2f} s; the best policy's median {median:.2f} s is {summary['ratio_to_limit']:.2f} times "
+            f"the track's limit of {summary['limit_s']:.2f} s"
+        )
+    best = directory.path / "policies" / "best"
+    if best.exists():
+        display.say(f"drive it:  python -m robotini_ray.launch evaluate --policy {best}")

@@ -1,0 +1,346 @@
+"""The configuration of a run: frozen dataclasses, one per part of the program.
+
+A config file is YAML with the sections below; a key that it leaves out keeps its default, and the command line's
+``--section.key value`` goes over the file. Every value is checked when it is set, and an error names the key, the value,
+what is allowed and the nearest right name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from robotini_ray.errors import RobotiniError
+
+FRAMES_PER_SECOND = 60
+"""Camera frames, and so control commands, in one second of game time (the simulator's own rate)."""
+
+FEATURES_PER_FRAME = 24
+"""The 8x3 observation of one camera frame, flattened."""
+
+ACTION_SIZE = 2
+"""Throttle and turn, each in [-1, 1]."""
+
+
+class ConfigError(RobotiniError, ValueError):
+    """A configuration that cannot be run; the message is one line for a person."""
+
+
+def setting(default: Any, doc: str, low: float = -math.inf, high: float = math.inf) -> Any:
+    """A dataclass field with a one-line explanation and an allowed range (inclusive)."""
+    return dataclasses.field(default=default, metadata={"doc": doc, "low": low, "high": high})
+
+
+class Section:
+    """What every section shares: its fields are checked for type and range when it is made."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            key = f"{type(self).__name__.removesuffix('Config').lower()}.{field.name}"
+            value = _checked(key, getattr(self, field.name), hints[field.name], field.metadata)
+            object.__setattr__(self, field.name, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(Section):
+    """When a run ends, and what it is reproduced from."""
+
+    seed: int = setting(0, "seed of networks, exploration noise and the embedded simulator", 0, 2**31 - 1)
+    minutes: float | None = setting(None, "wall minutes of one invocation; null for no limit", 0.05, 60 * 24 * 30)
+    train_steps: int | None = setting(None, "train steps of the whole run, resumes included", 1, 10**9)
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulatorConfig(Section):
+    """Where the cars drive."""
+
+    address: str | None = setting(None, "HOST[:CAR_PORT[:LOG_PORT]] of a running simulator; null starts embedded ones")
+    track: str = setting("default", "name of a shipped track or path of a Robotini track file")
+    pace: Literal["realtime", "max"] = setting(
+        "max", "pace of embedded simulators; max is lock-step, faster than real time"
+    )
+    num_segments: int = setting(30, "segments of the track in embedded simulators", 2, 1000)
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvironmentConfig(Section):
+    """How camera frames and the car's state become observations, actions and rewards."""
+
+    image_width: int = setting(128, "camera picture's width; its height is width * 80 // 128", 8, 128)
+    throttle_low: float = setting(0.02, "throttle of action -1", 0.0, 1.0)
+    throttle_high: float = setting(0.1, "throttle of action +1", 0.0, 1.0)
+    turn_limit: float = setting(1.0, "turn of action +1 (full left); action -1 turns as far to the right", 0.05, 1.0)
+    action_repeat: int = setting(
+        3, "camera frames that one decision lasts (60 / action_repeat decisions a second)", 1, 12
+    )
+    observation_history: int = setting(4, "observations that the networks see, the newest first", 1, 16)
+    action_history: int = setting(4, "past actions that the networks see, the newest first", 0, 16)
+    merge_frames: bool = setting(
+        False, "merge the frames of one decision by their maximum, as the original trainer did"
+    )
+    reward: Literal["progress", "original"] = setting("progress", "the reward that is learned from")
+    progress_per_m: float = setting(1.0, "progress reward: paid for each metre along the track", 0.0, 100.0)
+    crash_penalty: float = setting(2.0, "progress reward: taken for a crash, times 1 + speed in m/s", 0.0, 100.0)
+    episode_laps: int = setting(4, "an episode is truncated after so many laps", 1, 1000)
+    episode_frames: int = setting(3600, "an episode is truncated after so many camera frames", 10, 100_000)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.throttle_low >= self.throttle_high:
+            raise ConfigError(
+                f"environment.throttle_low is {self.throttle_low:g}, which is not below "
+                f"environment.throttle_high ({self.throttle_high:g})"
+            )
+
+    @property
+    def observation_size(self) -> int:
+        """Length of the observation vector that the networks get."""
+        return self.observation_history * FEATURES_PER_FRAME + self.action_history * ACTION_SIZE
+
+    @property
+    def decisions_per_s(self) -> float:
+        """Decisions in one second of game time."""
+        return FRAMES_PER_SECOND / self.action_repeat
+
+
+@dataclasses.dataclass(frozen=True)
+class AgentConfig(Section):
+    """The learning algorithm and its networks."""
+
+    algorithm: Literal["ddpg", "td3", "rdpg"] = setting("td3", "learning algorithm; rdpg is recurrent DDPG")
+    actor_layers: tuple[int, ...] = setting((128, 128), "units of the actor network's dense layers", 1, 4096)
+    critic_layers: tuple[int, ...] = setting((128, 128), "units of the critic network's dense layers", 1, 4096)
+    lstm_units: int = setting(64, "units of the LSTM of recurrent networks, after the dense layers", 1, 4096)
+    actor_learning_rate: float = setting(5e-4, "Adam's step size for the actor", 1e-8, 1.0)
+    critic_learning_rate: float = setting(1e-3, "Adam's step size for the critic", 1e-8, 1.0)
+    batch_size: int = setting(
+        256, "replay items (transitions, or sequences of recurrent agents) in one train step", 1, 65536
+    )
+    horizon_s: float = setting(
+        5.0, "game time over which future rewards count; discount = 1 - 1 / (horizon_s * decisions/s)", 0.1, 1e4
+    )
+    n_step: int = setting(3, "decisions summed into one n-step return (feed-forward agents)", 1, 64)
+    sequence_length: int = setting(30, "decisions that a recurrent agent trains on, after the burn-in", 2, 1000)
+    burn_in: int = setting(10, "decisions that only warm the recurrent state of a sequence", 0, 1000)
+    target_update_tau: float = setting(0.005, "share of the weights that goes into the target networks", 1e-6, 1.0)
+    target_update_period: int = setting(1, "train steps between updates of the target networks", 1, 100_000)
+    actor_update_period: int = setting(2, "train steps between updates of the actor (td3)", 1, 1000)
+    target_policy_noise: float = setting(0.1, "standard deviation of the target action's noise (td3)", 0.0, 2.0)
+    target_policy_noise_clip: float = setting(0.2, "limit of that noise (td3)", 0.0, 2.0)
+    gradient_clipping: float = setting(10.0, "largest norm of a gradient; 0 for no limit", 0.0, 1e6)
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the networks carry a state from one decision to the next."""
+        return self.algorithm == "rdpg"
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayConfig(Section):
+    """The Reverb table between collectors and learner. Its items are windows of consecutive decisions."""
+
+    capacity: int = setting(200_000, "most items kept; the oldest go first", 100, 10**8)
+    min_items: int = setting(1000, "items before the first train step", 1, 10**8)
+    samples_per_item: float = setting(
+        64.0, "times that an item is trained on, on average (the replay ratio)", 0.01, 1e5
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class CollectionConfig(Section):
+    """The collecting cars."""
+
+    cars: int = setting(6, "collecting cars", 1, 10_000)
+    cars_per_collector: int = setting(1, "cars that one collector process drives", 1, 32)
+    noise_low: float = setting(
+        0.05, "exploration noise of the first car (standard deviation of an action in [-1, 1])", 0.0, 2.0
+    )
+    noise_high: float = setting(
+        0.4, "exploration noise of the last car; between them the ladder is geometric", 0.0, 2.0
+    )
+    noise_damping: float = setting(0.3, "Ornstein-Uhlenbeck damping of the noise; 1 makes it white", 0.001, 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerConfig(Section):
+    """The training process."""
+
+    num_gpus: float = setting(0.0, "GPUs that Ray reserves for the learner", 0.0, 8.0)
+    threads: int = setting(1, "TensorFlow threads of the learner", 1, 256)
+    steps_per_call: int = setting(20, "train steps in one call of TF-Agents' learner", 1, 10_000)
+    publish_interval_s: float = setting(0.25, "wall time between two broadcasts of the weights", 0.01, 3600.0)
+    checkpoint_interval_s: float = setting(120.0, "wall time between two checkpoints, replay included", 1.0, 1e6)
+    checkpoints_to_keep: int = setting(3, "checkpoints kept", 1, 1000)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig(Section):
+    """The judged car: greedy policy, alone on its simulator when that is an embedded one."""
+
+    interval_s: float = setting(15.0, "least wall time between the starts of two evaluations", 0.0, 1e6)
+    laps: int = setting(3, "flying laps of one evaluation", 1, 1000)
+    max_seconds: float = setting(60.0, "game time after which an evaluation ends in any case", 1.0, 1e5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A whole run. Every section is checked on its own when it is made, and their sum here."""
+
+    run: RunConfig = dataclasses.field(default_factory=RunConfig)
+    simulator: SimulatorConfig = dataclasses.field(default_factory=SimulatorConfig)
+    environment: EnvironmentConfig = dataclasses.field(default_factory=EnvironmentConfig)
+    agent: AgentConfig = dataclasses.field(default_factory=AgentConfig)
+    replay: ReplayConfig = dataclasses.field(default_factory=ReplayConfig)
+    collection: CollectionConfig = dataclasses.field(default_factory=CollectionConfig)
+    learner: LearnerConfig = dataclasses.field(default_factory=LearnerConfig)
+    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        if self.replay.min_items > self.replay.capacity:
+            raise ConfigError(
+                f"replay.min_items is {self.replay.min_items}, more than replay.capacity ({self.replay.capacity})"
+            )
+        if self.agent.horizon_s * self.environment.decisions_per_s <= 1:
+            raise ConfigError(
+                f"agent.horizon_s is {self.agent.horizon_s:g}, which is not longer than one decision "
+                f"({1 / self.environment.decisions_per_s:.3f} s)"
+            )
+
+    @property
+    def discount(self) -> float:
+        """Discount of one decision, from the horizon in seconds."""
+        return 1.0 - 1.0 / (self.agent.horizon_s * self.environment.decisions_per_s)
+
+    @property
+    def window_steps(self) -> int:
+        """Decisions in one replay item, the one that is only bootstrapped from included."""
+        if self.agent.recurrent:
+            return self.agent.burn_in + self.agent.sequence_length + 1
+        return self.agent.n_step + 1
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Plain sections and values, as YAML and JSON take them."""
+        plain = dataclasses.asdict(self)
+        return {
+            section: {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+            for section, values in plain.items()
+        }
+
+
+def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
+    """The config of a YAML file (None: all defaults) with ``{"section.key": value}`` over it.
+
+    Text values of overrides are read as YAML scalars or lists, as the command line hands them over.
+
+    Raises:
+        ConfigError: the file cannot be read, a key is unknown or a value is not allowed.
+    """
+    tree = {} if path is None else _read_yaml(path)
+    for key, value in overrides.items():
+        section, _, name = key.partition(".")
+        _known(section, _SECTIONS, "section")
+        if isinstance(value, str):
+            value = yaml.safe_load(value)
+        tree.setdefault(section, {})[name] = value
+    return config_from_dict(tree)
+
+
+def config_from_dict(tree: dict[str, Any]) -> Config:
+    """The config of plain sections and values, as ``Config.to_dict`` gives them."""
+    sections = {}
+    for section, values in tree.items():
+        kind = _SECTIONS[_known(section, _SECTIONS, "section")]
+        if not isinstance(values, dict):
+            raise ConfigError(f"section {section} is {values!r}, not a mapping of keys to values")
+        keys = [f"{section}.{field.name}" for field in dataclasses.fields(kind)]
+        for name in values:
+            _known(f"{section}.{name}", keys, "key")
+        sections[section] = kind(**values)
+    return Config(**sections)
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Writes the resolved config as YAML that ``load_config`` reads back to an equal one."""
+    path.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False))
+
+
+def nearest(name: str, allowed: typing.Iterable[str]) -> str:
+    """The end of an error line: the nearest right name, or else all of them."""
+    allowed = list(allowed)
+    close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"allowed: {', '.join(allowed)}"
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"config {path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"config {path} holds {type(tree).__name__}, not sections of keys and values")
+    return {section: {} if values is None else values for section, values in tree.items()}
+
+
+def _known(name: str, allowed: typing.Iterable[str], what: str) -> str:
+    if name not in allowed:
+        raise ConfigError(f"unknown {what} {name}; {nearest(name, allowed)}")
+    return name
+
+
+def _checked(key: str, value: Any, hint: Any, limits: typing.Mapping[str, Any]) -> Any:
+    """The value in its declared type, or a ConfigError that names the key, the value and what is allowed."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        hint = next(part for part in typing.get_args(hint) if part is not type(None))
+        origin = typing.get_origin(hint)
+    if origin is Literal:
+        if value not in typing.get_args(hint):
+            raise ConfigError(f"{key} is {value!r}; {nearest(str(value), map(str, typing.get_args(hint)))}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple) or not value:
+            raise ConfigError(f"{key} is {value!r}; allowed: a list such as [128, 128]")
+        return tuple(_number(key, item, int, limits) for item in value)
+    if hint in (int, float):
+        return _number(key, value, hint, limits)
+    if not isinstance(value, hint):
+        raise ConfigError(f"{key} is {value!r}; allowed: {'true or false' if hint is bool else 'text'}")
+    return value
+
+
+def _number(key: str, value: Any, kind: type, limits: typing.Mapping[str, Any]) -> Any:
+    wanted = "a whole number" if kind is int else "a number"
+    low, high = limits["low"], limits["high"]
+    allowed = f"allowed: {wanted} from {low:g} to {high:g}"
+    if isinstance(value, str):  # YAML 1.1 takes 1e-4 for text
+        try:
+            value = float(value)
+        except ValueError:
+            raise ConfigError(f"{key} is {value!r}; {allowed}") from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigError(f"{key} is {value!r}; {allowed}")
+    if kind is int and value != int(value):
+        raise ConfigError(f"{key} is {value!r}; {allowed}")
+    if not low <= value <= high:
+        raise ConfigError(f"{key} is {value:g}; {allowed}")
+    return kind(value)
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    field.name: field.default_factory  # type: ignore[misc]
+    for field in dataclasses.fields(Config)
+}

@@ -1,0 +1,70 @@
+"""An embedded simulator as a child process, for whoever wants to drive without Unity."""
+
+from __future__ import annotations
+
+import functools
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.child_process import start_child, stop_child
+from robotini_ray.config import SimulatorConfig
+from robotini_ray.errors import RobotiniError
+
+START_TIMEOUT_S = 60.0
+"""Numba compiles the physics and the camera on a machine's first start."""
+
+ANSWER_TIMEOUT_MS = 600_000
+"""In training the world waits for its cars as long as they need: all of them are ours."""
+
+_READY = re.compile(r"^ready car=(\S+):(\d+) log=(\S+):(\d+)$")
+
+
+class EmbeddedSimulatorError(RobotiniError):
+    """The embedded simulator did not start; the message is one line for a person."""
+
+
+class EmbeddedSimulator:
+    """``launch simulate`` on free ports of 127.0.0.1; ``close`` ends it, and so does the end of the starting thread.
+
+    Args:
+        config: track, pace and segments.
+        seed: of its random put-backs.
+        log_path: where its messages go.
+    """
+
+    def __init__(self, config: SimulatorConfig, seed: int, log_path: Path) -> None:
+        self._log_path = log_path
+        command = [sys.executable, "-m", "robotini_ray.launch", "simulate", "--car-port", "0", "--log-port", "0"]
+        command += ["--track", config.track, "--pace", config.pace, "--seed", str(seed)]
+        command += ["--answer-timeout-ms", str(ANSWER_TIMEOUT_MS), "--num-segments", str(config.num_segments)]
+        with open(log_path, "ab") as log:
+            self._process = start_child(command, stderr=log, stdout=subprocess.PIPE)
+        self.lockstep = config.pace == "max"
+
+    def close(self) -> None:
+        """Ends the simulator."""
+        stop_child(self._process)
+
+    @functools.cached_property
+    def address(self) -> SimulatorAddress:
+        """Where it listens; the first call waits until it does.
+
+        Raises:
+            EmbeddedSimulatorError: it is not ready within a minute; says what its log ends with.
+        """
+        output = self._process.stdout
+        assert output is not None
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline_s and self._process.poll() is None:
+            if select.select([output], [], [], 0.2)[0]:
+                match = _READY.match(output.readline().decode().strip())
+                if match:
+                    return SimulatorAddress(match[1], int(match[2]), int(match[4]))
+        stop_child(self._process)
+        said = self._log_path.read_text().strip().splitlines() or ["it said nothing"]
+        raise EmbeddedSimulatorError(f"the embedded simulator did not start: {said[-1]} (log: {self._log_path})")

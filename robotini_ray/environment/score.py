@@ -1,0 +1,81 @@
+"""What a car is judged by, whatever it is trained on: laps, crashes and the original trainer's return."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from robotini_ray.car.laps import Lap, LapCounter
+from robotini_ray.car.state import CarState
+from robotini_ray.environment.reward import OriginalReward
+
+ORIGINAL_EPISODE_FRAMES = 2000
+"""Longest episode of the original trainer, in camera frames."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OriginalEpisode:
+    """An episode as the original trainer counted them: one lap, 2,000 frames, or up to a return to the track."""
+
+    undiscounted_return: float
+    frames: int
+
+
+class RaceScore:
+    """Follows one car from state to state; whoever reports takes the finished laps and episodes away.
+
+    Args:
+        num_segments: of the track, as RaceParameters says.
+    """
+
+    def __init__(self, num_segments: int) -> None:
+        self._last_segment = num_segments - 1
+        self._laps = LapCounter(num_segments)
+        self._reward = OriginalReward(num_segments)
+        self._previous: CarState | None = None
+        self._return = 0.0
+        self._frames = 0
+        self.laps: list[Lap] = []
+        self.episodes: list[OriginalEpisode] = []
+        self.crashes = 0
+        self.frames = 0
+        self.distance_m = 0.0
+
+    def restart(self) -> None:
+        """After a gap in the states: the lap and the episode that were under way are given up."""
+        self._laps.reset()
+        self._previous = None
+
+    def update(self, states: Sequence[CarState]) -> None:
+        """Takes the states since the last call, one a world frame, oldest first."""
+        for state in states:
+            self._take(state)
+
+    def take(self) -> tuple[list[Lap], list[OriginalEpisode]]:
+        """The laps and episodes finished since the last call."""
+        finished = self.laps, self.episodes
+        self.laps, self.episodes = [], []
+        return finished
+
+    def _take(self, state: CarState) -> None:
+        lap = self._laps.update(state)
+        if lap is not None:
+            self.laps.append(lap)
+        previous, self._previous = self._previous, state
+        if previous is None:
+            self._begin_episode(state)
+            return
+        self.frames += 1
+        self.crashes += state.crashes - previous.crashes
+        self.distance_m += state.speed_m_s * (state.game_time_s - previous.game_time_s)
+        self._frames += 1
+        self._return += sum(self._reward.step([state]).values())
+        crossed_line = previous.track_segment == self._last_segment and state.track_segment == 0
+        if crossed_line or state.returns > previous.returns or self._frames >= ORIGINAL_EPISODE_FRAMES:
+            self.episodes.append(OriginalEpisode(self._return, self._frames))
+            self._begin_episode(state)
+
+    def _begin_episode(self, state: CarState) -> None:
+        self._reward.reset(state)
+        self._return = 0.0
+        self._frames = 0

@@ -1,0 +1,142 @@
+"""The evaluator: judges the newest policy with a car of its own and keeps the best one."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robotini_ray.acting import NumpyPolicy, PolicyError, PolicyShelf, PolicySpec, load_policy, save_policy
+from robotini_ray.agents.saved_model import SavedModelExporter
+from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.car.connection import Login
+from robotini_ray.car.spectator import Spectator
+from robotini_ray.car.state import CarStateStore
+from robotini_ray.config import Config
+from robotini_ray.environment.race_environment import RaceEnvironment
+from robotini_ray.evaluation import evaluate
+from robotini_ray.limit import lap_limit_s
+from robotini_ray.reports import Evaluation, EvaluationResult
+from robotini_ray.track import load_track
+
+POLL_S = 0.05
+STATE_INTERVAL_S = 0.05
+
+
+class Evaluator:
+    """Evaluates the newest weights again and again until it is told to stop.
+
+    Args:
+        config: of the run.
+        address: of the simulator that its car drives on.
+        lockstep: whether that simulator waits for the car.
+        car_name: of its car.
+        policies_dir: where ``best`` and ``latest`` are kept.
+        redis_url: where the car's live state goes.
+        run_name: of the run.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        address: SimulatorAddress,
+        lockstep: bool,
+        car_name: str,
+        policies_dir: Path,
+        redis_url: str,
+        run_name: str,
+    ) -> None:
+        self._config = config
+        self._address = address
+        self._login = Login(car_name, car_name, "#f5c211", config.environment.image_width, lockstep)
+        self._track = load_track(config.simulator.track)
+        self._limit_s = lap_limit_s(self._track)
+        # The judged car drives on where a training episode would be cut: only a return to the track ends its episodes.
+        self._environment_config = dataclasses.replace(config.environment, episode_laps=1000, episode_frames=100_000)
+        self._policy = NumpyPolicy(PolicySpec.from_config(config))
+        self._exporter = SavedModelExporter(config)
+        self._shelf = PolicyShelf(policies_dir)
+        self._best_rank = _best_rank(policies_dir / "best")
+        self._store = CarStateStore(redis_url, run_name)
+        self._next_state_at = 0.0
+        self._weights: tuple[int, NDArray[np.float32]] | None = None
+        self._version = -1
+        self._finished: list[Evaluation] = []
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        """Evaluates until ``stop``; waits for new weights between evaluations."""
+        next_at = 0.0
+        while not self._stop.is_set():
+            weights = self._weights
+            if weights is None or weights[0] <= max(0, self._version) or time.monotonic() < next_at:
+                self._stop.wait(POLL_S)
+                continue
+            next_at = time.monotonic() + self._config.evaluation.interval_s
+            self._version, flat_weights = weights
+            self._policy.set_weights(flat_weights)
+            result = self._drive()
+            if not self._stop.is_set():
+                self._keep(self._version, result)
+        self._store.close()
+
+    def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
+        """Leaves new weights for the next evaluation."""
+        self._weights = (version, flat_weights)
+
+    def report(self) -> list[Evaluation]:
+        """Evaluations finished since the last call."""
+        with self._lock:
+            finished, self._finished = self._finished, []
+        return finished
+
+    def stop(self) -> None:
+        """Ends ``run`` soon; an evaluation under way is given up."""
+        self._stop.set()
+
+    def _drive(self) -> EvaluationResult:
+        spectator = Spectator(self._address.host, self._address.log_port)
+        environment = RaceEnvironment(self._environment_config, self._track, self._address, self._login, spectator)
+        settings = self._config.evaluation
+        try:
+            return evaluate(environment, self._policy, settings.laps, settings.max_seconds, self._watch)
+        finally:
+            environment.close()
+            spectator.close()
+
+    def _watch(self, environment: RaceEnvironment) -> bool:
+        now = time.monotonic()
+        if environment.state is not None and now >= self._next_state_at:
+            self._next_state_at = now + STATE_INTERVAL_S
+            fields = {**dataclasses.asdict(environment.state), "role": "evaluator", "color": self._login.color}
+            self._store.put(self._login.name, {**fields, "weights_version": self._version}, environment.last_png)
+        return not self._stop.is_set()
+
+    def _keep(self, version: int, result: EvaluationResult) -> None:
+        """Saves the policy as ``latest``, and as ``best`` where it is."""
+        best = result.rank() > self._best_rank
+        directory = self._shelf.version(f"step-{version:09d}-{time.time_ns():x}")
+        facts = {"train_step": version, "evaluation": result.to_json(self._limit_s), "rank": list(result.rank())}
+        save_policy(directory, self._policy, facts)
+        self._exporter.save(self._policy, directory / "saved_model")
+        self._shelf.point("latest", directory)
+        if best:
+            self._best_rank = result.rank()
+            self._shelf.point("best", directory)
+        with self._lock:
+            self._finished.append(Evaluation(version, result, best))
+
+
+def _best_rank(directory: Path) -> tuple[float, ...]:
+    """The rank of the best policy so far of this run, below every other where there is none."""
+    if not directory.exists():
+        return (-1.0,)
+    _, facts = load_policy(directory)
+    if "rank" not in facts:
+        raise PolicyError(f"{directory} has no rank among its facts: it was not made by a run")
+    return tuple(facts["rank"])

@@ -1,0 +1,200 @@
+"""The command line: ``python -m robotini_ray.launch [VERB] [CONFIG.yaml] [--section.key value ...]``.
+
+This file only reads the line; each verb imports what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from robotini_ray.config import Config, ConfigError, load_config, nearest
+from robotini_ray.errors import RobotiniError
+
+Overrides = dict[str, Any]
+
+QUICKSTART = Path(__file__).parent.parent / "launch" / "quickstart.yaml"
+PATH = click.Path(path_type=Path)
+PORT = click.IntRange(0, 65535)
+SIMULATOR_HELP = "HOST[:CAR_PORT[:LOG_PORT]] of a running simulator; without it an embedded one is started."
+TRACK_HELP = "Name of a shipped track, or a Robotini track file."
+CONFIG_EPILOG = "Any value of the config: --section.key VALUE, for example --agent.horizon_s 4."
+
+
+@click.group(help="Trains race cars for the Robotini Racing Simulator. No verb means: train.")
+def cli() -> None:
+    """The verbs."""
+
+
+@cli.command(epilog=CONFIG_EPILOG)
+@click.argument("config", type=PATH, default=QUICKSTART)
+@click.option("--run-dir", type=PATH, help="Where everything of the run is kept. Default: runs/NAME-OF-CONFIG.")
+@click.option("--simulator", help=SIMULATOR_HELP)
+@click.option("--track", help=TRACK_HELP)
+@click.option("--cars", type=int, help="Collecting cars.")
+@click.option("--seed", type=int, help="Seed of networks, exploration noise and embedded simulators.")
+@click.option("--minutes", type=float, help="Wall minutes of this invocation.")
+@click.option("--train-steps", type=int, help="Train steps of the whole run, earlier invocations included.")
+@click.option("--address", envvar="RAY_ADDRESS", default="local", help="Ray: local, auto or HOST:PORT.", show_default=True)
+@click.option("--fresh", is_flag=True, help="Move an earlier run in the directory to DIR.old-N first.")
+@click.pass_context
+def train(
+    context: click.Context,
+    config: Path,
+    run_dir: Path | None,
+    simulator: str | None,
+    track: str | None,
+    cars: int | None,
+    seed: int | None,
+    minutes: float | None,
+    train_steps: int | None,
+    address: str,
+    fresh: bool,
+) -> int:
+    """Train a policy with the values of CONFIG (a YAML file; default: launch/quickstart.yaml).
+
+    A second start on the same run directory goes on where the first one ended.
+    """
+    from robotini_ray.commands.train import run
+
+    named = {
+        "simulator.address": simulator,
+        "simulator.track": track,
+        "collection.cars": cars,
+        "run.seed": seed,
+        "run.minutes": minutes,
+        "run.train_steps": train_steps,
+    }
+    return run(_config(config, context, named), run_dir or Path("runs") / config.stem, address, fresh)
+
+
+@cli.command()
+@click.option("--track", default="default", help=TRACK_HELP, show_default=True)
+@click.option("--host", default="127.0.0.1", help="Address to listen on.", show_default=True)
+@click.option("--car-port", type=PORT, default=11000, help="Port for cars; 0 takes a free one.", show_default=True)
+@click.option("--log-port", type=PORT, default=11001, help="Port for spectators; 0 takes a free one.", show_default=True)
+@click.option(
+    "--pace",
+    type=click.Choice(["realtime", "max"]),
+    default="realtime",
+    help="At max the world advances as soon as every car has answered its frame.",
+    show_default=True,
+)
+@click.option(
+    "--answer-timeout-ms",
+    type=click.IntRange(1, 3_600_000),
+    default=1000,
+    help="How long the world waits for a silent car at pace max.",
+    show_default=True,
+)
+@click.option("--parameters", type=PATH, help="RaceParameters.json.")
+@click.option("--num-segments", type=click.IntRange(2, 1000), help="Segments of the track, over those of the parameters.")
+@click.option("--seed", type=int, default=0, help="Of random put-backs.", show_default=True)
+def simulate(**settings: Any) -> int:
+    """Run the embedded simulator as a server."""
+    from robotini_ray.commands.simulate import run
+
+    return run(**settings)
+
+
+@cli.command(epilog=CONFIG_EPILOG)
+@click.argument("config", type=PATH, default=QUICKSTART)
+@click.option("--simulator", help=SIMULATOR_HELP)
+@click.option("--track", help=TRACK_HELP)
+@click.option("--cars", type=int, default=1, help="Cars to drive.", show_default=True)
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=30.0, help="Game time.", show_default=True)
+@click.pass_context
+def debug_policy(
+    context: click.Context, config: Path, simulator: str | None, track: str | None, cars: int, seconds: float
+) -> int:
+    """Drive with a hand-written policy that turns by the balance of colours, through the whole car side."""
+    from robotini_ray.commands.debug_policy import run
+
+    named = {"simulator.address": simulator, "simulator.track": track, "collection.cars": cars}
+    return run(_config(config, context, named), seconds)
+
+
+@cli.command()
+@click.option("--policy", type=PATH, required=True, help="Its directory, for example runs/quickstart/policies/best.")
+@click.option("--track", help=f"{TRACK_HELP} Default: the one that the policy was trained on.")
+@click.option("--simulator", help=SIMULATOR_HELP)
+@click.option("--laps", type=click.IntRange(1), help="Flying laps to drive. Default: 10, if no seconds are given.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Game time to drive.")
+@click.option("--seed", type=int, default=0, help="Of the embedded simulator.", show_default=True)
+@click.option("--json", "print_json", is_flag=True, help="Print the result as one line of JSON, the last of stdout.")
+@click.option("--json-file", type=PATH, help="Write the result as JSON to this file.")
+def evaluate(**settings: Any) -> int:
+    """Drive a trained policy greedily and report its laps."""
+    from robotini_ray.commands.evaluate import run
+
+    return run(**settings)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command line and returns its exit code; what is wrong with the line is said in one line, code 2."""
+    try:
+        verb, rest = _verb(arguments)
+        rest, overrides = _split_overrides(verb, rest)
+        return int(cli.main([verb, *rest], "robotini_ray", standalone_mode=False, obj=overrides) or 0)
+    except click.NoSuchOption as error:
+        return _refuse(f"unknown flag {error.option_name} of {verb}; {nearest(error.option_name, _flags(verb))}")
+    except click.ClickException as error:
+        return _refuse(f"{verb}: {' '.join(error.format_message().split())}")
+    except RobotiniError as error:
+        return _refuse(str(error))
+    except click.Abort:
+        return 130
+
+
+def _config(path: Path, context: click.Context, named: Overrides) -> Config:
+    given = {key: value for key, value in named.items() if value is not None}
+    return load_config(path, {**context.obj, **given})
+
+
+def _verb(arguments: list[str]) -> tuple[str, list[str]]:
+    """The verb and the rest; a line that starts with a config or a flag is for train."""
+    first = arguments[0] if arguments else "train"
+    if first in ("--help", *cli.commands):
+        return first, arguments[1:]
+    if first.endswith(".yaml") or first.startswith("-"):
+        return "train", arguments
+    if not arguments:
+        return "train", []
+    raise ConfigError(f"unknown verb {first}; {nearest(first, cli.commands)}")
+
+
+def _split_overrides(verb: str, arguments: list[str]) -> tuple[list[str], Overrides]:
+    """Takes ``--section.key value`` and ``--section.key=value`` out of a line."""
+    rest: list[str] = []
+    overrides: Overrides = {}
+    words = iter(arguments)
+    for word in words:
+        key, equals, value = word[2:].partition("=")
+        if not word.startswith("--") or "." not in key:
+            rest.append(word)
+            continue
+        if cli.commands[verb].epilog is not CONFIG_EPILOG:
+            raise ConfigError(f"{verb} takes no config values: {word}")
+        if not equals:
+            following = next(words, None)
+            if following is None:
+                raise ConfigError(f"--{key} has no value")
+            value = following
+        overrides[key] = value
+    return rest, overrides
+
+
+def _flags(verb: str) -> list[str]:
+    return [name for parameter in cli.commands[verb].params for name in parameter.opts if name.startswith("--")]
+
+
+def _refuse(line: str) -> int:
+    print(f"robotini_ray: {line}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

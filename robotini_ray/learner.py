@@ -1,0 +1,162 @@
+"""The learner: trains the agent on replay, broadcasts its weights and writes checkpoints."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import queue
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import reverb
+import tensorflow as tf
+from tf_agents.train import learner as tf_agents_learner
+
+from robotini_ray.agents.factory import experience_map, flat_actor_weights, make_agent
+from robotini_ray.checkpoints import CheckpointStore
+from robotini_ray.config import Config
+from robotini_ray.metrics import RunSummaries
+from robotini_ray.replay import replay_state, window_dataset
+from robotini_ray.reports import LearnerReport
+from robotini_ray.variables import WeightsBroadcast
+
+WAIT_S = 0.005
+SUMMARY_INTERVAL_S = 2.0
+
+
+class Learner:
+    """Trains until it is told to stop.
+
+    ``run`` is the training loop; it owns the agent. The other methods are called from another thread; those that need the
+    agent leave a request, which the loop serves between two calls of TF-Agents' learner.
+
+    Args:
+        config: of the run.
+        replay_address: HOST:PORT of the Reverb server.
+        run_dir: where checkpoints and TensorBoard's files go; a checkpoint there is resumed from.
+    """
+
+    def __init__(self, config: Config, replay_address: str, run_dir: Path) -> None:
+        tf.config.threading.set_intra_op_parallelism_threads(config.learner.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(config.learner.threads)
+        self._config = config
+        self._replay = reverb.Client(replay_address)
+        self._train_step = tf.Variable(0, dtype=tf.int64, name="train_step")
+        self._agent = make_agent(config, self._train_step)
+        to_experience = experience_map(config)
+        self._learner = tf_agents_learner.Learner(
+            str(run_dir / "logs" / "tf_agents"),
+            self._train_step,
+            self._agent,
+            lambda: window_dataset(replay_address, config).map(to_experience).prefetch(1),
+            checkpoint_interval=-1,  # checkpoints are ours: with replay and counters, renamed when whole
+            summary_interval=0,
+        )
+        self._store = CheckpointStore(run_dir / "checkpoints")
+        self._saved = tf.train.Checkpoint(agent=self._agent, train_step=self._train_step)
+        checkpoint = self._store.newest()
+        if checkpoint is not None:
+            self._saved.read(checkpoint.learner_prefix).assert_existing_objects_matched()
+        self._summaries = RunSummaries(run_dir / "tensorboard")
+        self._broadcast = WeightsBroadcast()
+        self._requests: queue.SimpleQueue[tuple[Callable[[], None], concurrent.futures.Future[None]]] = (
+            queue.SimpleQueue()
+        )
+        self._stop = threading.Event()
+        self._next_publish_at = 0.0
+        self._next_summary_at = 0.0
+        self._replay_state = replay_state(self._replay)
+        self._reported_step = self._step()
+        self._reported_at = time.monotonic()
+        self._waited_s = 0.0
+        self._losses: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Trains until ``stop``."""
+        calls = self._config.learner.steps_per_call
+        while not self._stop.is_set():
+            self._serve_requests()
+            self._publish_when_due()
+            steps = calls if self._config.run.train_steps is None else self._steps_left(calls)
+            if steps and self._replay_state.allows(steps * self._config.agent.batch_size):
+                self._train(steps)
+            else:
+                time.sleep(WAIT_S)
+                self._waited_s += WAIT_S
+            self._replay_state = replay_state(self._replay)
+        self._serve_requests()
+
+    def add_receivers(self, handles: list[Any]) -> None:
+        """Ray actors that get the weights from now on."""
+        self._broadcast.add(handles)
+        self._next_publish_at = 0.0
+
+    def report(self) -> LearnerReport:
+        """Where training is; rates are those since the last call."""
+        step, now = self._step(), time.monotonic()
+        elapsed_s = max(now - self._reported_at, 1e-6)
+        rate, waiting = (step - self._reported_step) / elapsed_s, min(1.0, self._waited_s / elapsed_s)
+        self._reported_step, self._reported_at, self._waited_s = step, now, 0.0
+        return LearnerReport(step, rate, self._replay_state, waiting, self._losses)
+
+    def checkpoint(self, progress: dict[str, Any]) -> None:
+        """Writes a checkpoint of replay, agent and the given counters; returns when it is on disk."""
+        done: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._requests.put((lambda: self._write_checkpoint(progress), done))
+        done.result()
+
+    def record(self, section: str, scalars: dict[str, float]) -> None:
+        """Scalars for TensorBoard at the current train step."""
+        self._summaries.write(section, self._step(), scalars)
+
+    def stop(self) -> None:
+        """Ends ``run`` soon."""
+        self._stop.set()
+
+    def _train(self, steps: int) -> None:
+        info = self._learner.run(iterations=steps)
+        now = time.monotonic()
+        if now >= self._next_summary_at:
+            self._next_summary_at = now + SUMMARY_INTERVAL_S
+            self._losses = {
+                "critic_loss": float(info.extra.critic_loss),
+                "actor_loss": float(info.extra.actor_loss),
+            }
+            self._summaries.write("training", self._step(), self._losses)
+
+    def _steps_left(self, most: int) -> int:
+        assert self._config.run.train_steps is not None
+        return max(0, min(most, self._config.run.train_steps - self._step()))
+
+    def _publish_when_due(self) -> None:
+        now = time.monotonic()
+        if now < self._next_publish_at:
+            return
+        self._next_publish_at = now + self._config.learner.publish_interval_s
+        replay = self._replay_state
+        ahead = replay.inserted - replay.sampled / replay.samples_per_item
+        pause = ahead > 2 * self._config.replay.min_items
+        self._broadcast.send(self._step(), flat_actor_weights(self._config, self._agent), pause)
+
+    def _serve_requests(self) -> None:
+        while True:
+            try:
+                request, done = self._requests.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                request()
+                done.set_result(None)
+            except Exception as error:  # goes to the caller, who waits for it
+                done.set_exception(error)
+
+    def _write_checkpoint(self, progress: dict[str, Any]) -> None:
+        replay_path = Path(self._replay.checkpoint())
+        self._store.write(
+            self._step(), replay_path.name, progress, self._saved.write, self._config.learner.checkpoints_to_keep
+        )
+
+    def _step(self) -> int:
+        return int(self._train_step.numpy())

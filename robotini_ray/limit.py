@@ -1,0 +1,64 @@
+"""A track's `limit`: the lowest lap time any car could reach, the yardstick of the benchmark's `lap_ratio`.
+
+The car is taken for a point mass: its centre stays within 0.38 m of the centre line, it accelerates with at most
+9.81 m/s^2 in any direction, runs at most 3.86 m/s and starts the lap flying. `robotini_ray.racing_line` solves for it.
+
+The limits of the shipped tracks are kept in `tracks/limits.json` with the SHA-256 of the track file they belong to.
+`python -m robotini_ray.limit` solves all shipped tracks anew, writes that file and prints a table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+from robotini_ray.racing_line import RacingLine, racing_line
+from robotini_ray.track import SHIPPED_TRACKS, Track, load_track, shipped_tracks
+
+__all__ = ["RacingLine", "lap_limit_s", "main", "racing_line"]
+
+LIMITS_FILE = SHIPPED_TRACKS / "limits.json"
+
+
+def lap_limit_s(track: Track) -> float:
+    """The lowest flying-lap time of a point mass on `track`, in seconds.
+
+    Shipped tracks are looked up; any other file, and a shipped one that was changed, is solved, which takes up to some
+    seconds.
+
+    Raises:
+      ConvergenceError: the track had to be solved and the solver gave up.
+    """
+    kept = json.loads(LIMITS_FILE.read_text(encoding="utf-8")).get(track.name)
+    if kept is not None and kept["sha256"] == _sha256(track.path):
+        return float(kept["limit_s"])
+    return racing_line(track).lap_time_s
+
+
+def main() -> None:
+    """Solve all shipped tracks, write `tracks/limits.json` and print a table."""
+    limits = {}
+    print(f"{'track':<16}{'length m':>10}{'limit s':>10}{'mean m/s':>10}{'solved in s':>13}")
+    for name in shipped_tracks():
+        track = load_track(name)
+        started = time.perf_counter()
+        limit_s = racing_line(track).lap_time_s
+        took_s = time.perf_counter() - started
+        limits[track.name] = {
+            "limit_s": round(limit_s, 4),
+            "length_m": round(track.length_m, 4),
+            "sha256": _sha256(track.path),
+        }
+        mean_m_s = track.length_m / limit_s
+        print(f"{track.name:<16}{track.length_m:>10.2f}{limit_s:>10.3f}{mean_m_s:>10.2f}{took_s:>13.2f}")
+    LIMITS_FILE.write_text(json.dumps(limits, indent=2) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Where a run is: counters over all its invocations, and what its evaluations found."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from typing import Any
+
+from robotini_ray.reports import CollectorReport, Evaluation, LearnerReport
+
+
+@dataclasses.dataclass
+class Progress:
+    """Counters of a whole run, resumes included. ``to_json`` goes into checkpoints, ``summary`` to people.
+
+    ``env_steps`` are camera frames acted on, repeats of an action included; ``wall_s`` is the time of all invocations.
+    """
+
+    env_steps: int = 0
+    decisions: int = 0
+    train_steps: int = 0
+    earlier_wall_s: float = 0.0
+    episodes: int = 0
+    laps: int = 0
+    crashes_collect: int = 0
+    crashes_evaluate: int = 0
+    reconnects: int = 0
+    evaluations: int = 0
+    best_lap_s: float | None = None
+    best_policy: dict[str, Any] | None = None
+    last_evaluation: dict[str, Any] | None = None
+    first_clean_lap: dict[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        self._began = time.monotonic()
+        self._recent_returns: list[float] = []
+        self._recent_laps_s: list[float] = []
+        self.weights_version = -1
+        self.weights_age_s = 0.0
+
+    @property
+    def wall_s(self) -> float:
+        """Wall time of all invocations so far."""
+        return self.earlier_wall_s + time.monotonic() - self._began
+
+    @property
+    def this_wall_s(self) -> float:
+        """Wall time of this invocation."""
+        return time.monotonic() - self._began
+
+    def add_collections(self, reports: list[CollectorReport]) -> None:
+        """Adds what the collectors have done since their last reports."""
+        for report in reports:
+            self.env_steps += report.env_steps
+            self.decisions += report.decisions
+            self.episodes += len(report.episodes)
+            self.laps += len(report.laps)
+            self.crashes_collect += report.crashes
+            self.reconnects += report.reconnects
+            self._recent_returns += [episode.undiscounted_return for episode in report.episodes]
+            self._recent_laps_s += [lap.time_s for lap in report.laps]
+        self.weights_version = min(report.weights_version for report in reports)
+        self.weights_age_s = max(report.weights_age_s for report in reports)
+
+    def collection_scalars(self) -> dict[str, float]:
+        """For TensorBoard: counters, and the average return and best lap of the episodes since the last call."""
+        scalars: dict[str, float] = {
+            "env_steps": self.env_steps,
+            "episodes": self.episodes,
+            "laps": self.laps,
+            "crashes": self.crashes_collect,
+        }
+        if self._recent_returns:
+            scalars["average_return"] = statistics.fmean(self._recent_returns)
+        if self._recent_laps_s:
+            scalars["best_lap_s"] = min(self._recent_laps_s)
+        self._recent_returns.clear()
+        self._recent_laps_s.clear()
+        return scalars
+
+    def add_learner(self, report: LearnerReport) -> None:
+        """Takes over where the learner is."""
+        self.train_steps = report.train_step
+
+    def add_evaluation(self, evaluation: Evaluation, limit_s: float) -> None:
+        """Adds one evaluation."""
+        result = evaluation.result
+        self.evaluations += 1
+        self.crashes_evaluate += result.crashes
+        self.last_evaluation = {"train_step": evaluation.version, **result.to_json(limit_s)}
+        if evaluation.best:
+            self.best_policy = self.last_evaluation
+        if result.best_lap_s is not None and (self.best_lap_s is None or result.best_lap_s < self.best_lap_s):
+            self.best_lap_s = result.best_lap_s
+        if result.clean_laps and self.first_clean_lap is None:
+            self.first_clean_lap = {"wall_s": round(self.wall_s, 1), "env_steps": self.env_steps}
+
+    def to_json(self) -> dict[str, Any]:
+        """What a resumed run starts from."""
+        return {**dataclasses.asdict(self), "earlier_wall_s": self.wall_s}
+
+    def summary(self, limit_s: float) -> dict[str, Any]:
+        """The content of summary.json.
+
+        ``best_lap_s`` is the fastest lap of all evaluations, ``median_lap_s`` that of the best policy's evaluation;
+        ``average_return`` and ``average_episode_length`` are those of the last evaluation.
+        """
+        last, best = self.last_evaluation or {}, self.best_policy or {}
+        median = best.get("median_lap_s")
+        return {
+            "env_steps": self.env_steps,
+            "decisions": self.decisions,
+            "train_steps": self.train_steps,
+            "wall_s": round(self.wall_s, 1),
+            "best_lap_s": self.best_lap_s,
+            "median_lap_s": median,
+            "limit_s": limit_s,
+            "ratio_to_limit": None if median is None else median / limit_s,
+            "crashes": {"collect": self.crashes_collect, "evaluate": self.crashes_evaluate},
+            "average_return": last.get("average_return"),
+            "average_episode_length": last.get("average_episode_length"),
+            "first_clean_lap": self.first_clean_lap,
+        }
+
+
+class StepRate:
+    """Environment steps per second, smoothed over some seconds."""
+
+    def __init__(self) -> None:
+        self.per_s = 0.0
+        self._steps: int | None = None
+        self._at = 0.0
+
+    def update(self, env_steps: int) -> None:
+        """Takes the newest count."""
+        now = time.monotonic()
+        if self._steps is not None and now > self._at:
+            newest = (env_steps - self._steps) / (now - self._at)
+            share = min(1.0, (now - self._at) / 3.0) if self.per_s else 1.0
+            self.per_s += share * (newest - self.per_s)
+        self._steps, self._at = env_steps, now

@@ -1,0 +1,252 @@
+"""Replay: the Reverb table between collectors and learner, its writer and its reader.
+
+An item is a window of consecutive decisions of one car. Its rows are packed into one float column:
+
+    row t = [observation_t | action_t | reward_t+1 | discount_t+1 | kind_t]
+
+``kind`` is TF-Agents' step type of the observation (FIRST 0, MID 1, LAST 2) or PAD -1. A LAST row carries an observation
+only; no action was taken there. A crash that ended the episode has discount 0 in the row before it, a time limit 1.
+
+Which windows are written (an episode of 5 decisions, d, and its LAST row, L; windows of burn_in 0, one trained row and
+n_step 2; _ is padding)::
+
+    d0 d1 d2 d3 d4 L  _
+    [0  .  .]
+       [1  .  .]
+          [2  .  .]
+             [3  .  .]
+                [4  .  .]          every decision is a trained row of some window, those before a crash too
+
+Recurrent windows have ``burn_in`` rows in front, then ``sequence_length`` trained rows and one to bootstrap from; they start
+every ``sequence_length // 2`` rows, an episode is padded by ``burn_in`` rows in front, and the actor's recurrent state at the
+window's first row is stored once for the item.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import portpicker
+import reverb
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from robotini_ray.config import ACTION_SIZE, Config
+from robotini_ray.reports import ReplayState
+
+TABLE = "windows"
+
+FIRST, MID, LAST, PAD = 0.0, 1.0, 2.0, -1.0
+
+CHUNK_ROWS = 4
+"""Least rows compressed together: windows that start at every row would else be sampled from chunks of one row."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowLayout:
+    """The shape of one item, from the config."""
+
+    observation_size: int
+    state_size: int
+    burn_in: int
+    trained: int
+    bootstrap: int
+    stride: int
+
+    @classmethod
+    def from_config(cls, config: Config) -> WindowLayout:
+        """Feed-forward agents train on a window's first row, recurrent ones on all after the burn-in."""
+        agent = config.agent
+        if not agent.recurrent:
+            return cls(config.environment.observation_size, 0, 0, 1, agent.n_step, 1)
+        stride = max(1, agent.sequence_length // 2)
+        size = config.environment.observation_size
+        return cls(size, 2 * agent.lstm_units, agent.burn_in, agent.sequence_length, 1, stride)
+
+    @property
+    def rows(self) -> int:
+        """Rows of one item."""
+        return self.burn_in + self.trained + self.bootstrap
+
+    @property
+    def row_size(self) -> int:
+        """Floats of one row."""
+        return self.observation_size + ACTION_SIZE + 3
+
+    @property
+    def bytes_per_item(self) -> int:
+        """Memory of one item before compression; rows are shared by the windows that overlap."""
+        return 4 * (min(self.stride, self.rows) * self.row_size + self.state_size)
+
+    def signature(self) -> dict[str, tf.TensorSpec]:
+        """The table's signature, time dimension included."""
+        columns = {"rows": tf.TensorSpec((self.rows, self.row_size), tf.float32)}
+        if self.state_size:
+            columns["state"] = tf.TensorSpec((1, self.state_size), tf.float32)
+        return columns
+
+
+def make_server(config: Config, port: int, checkpoint_dir: Path) -> reverb.Server:
+    """A Reverb server with the table; it starts from the newest checkpoint in ``checkpoint_dir``, if there is one.
+
+    The limiter holds back only the learner (it may not train more than ``samples_per_item`` times on an item); a car is
+    never stopped by replay.
+    """
+    replay = config.replay
+    limiter = reverb.rate_limiters.RateLimiter(
+        samples_per_insert=replay.samples_per_item,
+        min_size_to_sample=replay.min_items,
+        min_diff=0.0,  # inserts * samples_per_item - samples: below it the learner waits
+        max_diff=1e15,  # above it a writer would wait: never
+    )
+    table = reverb.Table(
+        name=TABLE,
+        sampler=reverb.selectors.Uniform(),
+        remover=reverb.selectors.Fifo(),
+        max_size=replay.capacity,
+        rate_limiter=limiter,
+        signature=WindowLayout.from_config(config).signature(),
+    )
+    checkpointer = reverb.checkpointers.DefaultCheckpointer(str(checkpoint_dir))
+    return reverb.Server([table], port=port, checkpointer=checkpointer)
+
+
+class ReplayServer:
+    """The Reverb server as a part of the program.
+
+    Args:
+        config: of the run.
+        checkpoint_dir: where checkpoints are written and the newest is read from.
+    """
+
+    def __init__(self, config: Config, checkpoint_dir: Path) -> None:
+        self._port = portpicker.pick_unused_port()
+        self._server = make_server(config, self._port, checkpoint_dir)
+
+    def address(self) -> str:
+        """HOST:PORT."""
+        return f"127.0.0.1:{self._port}"
+
+    def stop(self) -> None:
+        """Ends the server."""
+        self._server.stop()
+
+
+class WindowWriter:
+    """Writes the decisions of one car into replay; see the module's docstring for what becomes an item.
+
+    Nothing here waits for the server but ``flush``.
+    """
+
+    def __init__(self, client: reverb.Client, layout: WindowLayout) -> None:
+        self._layout = layout
+        self._row = np.zeros(layout.row_size, np.float32)
+        self._pad = np.zeros(layout.row_size, np.float32)
+        self._pad[-1] = PAD
+        self._count = 0
+        self.items = 0
+        self._writer = client.trajectory_writer(num_keep_alive_refs=layout.rows)
+        chunk_rows = max(layout.stride, CHUNK_ROWS)
+        self._writer.configure(("rows",), num_keep_alive_refs=layout.rows, max_chunk_length=chunk_rows)
+        if layout.state_size:  # chunks of one: only the states that an item refers to are sent
+            self._writer.configure(("state",), num_keep_alive_refs=layout.rows, max_chunk_length=1)
+
+    def begin_episode(self) -> None:
+        """Starts a new episode; the burn-in rows in front of it are padding. Rows without an item yet are forgotten."""
+        self._count = 0
+        zeros = np.zeros(self._layout.state_size, np.float32)
+        for _ in range(self._layout.burn_in):
+            self._append(self._pad, zeros)
+
+    def add(
+        self,
+        observation: NDArray[np.float32],
+        action: NDArray[np.float32],
+        reward: float,
+        discount: float,
+        first: bool,
+        state: NDArray[np.float32],
+    ) -> None:
+        """One decision and what came of it; ``state`` is the actor's recurrent state before it."""
+        size = self._layout.observation_size
+        row = self._row
+        row[:size] = observation
+        row[size : size + ACTION_SIZE] = action
+        row[-3:] = reward, discount, FIRST if first else MID
+        self._append(row, state)
+
+    def end_episode(self, observation: NDArray[np.float32]) -> None:
+        """The episode's last observation; windows that reach over the end are padded."""
+        last_decision = self._count - 1
+        row = self._row
+        row[:] = 0.0
+        row[: self._layout.observation_size] = observation
+        row[-1] = LAST
+        zeros = np.zeros(self._layout.state_size, np.float32)
+        self._append(row, zeros)
+        while self._last_trained_row() < last_decision:
+            self._append(self._pad, zeros)
+
+    def flush(self, timeout_ms: int) -> None:
+        """Waits until the server has all items.
+
+        Raises:
+            reverb.errors.DeadlineExceededError: it had not within the time.
+        """
+        self._writer.flush(timeout_ms=timeout_ms)
+
+    def close(self) -> None:
+        """Ends the stream to the server."""
+        self._writer.close()
+
+    def _append(self, row: NDArray[np.float32], state: NDArray[np.float32]) -> None:
+        layout = self._layout
+        columns: dict[str, NDArray[np.float32]] = {"rows": row}
+        if layout.state_size:
+            columns["state"] = state
+        self._writer.append(columns)
+        self._count += 1
+        if self._count >= layout.rows and (self._count - layout.rows) % layout.stride == 0:
+            history = self._writer.history
+            item = {"rows": history["rows"][-layout.rows :]}
+            if layout.state_size:
+                item["state"] = history["state"][-layout.rows : 1 - layout.rows]
+            self._writer.create_item(TABLE, priority=1.0, trajectory=item)
+            self.items += 1
+
+    def _last_trained_row(self) -> int:
+        """Index of the last row of the episode that is trained in a window written so far, -1 if there is none."""
+        layout = self._layout
+        if self._count < layout.rows:
+            return -1
+        windows = (self._count - layout.rows) // layout.stride
+        return windows * layout.stride + layout.burn_in + layout.trained - 1
+
+
+def window_dataset(address: str, config: Config) -> tf.data.Dataset:
+    """Endless batches of windows, ``{"rows": <float32>[batch, rows, row_size], "state": <float32>[batch, 1, state_size]}``."""
+    batch = config.agent.batch_size
+    dataset = reverb.TrajectoryDataset.from_table_signature(
+        server_address=address,
+        table=TABLE,
+        max_in_flight_samples_per_worker=2 * batch,
+        num_workers_per_iterator=1,
+        get_signature_timeout_secs=30,
+    )
+    return dataset.map(lambda sample: sample.data).batch(batch, drop_remainder=True)
+
+
+def replay_state(client: reverb.Client, timeout_s: int = 10) -> ReplayState:
+    """Asks the server."""
+    info = client.server_info(timeout=timeout_s)[TABLE]
+    limiter = info.rate_limiter_info
+    return ReplayState(
+        items=info.current_size,
+        inserted=limiter.insert_stats.completed,
+        sampled=limiter.sample_stats.completed,
+        capacity=info.max_size,
+        min_items=limiter.min_size_to_sample,
+        samples_per_item=limiter.samples_per_insert,
+    )

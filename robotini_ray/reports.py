@@ -1,0 +1,172 @@
+"""What the parts of a run tell each other and the launcher: plain data, importable without TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from typing import Any
+
+from robotini_ray.car.laps import Lap
+from robotini_ray.config import FRAMES_PER_SECOND
+from robotini_ray.environment.score import OriginalEpisode
+
+
+@dataclasses.dataclass(frozen=True)
+class CarSeat:
+    """One car of a collector."""
+
+    name: str
+    color: str
+    noise_stddev: float
+    seed: int
+
+
+@dataclasses.dataclass
+class CollectorReport:
+    """What has happened since the last report."""
+
+    env_steps: int = 0
+    decisions: int = 0
+    items: int = 0
+    crashes: int = 0
+    reconnects: int = 0
+    laps: list[Lap] = dataclasses.field(default_factory=list)
+    episodes: list[OriginalEpisode] = dataclasses.field(default_factory=list)
+    weights_version: int = -1
+    weights_age_s: float = 0.0
+    paused: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayState:
+    """What the table holds, and what its limiter allows."""
+
+    items: int
+    inserted: int
+    sampled: int
+    capacity: int
+    min_items: int
+    samples_per_item: float
+
+    def allows(self, samples: int) -> bool:
+        """Whether so many more samples can be drawn without waiting."""
+        return self.items >= self.min_items and self.sampled + samples <= self.inserted * self.samples_per_item
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerReport:
+    """Where the learner is; ``waiting_share`` is the share of wall time without data to train on."""
+
+    train_step: int
+    train_steps_per_s: float
+    replay: ReplayState
+    waiting_share: float
+    losses: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationResult:
+    """What one car did in one evaluation.
+
+    Attributes:
+        laps: flying laps in the order driven.
+        crashes: walls touched.
+        episodes: one-lap episodes as the original trainer counted them.
+        env_steps: camera frames.
+        distance_m: way driven.
+    """
+
+    laps: list[Lap]
+    crashes: int
+    episodes: list[OriginalEpisode]
+    env_steps: int
+    distance_m: float
+
+    @property
+    def clean_laps(self) -> int:
+        """Laps without a touch of the wall."""
+        return sum(lap.clean for lap in self.laps)
+
+    @property
+    def best_lap_s(self) -> float | None:
+        """The fastest lap."""
+        return min((lap.time_s for lap in self.laps), default=None)
+
+    @property
+    def median_lap_s(self) -> float | None:
+        """The median lap."""
+        return statistics.median(lap.time_s for lap in self.laps) if self.laps else None
+
+    @property
+    def returns(self) -> list[float]:
+        """Undiscounted original return of each episode."""
+        return [episode.undiscounted_return for episode in self.episodes]
+
+    @property
+    def average_return(self) -> float | None:
+        """Mean of ``returns``."""
+        return statistics.fmean(self.returns) if self.episodes else None
+
+    @property
+    def average_episode_length(self) -> float | None:
+        """Mean length of the episodes in camera frames."""
+        return statistics.fmean(episode.frames for episode in self.episodes) if self.episodes else None
+
+    @property
+    def average_speed_m_s(self) -> float | None:
+        """Way driven by game time."""
+        return self.distance_m * FRAMES_PER_SECOND / self.env_steps if self.env_steps else None
+
+    def rank(self) -> tuple[float, float, float]:
+        """Greater is better: most clean laps, then the median lap, then the return."""
+        never = float("inf")
+        return (
+            self.clean_laps,
+            -(self.median_lap_s if self.median_lap_s is not None else never),
+            self.average_return if self.average_return is not None else -never,
+        )
+
+    def to_json(self, limit_s: float) -> dict[str, Any]:
+        """Plain numbers; None where there is nothing to tell.
+
+        Args:
+            limit_s: the track's lap limit.
+        """
+        median = self.median_lap_s
+        return {
+            "episodes": len(self.episodes),
+            "laps": [round(lap.time_s, 4) for lap in self.laps],
+            "best_lap_s": self.best_lap_s,
+            "median_lap_s": median,
+            "clean_laps": self.clean_laps,
+            "crashes": self.crashes,
+            "average_return": self.average_return,
+            "average_episode_length": self.average_episode_length,
+            "average_speed_m_s": self.average_speed_m_s,
+            "limit_s": limit_s,
+            "ratio_to_limit": None if median is None else median / limit_s,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """The result of one version of the weights."""
+
+    version: int
+    result: EvaluationResult
+    best: bool
+
+    def scalars(self) -> dict[str, float]:
+        """For TensorBoard; what there was none of is left out."""
+        result = self.result
+        found: dict[str, float | None] = {
+            "average_return": result.average_return,
+            "min_return": min(result.returns, default=None),
+            "max_return": max(result.returns, default=None),
+            "average_episode_length": result.average_episode_length,
+            "best_lap_s": result.best_lap_s,
+            "median_lap_s": result.median_lap_s,
+            "clean_laps": result.clean_laps,
+            "crashes": result.crashes,
+        }
+        return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,91 @@
+"""The directory of a run: made, resumed or moved aside."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from robotini_ray.checkpoints import CheckpointStore
+from robotini_ray.config import Config, ConfigError, load_config, save_config
+
+FIXED_SECTIONS = ("environment", "agent", "replay")
+"""What a resumed run may not change: its weights and its replay were made with them."""
+
+
+class RunDirectory:
+    """``RUN/{config.yaml, checkpoints/, policies/, tensorboard/, logs/, summary.json}``.
+
+    Args:
+        path: of the directory.
+        fresh: move an earlier run at this place to ``PATH.old-N`` first.
+    """
+
+    def __init__(self, path: Path, fresh: bool) -> None:
+        self.path = path.resolve()
+        if fresh and self.path.exists():
+            self.path.rename(_free_name(self.path))
+        self.resumed = (self.path / "config.yaml").exists()
+
+    def open(self, config: Config) -> None:
+        """Makes the directory and writes the resolved config.
+
+        Raises:
+            ConfigError: another program is running in it, or the run in it was made with another network or replay.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(self.path)
+        if self.resumed:
+            self._check_same(config)
+        for name in ("checkpoints", "policies", "tensorboard", "logs"):
+            (self.path / name).mkdir(exist_ok=True)
+        save_config(config, self.path / "config.yaml")
+
+    def progress(self) -> dict[str, Any] | None:
+        """Counters of the newest checkpoint, None for a new run; newer remains of replay are removed."""
+        store = CheckpointStore(self.path / "checkpoints")
+        checkpoint = store.newest()
+        store.keep_only(checkpoint)
+        return None if checkpoint is None else checkpoint.progress
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Replaces summary.json."""
+        fresh = self.path / "summary.json.new"
+        fresh.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+        os.replace(fresh, self.path / "summary.json")
+
+    def summary(self) -> dict[str, Any]:
+        """The content of summary.json."""
+        return dict(json.loads((self.path / "summary.json").read_text()))
+
+    def _check_same(self, config: Config) -> None:
+        before = load_config(self.path / "config.yaml", {})
+        for section in FIXED_SECTIONS:
+            old, new = getattr(before, section), getattr(config, section)
+            for field in dataclasses.fields(old):
+                was, now = getattr(old, field.name), getattr(new, field.name)
+                if was != now:
+                    raise ConfigError(
+                        f"{section}.{field.name} is {now!r}, but the run in {self.path} was made with {was!r}; "
+                        "--fresh moves that run aside, --run-dir takes another directory"
+                    )
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while (moved := path.with_name(f"{path.name}.old-{number}")).exists():
+        number += 1
+    return moved
+
+
+def _lock(path: Path) -> IO[str]:
+    """Holds the directory until the process ends, however it ends."""
+    lock = open(path / ".lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigError(f"{path} is in use by another training; give another --run-dir") from None
+    return lock

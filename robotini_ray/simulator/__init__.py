@@ -1,0 +1,1 @@
+"""The embedded simulator: any Robotini client takes it for the real one."""

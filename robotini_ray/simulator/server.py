@@ -1,0 +1,337 @@
+"""The embedded simulator as a server: one loop over all sockets, in real time or in lock-step with its clients.
+
+The rules of the wire and of time are the real simulator's. In lock-step (`pace="max"`) the world moves on when every
+car has answered its last frame; a car that logs in gets its first frame, and a GameStatus that shows it, at once,
+and no time passes for that.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import time
+from collections.abc import Iterable
+from typing import Literal
+
+from robotini_ray.errors import RobotiniError
+from robotini_ray.simulator import wire
+from robotini_ray.simulator.camera import MAX_WIDTH, Camera, encode_png
+from robotini_ray.simulator.parameters import RaceParameters
+from robotini_ray.simulator.peer import CarPeer, Driver, Peer, SpectatorPeer
+from robotini_ray.simulator.race import FRAME_S, MAX_CARS, JoinError, Race
+from robotini_ray.track import Track
+
+LOG = logging.getLogger(__name__)
+
+LOGIN_TIMEOUT_S = 5.0
+MAX_STRANGERS = 32  # clients of the car port that have not logged in yet
+MAX_SPECTATORS = 64
+LATEST_TICK_S = 0.05  # real time lost beyond this is not caught up with
+IDLE_S = 0.5
+
+
+class SimulatorError(RobotiniError):
+    """The server cannot start; the message says why and what to do."""
+
+
+class SimulatorServer:
+    """Serves one track on two ports; see the module.
+
+    The sockets listen once it is constructed, and clients may connect; `run` answers them.
+    """
+
+    def __init__(
+        self,
+        track: Track,
+        parameters: RaceParameters,
+        *,
+        host: str = "127.0.0.1",
+        car_port: int = 11000,
+        log_port: int = 11001,
+        pace: Literal["realtime", "max"] = "realtime",
+        answer_timeout_ms: int = 1000,
+        seed: int = 0,
+        car_contact: bool = True,
+    ) -> None:
+        """Bind both ports (0 takes a free one) and compile what needs compiling, a few seconds the first time.
+
+        Raises:
+          SimulatorError: a port cannot be bound.
+        """
+        self._lockstep = pace == "max"
+        self._answer_timeout_s = answer_timeout_ms / 1000
+        self._race = Race(track, parameters, seed, car_contact)
+        self._camera = Camera(track)
+        self._cars: dict[int, CarPeer] = {}
+        self._strangers: list[CarPeer] = []
+        self._spectators: list[SpectatorPeer] = []
+        self._tick_s = 0.0  # when the last frame was rendered; in real time, when it was due
+        self._stopping = False
+        self._selector = selectors.DefaultSelector()
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        self._wake_sender.setblocking(False)
+        self._car_listener = _listen(host, car_port)
+        try:
+            self._log_listener = _listen(host, log_port)
+        except SimulatorError:
+            self._car_listener.close()
+            raise
+        self.car_address: tuple[str, int] = self._car_listener.getsockname()[:2]
+        self.log_address: tuple[str, int] = self._log_listener.getsockname()[:2]
+        self._warm_up(track)
+
+    def stop(self) -> None:
+        """Make `run` return soon; may be called from any thread or a signal handler."""
+        self._stopping = True
+        try:
+            self._wake_sender.send(b".")
+        except OSError:
+            return  # it is full, which wakes as well, or closed, since `run` has returned
+
+    def run(self) -> None:
+        """Serve until `stop`; closes all sockets at the end."""
+        for listening in (self._car_listener, self._log_listener, self._wake_receiver):
+            self._selector.register(listening, selectors.EVENT_READ)
+        try:
+            while not self._stopping:
+                self._serve_sockets(self._patience_s())
+                self._drop_strangers()
+                if self._frame_is_due():
+                    self._advance()
+        finally:
+            self._close()
+
+    def _patience_s(self) -> float:
+        """How long the sockets may be waited for."""
+        now = time.monotonic()
+        waits = [IDLE_S]
+        if self._cars:
+            if not self._lockstep:
+                waits.append(self._tick_s + FRAME_S - now)
+            elif self._frame_is_due():
+                waits.append(0.0)
+            else:
+                waits.append(self._answer_timeout_s)
+                waits += [
+                    peer.driver.frame_sent_s + self._answer_timeout_s - now
+                    for peer in self._cars.values()
+                    if peer.driver is not None and peer.driver.answer_due and not peer.driver.silent
+                ]
+        return max(0.0, min(waits))
+
+    def _frame_is_due(self) -> bool:
+        now = time.monotonic()
+        if not self._cars:
+            return False
+        if not self._lockstep:
+            return now >= self._tick_s + FRAME_S
+        awaited = [driver for driver in self._drivers() if not driver.silent]
+        if not awaited:
+            return now >= self._tick_s + self._answer_timeout_s
+        return not any(driver.answer_due and now < driver.frame_sent_s + self._answer_timeout_s for driver in awaited)
+
+    def _drivers(self) -> Iterable[Driver]:
+        return (peer.driver for peer in self._cars.values() if peer.driver is not None)
+
+    def _advance(self) -> None:
+        """One frame of the world, and of its pictures for those who have asked."""
+        now = time.monotonic()
+        if self._lockstep or now - self._tick_s > LATEST_TICK_S:
+            self._tick_s = now
+        else:
+            self._tick_s += FRAME_S
+        for driver in self._drivers():
+            driver.silent = driver.answer_due
+        self._race.step()
+        self._show([peer for peer in self._cars.values() if peer.driver is not None and peer.driver.wants_frame])
+
+    def _show(self, viewers: list[CarPeer]) -> None:
+        """Send the events so far, the status, then to each of `viewers` its picture."""
+        for peer in viewers:
+            if peer.driver is not None:
+                peer.driver.frames_sent += 1
+        self._publish_events()
+        if self._spectators:
+            status = self._race.status({driver.slot: driver.frames_sent for driver in self._drivers()})
+            self._broadcast(wire.encode_status(status))
+        self._send_pictures(viewers)
+
+    def _send_pictures(self, viewers: list[CarPeer]) -> None:
+        by_width: dict[int, list[tuple[CarPeer, Driver]]] = {}
+        for peer in viewers:
+            if peer.driver is not None:
+                by_width.setdefault(peer.driver.login.image_width, []).append((peer, peer.driver))
+        poses, colours = self._race.sight()
+        for width, group in by_width.items():
+            images = self._camera.render(width, [driver.slot for _, driver in group], poses, colours)
+            for image, (peer, driver) in zip(images, group, strict=True):
+                driver.wants_frame = False
+                driver.answer_due = True
+                driver.frame_sent_s = time.monotonic()
+                self._send(peer, wire.encode_frame(encode_png(image)))
+
+    def _serve_sockets(self, patience_s: float) -> None:
+        for key, events in self._selector.select(patience_s):
+            if key.fileobj is self._car_listener:
+                self._accept_car()
+            elif key.fileobj is self._log_listener:
+                self._accept_spectator()
+            elif key.fileobj is self._wake_receiver:
+                self._wake_receiver.recv(1024)
+            elif not key.data.closed:  # by what was done for another one just now
+                self._serve_peer(key.data, events)
+
+    def _serve_peer(self, peer: Peer, events: int) -> None:
+        try:
+            if events & selectors.EVENT_WRITE:
+                peer.flush()
+                self._watch(peer)
+            data = peer.receive() if events & selectors.EVENT_READ else None
+            if data:
+                for line in peer.lines.feed(data):
+                    if not peer.closed:
+                        self._obey(peer, line)
+            elif data is not None:
+                self._drop(peer, "it closed")
+        except (OSError, wire.WireError, JoinError) as error:
+            self._drop(peer, str(error))
+
+    def _obey(self, peer: Peer, line: bytes) -> None:
+        if not isinstance(peer, CarPeer):
+            kind = wire.check_spectator_line(line)
+            LOG.info("%s from a spectator is not allowed here", kind)
+        elif peer.driver is None:
+            self._log_in(peer, wire.parse_login(line))
+        else:
+            self._obey_driver(peer.driver, wire.parse_command(line))
+
+    def _log_in(self, peer: CarPeer, login: wire.Login) -> None:
+        slot = self._race.join(login.team_id, login.name, login.color)
+        self._strangers.remove(peer)
+        peer.lines.limit_bytes = wire.LINE_LIMIT_BYTES
+        peer.driver = Driver(login, slot)
+        if not self._cars:
+            self._tick_s = time.monotonic()
+        self._cars[slot] = peer
+        if self._lockstep:
+            self._show([peer])
+        else:
+            self._publish_events()
+
+    def _obey_driver(self, driver: Driver, command: wire.Command) -> None:
+        if not command.blank:
+            self._race.heard_from(driver.slot)
+        if command.action is not None:
+            self._race.command(driver.slot, command.action, command.value)
+        driver.wants_frame = True
+        if command.action is None or not driver.login.lockstep:
+            driver.answer_due = driver.silent = False
+
+    def _accept_car(self) -> None:
+        connection = _accept(self._car_listener)
+        if connection is None:
+            return
+        if len(self._strangers) >= MAX_STRANGERS or len(self._cars) >= MAX_CARS:
+            LOG.info("a car is refused: %d cars, %d more connections", len(self._cars), len(self._strangers))
+            connection.close()
+            return
+        peer = CarPeer(connection, time.monotonic())
+        self._strangers.append(peer)
+        self._selector.register(connection, selectors.EVENT_READ, peer)
+
+    def _accept_spectator(self) -> None:
+        connection = _accept(self._log_listener)
+        if connection is None:
+            return
+        if len(self._spectators) >= MAX_SPECTATORS:
+            connection.close()
+            return
+        self._publish_events()
+        peer = SpectatorPeer(connection)
+        self._spectators.append(peer)
+        self._selector.register(connection, selectors.EVENT_READ, peer)
+        for event in self._race.welcome_events():
+            self._send(peer, wire.encode_event(event))
+
+    def _drop_strangers(self) -> None:
+        now = time.monotonic()
+        for peer in [peer for peer in self._strangers if now > peer.connected_s + LOGIN_TIMEOUT_S]:
+            self._drop(peer, f"no login within {LOGIN_TIMEOUT_S:g} s")
+
+    def _publish_events(self) -> None:
+        for event in self._race.take_events():
+            if self._spectators:
+                self._broadcast(wire.encode_event(event))
+
+    def _broadcast(self, line: bytes) -> None:
+        for peer in list(self._spectators):
+            self._send(peer, line)
+
+    def _send(self, peer: Peer, data: bytes) -> None:
+        try:
+            peer.send(data)
+        except (OSError, wire.WireError) as error:
+            self._drop(peer, str(error))
+            return
+        if peer.has_backlog:
+            self._watch(peer)
+
+    def _watch(self, peer: Peer) -> None:
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if peer.has_backlog else 0)
+        self._selector.modify(peer.socket, events, peer)
+
+    def _drop(self, peer: Peer, reason: str) -> None:
+        """Forget a client and close its socket; its car leaves the track."""
+        if peer.closed:
+            return
+        LOG.info("a client is dropped: %s", reason)
+        self._selector.unregister(peer.socket)
+        peer.close()
+        if isinstance(peer, SpectatorPeer):
+            self._spectators.remove(peer)
+        elif isinstance(peer, CarPeer) and peer.driver is None:
+            self._strangers.remove(peer)
+        elif isinstance(peer, CarPeer) and peer.driver is not None:
+            del self._cars[peer.driver.slot]
+            self._race.leave(peer.driver.slot)
+            self._publish_events()
+
+    def _warm_up(self, track: Track) -> None:
+        """Have every compiled function ready before the first client needs it."""
+        scratch = Race(track, RaceParameters())
+        slots = [scratch.join("team", name) for name in ("ahead", "behind")]
+        scratch.step()
+        self._camera.render(MAX_WIDTH, slots, *scratch.sight())
+
+    def _close(self) -> None:
+        for peer in [*self._strangers, *self._cars.values(), *self._spectators]:
+            peer.close()
+        for each in (self._car_listener, self._log_listener, self._wake_receiver, self._wake_sender):
+            each.close()
+        self._selector.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or error
+        raise SimulatorError(
+            f"cannot listen on {host}:{port} ({reason}); stop what uses it or choose another port, 0 for a free one"
+        ) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _accept(listener: socket.socket) -> socket.socket | None:
+    """The next connection, or None if it has gone again or no file is left for it."""
+    try:
+        return listener.accept()[0]
+    except OSError as error:
+        LOG.info("a connection could not be accepted: %s", error)
+        return None

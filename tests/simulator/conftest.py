@@ -1,0 +1,155 @@
+"""A running simulator and plain-socket clients, written from the description of the wire alone."""
+
+import json
+import socket
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+from robotini_ray.simulator.parameters import RaceParameters
+from robotini_ray.simulator.server import SimulatorServer
+from robotini_ray.track import load_track
+
+PATIENCE_S = 20
+
+
+class CarClient:
+    """One car: blocking calls, a frame or an answer at a time."""
+
+    def __init__(self, address, **login):
+        self.socket = socket.create_connection(address, timeout=PATIENCE_S)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = self.socket.makefile("rb")
+        if login:
+            self.say(login)
+
+    def say(self, *lines):
+        """Send lines in one packet; a dict becomes JSON, a str is sent as it is."""
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        self.socket.sendall("".join(text + "\n" for text in texts).encode())
+
+    def drive(self, throttle, turn):
+        self.say({"action": "forward", "value": throttle}, {"action": "turn", "value": turn}, "")
+
+    def png(self):
+        """The next frame, or None if the simulator has closed the connection."""
+        try:
+            header = self._reader.read(2)
+        except ConnectionResetError:
+            return None
+        return self._reader.read(int.from_bytes(header, "big")) if header else None
+
+    def picture(self):
+        return cv2.imdecode(np.frombuffer(self.png(), np.uint8), cv2.IMREAD_COLOR)
+
+    def has_frame(self, within_s=0.3):
+        self.socket.settimeout(within_s)
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK))
+        except TimeoutError:
+            return False
+        finally:
+            self.socket.settimeout(PATIENCE_S)
+
+    def close(self):
+        self._reader.close()
+        self.socket.close()
+
+
+class SpectatorClient:
+    def __init__(self, address):
+        self.socket = socket.create_connection(address, timeout=PATIENCE_S)
+        self._reader = self.socket.makefile("rb")
+        self.seen = []
+
+    def next(self):
+        """The next event, or None if the simulator has closed the connection."""
+        try:
+            line = self._reader.readline()
+        except ConnectionResetError:
+            return None
+        if not line:
+            return None
+        self.seen.append(json.loads(line))
+        return self.seen[-1]
+
+    def until(self, kind, **fields):
+        """Read on to the next event of this type and these fields; fails if the simulator closes instead."""
+        while (event := self.next()) is not None:
+            if event["type"] == kind and all(event.get(key) == value for key, value in fields.items()):
+                return event
+        raise AssertionError(f"closed before {kind} {fields}")
+
+    def status(self, frames_sent, name=None):
+        """The cars of the GameStatus that belongs to this frame of a car (the only one, if no name is given)."""
+        while True:
+            cars = {car["name"]: car for car in self.until("GameStatus")["cars"]}
+            watched = cars.get(name) if name else next(iter(cars.values()), None)
+            if watched and watched["frames_sent"] == frames_sent:
+                return watched
+
+    def close(self):
+        self._reader.close()
+        self.socket.close()
+
+
+class World:
+    """A simulator in a thread, and the clients made for it."""
+
+    def __init__(self, server):
+        self.server = server
+        self._clients = []
+        self._thread = threading.Thread(target=server.run)
+        self._thread.start()
+
+    def car(self, name="red", **login):
+        login = {"name": name, "teamId": "team", "color": "#ff0000", "imageWidth": 16, "lockstep": True, **login}
+        return self._keep(CarClient(self.server.car_address, **login))
+
+    def stranger(self):
+        return self._keep(CarClient(self.server.car_address))
+
+    def spectator(self):
+        return self._keep(SpectatorClient(self.server.log_address))
+
+    def _keep(self, client):
+        self._clients.append(client)
+        return client
+
+    def close(self):
+        for client in self._clients:
+            client.close()
+        self.server.stop()
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def make_world():
+    """Start a simulator: keywords are those of SimulatorServer, and `track` and `parameters`."""
+    worlds = []
+
+    def make(track="oval", parameters=None, pace="max", answer_timeout_ms=60_000, **settings):
+        server = SimulatorServer(
+            load_track(track),
+            parameters or RaceParameters(),
+            car_port=0,
+            log_port=0,
+            pace=pace,
+            answer_timeout_ms=answer_timeout_ms,
+            **settings,
+        )
+        worlds.append(World(server))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close()
+
+
+@pytest.fixture
+def world(make_world):
+    """A simulator of the oval in lock-step that waits a minute for answers."""
+    return make_world()
