@@ -217,18 +217,14 @@ def load_policy(directory: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
         fields = json.loads((directory / "policy.json").read_text())
         facts = fields.pop("facts", {})
         if fields.get("format") != FORMAT:
-            raise PolicyError(
-                f"{directory} holds a policy of format {fields.get('format')}; this program reads {FORMAT}"
-            )
+            raise PolicyError(f"{directory} holds a policy of format {fields.get('format')}; this program reads {FORMAT}")
         spec = PolicySpec(**{**fields, "layers": tuple(fields["layers"])})
         policy = NumpyPolicy(spec)
         with np.load(directory / "weights.npz", allow_pickle=False) as arrays:
             for name, view in policy.weights.items():
                 if name not in arrays or arrays[name].shape != view.shape:
                     found = arrays[name].shape if name in arrays else "nothing"
-                    raise PolicyError(
-                        f"{directory}/weights.npz has {found} as {name}; policy.json asks for {view.shape}"
-                    )
+                    raise PolicyError(f"{directory}/weights.npz has {found} as {name}; policy.json asks for {view.shape}")
                 view[:] = arrays[name]
     except FileNotFoundError as error:
         raise PolicyError(f"{directory} holds no policy: {Path(error.filename).name} is missing") from error

@@ -1,10 +1,12 @@
 """The checkpoints of a run on disk: which there are, which one is whole, which are removed.
 
-    checkpoints/step-000012000/progress.json   counters of the whole run; names the replay checkpoint beside it
+    checkpoints/step-000012000/progress.json   counters of the whole run
                                learner.*       TensorFlow's files: networks, optimizers, targets, train step
-    checkpoints/replay/TIME/                   Reverb's own checkpoint
+                               replay/TIME/    Reverb's files
+    checkpoints/replay/TIME/                   where Reverb writes its newest one, and reads it when it starts
 
-A checkpoint is written under another name and renamed when it is whole.
+A checkpoint is written under another name and renamed when it is whole. Reverb keeps only its newest checkpoint, so its
+files are linked (not copied) into ours.
 """
 
 from __future__ import annotations
@@ -23,13 +25,15 @@ class Checkpoint:
     """One whole checkpoint."""
 
     directory: Path
-    train_step: int
-    replay: str
-    progress: dict[str, Any]
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """Counters of the run."""
+        return dict(json.loads((self.directory / "progress.json").read_text()))
 
     @property
     def learner_prefix(self) -> str:
-        """The path that ``tf.train.Checkpoint`` reads and writes."""
+        """The path that ``tf.train.Checkpoint`` reads."""
         return str(self.directory / "learner")
 
 
@@ -42,23 +46,22 @@ class CheckpointStore:
         self.replay_dir.mkdir(parents=True, exist_ok=True)
 
     def newest(self) -> Checkpoint | None:
-        """The newest whole checkpoint whose replay part is there, None for a new run."""
-        for directory in sorted(self._directory.glob("step-*"), reverse=True):
-            if directory.suffix:
-                continue  # it was being written when the program ended
-            progress = json.loads((directory / "progress.json").read_text())
-            checkpoint = Checkpoint(directory, int(directory.name[5:]), progress["replay"], progress["progress"])
-            if (self.replay_dir / checkpoint.replay / "DONE").exists():
-                return checkpoint
-        return None
+        """The newest whole checkpoint, None for a new run."""
+        whole = self._whole()
+        return Checkpoint(whole[-1]) if whole else None
 
     def write(
-        self, train_step: int, replay: str, progress: dict[str, Any], write_learner: Callable[[str], None], keep: int
+        self,
+        train_step: int,
+        replay: Path,
+        progress: dict[str, Any],
+        write_learner: Callable[[str], object],
+        keep: int,
     ) -> None:
         """Adds a checkpoint and removes the oldest over ``keep``.
 
         Args:
-            replay: name of Reverb's checkpoint in ``replay_dir``.
+            replay: the checkpoint that Reverb has just written.
             progress: counters of the run.
             write_learner: writes TensorFlow's files to the path prefix that it is given.
         """
@@ -66,23 +69,22 @@ class CheckpointStore:
         unfinished = final.with_suffix(".tmp")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
+        shutil.copytree(replay, unfinished / "replay" / replay.name, copy_function=os.link)
         write_learner(str(unfinished / "learner"))
-        (unfinished / "progress.json").write_text(json.dumps({"replay": replay, "progress": progress}, indent=2))
-        shutil.rmtree(final, ignore_errors=True)  # the same step again, with a fresher replay and counters
+        (unfinished / "progress.json").write_text(json.dumps(progress, indent=2))
+        if final.exists():  # the same step again, with a fresher replay and counters
+            shutil.rmtree(final)
         os.replace(unfinished, final)
-        self._prune(keep)
+        for old in self._whole()[:-keep]:
+            shutil.rmtree(old)
 
-    def keep_only(self, checkpoint: Checkpoint | None) -> None:
-        """Removes replay checkpoints that are newer than the given one: Reverb starts from the newest that it finds."""
-        for directory in self.replay_dir.iterdir():
-            if checkpoint is None or directory.name > checkpoint.replay:
-                shutil.rmtree(directory)
+    def offer_replay(self, checkpoint: Checkpoint | None) -> None:
+        """Makes the replay of a checkpoint the only one that a starting Reverb server finds; None: no replay."""
+        shutil.rmtree(self.replay_dir)
+        if checkpoint is None:
+            self.replay_dir.mkdir()
+        else:
+            shutil.copytree(checkpoint.directory / "replay", self.replay_dir, copy_function=os.link)
 
-    def _prune(self, keep: int) -> None:
-        whole = sorted(path for path in self._directory.glob("step-*") if not path.suffix)
-        for directory in whole[:-keep]:
-            shutil.rmtree(directory)
-        named = {json.loads((path / "progress.json").read_text())["replay"] for path in whole[-keep:]}
-        for directory in self.replay_dir.iterdir():
-            if directory.name not in named:
-                shutil.rmtree(directory)
+    def _whole(self) -> list[Path]:
+        return sorted(path for path in self._directory.glob("step-*") if not path.suffix)

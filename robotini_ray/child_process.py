@@ -22,9 +22,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-def start_child(
-    command: list[str], stderr: IO[Any], stdout: IO[Any] | int, cwd: Path | None = None
-) -> subprocess.Popen[bytes]:
+def start_child(command: list[str], stderr: IO[Any], stdout: IO[Any] | int, cwd: Path | None = None) -> subprocess.Popen[bytes]:
     """Starts a program (an absolute path and its arguments) in a session of its own, without standard input.
 
     The kernel kills it when the *thread* that calls this ends: call it from a thread that lives as long as it should.

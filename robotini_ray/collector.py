@@ -206,8 +206,9 @@ class Collector:
         for index, drive in enumerate(due):
             drive.acted_state = drive.state
             drive.state = next_states[index]
-            drive.action = np.clip(actions[index] + drive.noise.sample(), -1.0, 1.0)
-            drive.environment.begin_decision(drive.action)
+            action = np.clip(actions[index] + drive.noise.sample(), -1.0, 1.0)
+            drive.action = action
+            drive.environment.begin_decision(action)
 
     def _count(self, drive: _Drive) -> None:
         """Adds what the car has done to the report."""

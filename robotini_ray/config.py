@@ -64,9 +64,7 @@ class SimulatorConfig(Section):
 
     address: str | None = setting(None, "HOST[:CAR_PORT[:LOG_PORT]] of a running simulator; null starts embedded ones")
     track: str = setting("default", "name of a shipped track or path of a Robotini track file")
-    pace: Literal["realtime", "max"] = setting(
-        "max", "pace of embedded simulators; max is lock-step, faster than real time"
-    )
+    pace: Literal["realtime", "max"] = setting("max", "pace of embedded simulators; max is lock-step, faster than real time")
     num_segments: int = setting(30, "segments of the track in embedded simulators", 2, 1000)
 
 
@@ -78,14 +76,10 @@ class EnvironmentConfig(Section):
     throttle_low: float = setting(0.02, "throttle of action -1", 0.0, 1.0)
     throttle_high: float = setting(0.1, "throttle of action +1", 0.0, 1.0)
     turn_limit: float = setting(1.0, "turn of action +1 (full left); action -1 turns as far to the right", 0.05, 1.0)
-    action_repeat: int = setting(
-        3, "camera frames that one decision lasts (60 / action_repeat decisions a second)", 1, 12
-    )
+    action_repeat: int = setting(3, "camera frames that one decision lasts (60 / action_repeat decisions a second)", 1, 12)
     observation_history: int = setting(4, "observations that the networks see, the newest first", 1, 16)
     action_history: int = setting(4, "past actions that the networks see, the newest first", 0, 16)
-    merge_frames: bool = setting(
-        False, "merge the frames of one decision by their maximum, as the original trainer did"
-    )
+    merge_frames: bool = setting(False, "merge the frames of one decision by their maximum, as the original trainer did")
     reward: Literal["progress", "original"] = setting("progress", "the reward that is learned from")
     progress_per_m: float = setting(1.0, "progress reward: paid for each metre along the track", 0.0, 100.0)
     crash_penalty: float = setting(2.0, "progress reward: taken for a crash, times 1 + speed in m/s", 0.0, 100.0)
@@ -121,9 +115,7 @@ class AgentConfig(Section):
     lstm_units: int = setting(64, "units of the LSTM of recurrent networks, after the dense layers", 1, 4096)
     actor_learning_rate: float = setting(5e-4, "Adam's step size for the actor", 1e-8, 1.0)
     critic_learning_rate: float = setting(1e-3, "Adam's step size for the critic", 1e-8, 1.0)
-    batch_size: int = setting(
-        256, "replay items (transitions, or sequences of recurrent agents) in one train step", 1, 65536
-    )
+    batch_size: int = setting(256, "replay items (transitions, or sequences of recurrent agents) in one train step", 1, 65536)
     horizon_s: float = setting(
         5.0, "game time over which future rewards count; discount = 1 - 1 / (horizon_s * decisions/s)", 0.1, 1e4
     )
@@ -149,9 +141,7 @@ class ReplayConfig(Section):
 
     capacity: int = setting(200_000, "most items kept; the oldest go first", 100, 10**8)
     min_items: int = setting(1000, "items before the first train step", 1, 10**8)
-    samples_per_item: float = setting(
-        64.0, "times that an item is trained on, on average (the replay ratio)", 0.01, 1e5
-    )
+    samples_per_item: float = setting(64.0, "times that an item is trained on, on average (the replay ratio)", 0.01, 1e5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,9 +153,7 @@ class CollectionConfig(Section):
     noise_low: float = setting(
         0.05, "exploration noise of the first car (standard deviation of an action in [-1, 1])", 0.0, 2.0
     )
-    noise_high: float = setting(
-        0.4, "exploration noise of the last car; between them the ladder is geometric", 0.0, 2.0
-    )
+    noise_high: float = setting(0.4, "exploration noise of the last car; between them the ladder is geometric", 0.0, 2.0)
     noise_damping: float = setting(0.3, "Ornstein-Uhlenbeck damping of the noise; 1 makes it white", 0.001, 1.0)
 
 

@@ -61,10 +61,9 @@ class Learner:
             self._saved.read(checkpoint.learner_prefix).assert_existing_objects_matched()
         self._summaries = RunSummaries(run_dir / "tensorboard")
         self._broadcast = WeightsBroadcast()
-        self._requests: queue.SimpleQueue[tuple[Callable[[], None], concurrent.futures.Future[None]]] = (
-            queue.SimpleQueue()
-        )
+        self._requests: queue.SimpleQueue[tuple[Callable[[], None], concurrent.futures.Future[None]]] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._ended = threading.Event()
         self._next_publish_at = 0.0
         self._next_summary_at = 0.0
         self._replay_state = replay_state(self._replay)
@@ -86,6 +85,7 @@ class Learner:
                 time.sleep(WAIT_S)
                 self._waited_s += WAIT_S
             self._replay_state = replay_state(self._replay)
+        self._ended.set()
         self._serve_requests()
 
     def add_receivers(self, handles: list[Any]) -> None:
@@ -105,6 +105,8 @@ class Learner:
         """Writes a checkpoint of replay, agent and the given counters; returns when it is on disk."""
         done: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._requests.put((lambda: self._write_checkpoint(progress), done))
+        if self._ended.is_set():  # no loop is left to serve it
+            self._serve_requests()
         done.result()
 
     def record(self, section: str, scalars: dict[str, float]) -> None:
@@ -153,9 +155,13 @@ class Learner:
                 done.set_exception(error)
 
     def _write_checkpoint(self, progress: dict[str, Any]) -> None:
-        replay_path = Path(self._replay.checkpoint())
+        step = self._step()
         self._store.write(
-            self._step(), replay_path.name, progress, self._saved.write, self._config.learner.checkpoints_to_keep
+            step,
+            Path(self._replay.checkpoint()),
+            {**progress, "train_steps": step},
+            self._saved.write,
+            self._config.learner.checkpoints_to_keep,
         )
 
     def _step(self) -> int:

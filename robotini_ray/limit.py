@@ -1,9 +1,9 @@
 """A track's `limit`: the lowest lap time any car could reach, the yardstick of the benchmark's `lap_ratio`.
 
 The car is taken for a point mass: its centre stays within 0.38 m of the centre line, it accelerates with at most
-9.81 m/s^2 in any direction, runs at most 3.86 m/s and starts the lap flying. `robotini_ray.racing_line` solves for it.
+9.81 m/s^2 in any direction, runs at most 3.86 m/s and starts the lap flying. `robotini_ray.racing_line` solves it.
 
-The limits of the shipped tracks are kept in `tracks/limits.json` with the SHA-256 of the track file they belong to.
+The limits of the shipped tracks are kept in `tracks/limits.json` with the SHA-256 of their track files.
 `python -m robotini_ray.limit` solves all shipped tracks anew, writes that file and prints a table.
 """
 
@@ -25,8 +25,8 @@ LIMITS_FILE = SHIPPED_TRACKS / "limits.json"
 def lap_limit_s(track: Track) -> float:
     """The lowest flying-lap time of a point mass on `track`, in seconds.
 
-    Shipped tracks are looked up; any other file, and a shipped one that was changed, is solved, which takes up to some
-    seconds.
+    Shipped tracks are looked up; any other file, and a shipped one that was changed, is solved, which takes some
+    tenths of a second, or some seconds where bends are very tight.
 
     Raises:
       ConvergenceError: the track had to be solved and the solver gave up.

@@ -25,18 +25,6 @@ from robotini_ray.reports import CarSeat
 COLORS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf")
 
 
-@dataclasses.dataclass
-class Program:
-    """The running parts of one run."""
-
-    redis: RedisServer
-    simulators: list[EmbeddedSimulator]
-    replay: PartHandle
-    learner: PartHandle
-    collectors: list[PartHandle]
-    evaluator: PartHandle
-
-
 @dataclasses.dataclass(frozen=True)
 class Site:
     """A simulator as the parts are told of it."""
@@ -72,8 +60,7 @@ class ProgramBuilder:
 
     def replay(self) -> PartHandle:
         """The Reverb server."""
-        checkpoints = self._run_dir / "checkpoints" / "replay"
-        return start_part("replay", self._logs, "robotini_ray.replay:ReplayServer", self._config, checkpoints)
+        return start_part("replay", self._logs, "robotini_ray.replay:ReplayServer", self._config, self._run_dir)
 
     def learner(self, replay_address: str) -> PartHandle:
         """Trains on replay; broadcasts to whom ``add_receivers`` names."""

@@ -33,6 +33,7 @@ import reverb
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import ACTION_SIZE, Config
 from robotini_ray.reports import ReplayState
 
@@ -118,12 +119,14 @@ class ReplayServer:
 
     Args:
         config: of the run.
-        checkpoint_dir: where checkpoints are written and the newest is read from.
+        run_dir: of the run; it starts with the replay of the newest checkpoint there.
     """
 
-    def __init__(self, config: Config, checkpoint_dir: Path) -> None:
+    def __init__(self, config: Config, run_dir: Path) -> None:
+        store = CheckpointStore(run_dir / "checkpoints")
+        store.offer_replay(store.newest())
         self._port = portpicker.pick_unused_port()
-        self._server = make_server(config, self._port, checkpoint_dir)
+        self._server = make_server(config, self._port, store.replay_dir)
 
     def address(self) -> str:
         """HOST:PORT."""

@@ -45,10 +45,8 @@ class RunDirectory:
         save_config(config, self.path / "config.yaml")
 
     def progress(self) -> dict[str, Any] | None:
-        """Counters of the newest checkpoint, None for a new run; newer remains of replay are removed."""
-        store = CheckpointStore(self.path / "checkpoints")
-        checkpoint = store.newest()
-        store.keep_only(checkpoint)
+        """Counters of the newest checkpoint, None for a new run."""
+        checkpoint = CheckpointStore(self.path / "checkpoints").newest()
         return None if checkpoint is None else checkpoint.progress
 
     def write_summary(self, summary: dict[str, Any]) -> None:
@@ -83,7 +81,7 @@ def _free_name(path: Path) -> Path:
 
 def _lock(path: Path) -> IO[str]:
     """Holds the directory until the process ends, however it ends."""
-    lock = open(path / ".lock", "w")
+    lock = (path / ".lock").open("w")  # not closed: the lock lives as long as the file is open
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

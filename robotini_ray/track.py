@@ -22,6 +22,7 @@ from robotini_ray.errors import RobotiniError
 FloatArray = NDArray[np.float64]
 
 SHIPPED_TRACKS = Path(__file__).parent / "tracks"
+LIMITS_FILE = "limits.json"  # lies beside them, but holds their lap limits
 SAMPLES_PER_CURVE = 30  # the simulator's spline measures each Bezier curve by 30 chords
 NEIGHBOURHOOD_M = 1.5  # how far along the line `locate` looks when it is told where the car was
 HEIGHT_TOLERANCE_M = 1e-6
@@ -99,7 +100,7 @@ class Track:
 
 def shipped_tracks() -> tuple[str, ...]:
     """Names of the tracks in the package, without `.json`."""
-    return tuple(sorted(path.stem for path in SHIPPED_TRACKS.glob("*.json")))
+    return tuple(sorted(path.stem for path in SHIPPED_TRACKS.glob("*.json") if path.name != LIMITS_FILE))
 
 
 def load_track(name_or_path: str) -> Track:

@@ -13,6 +13,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import Config
 from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.errors import RobotiniError
@@ -32,7 +33,9 @@ SUMMARY_INTERVAL_S = 5.0
 CALL_TIMEOUT_S = 30.0
 START_TIMEOUT_S = 120.0
 CHECKPOINT_TIMEOUT_S = 60.0
-LAST_CHECKPOINT_TIMEOUT_S = 8.0
+END_TIMEOUT_S = 11.0
+"""For all that is done before the processes are ended; Ray itself then needs up to three seconds more."""
+
 LOOP_END_TIMEOUT_S = 3.0
 ROLES = ("collect", "evaluate")
 CORES_FOR_DASHBOARD = 4
@@ -108,22 +111,24 @@ class Training:
         self._cleanups: list[Callable[[], Any]] = []
         self._loops: dict[Any, PartHandle] = {}
         self._collectors: list[PartHandle] = []
-        self._learner: PartHandle | None = None
+        self._started = False
         self._next_checkpoint_at = time.monotonic() + config.learner.checkpoint_interval_s
         self._next_summary_at = 0.0
         self._rate = StepRate()
 
     def start(self, address: str) -> None:
         """Starts every part and waits until each is ready, saying what is waited for."""
-        self._display.say("starting Redis, the embedded simulators and Ray")
+        external = self._external_site()
+        self._display.say("starting Redis, the embedded simulators and Ray" if external is None else "starting Redis and Ray")
         redis = self._start(self._builder.redis, lambda server: server.stop)
-        simulators = self._simulators()
+        simulators = [] if external else [self._simulator(role) for role in ROLES]
         self._start_ray(address)
         self._replay = self._builder.replay()
         self._display.say("starting the replay server")
         replay_address = self._wait(self._replay, "address")
         self._learner = self._builder.learner(replay_address)
-        collect, evaluate = self._sites(simulators)
+        embedded = [Site(simulator.address, simulator.lockstep) for simulator in simulators]
+        collect, evaluate = (external, external) if external else embedded
         self._collectors = self._builder.collectors(collect, replay_address, redis.url)
         self._evaluator = self._builder.evaluator(evaluate, redis.url)
         self._display.say(f"starting {len(self._collectors)} collectors, the evaluator and the learner")
@@ -132,6 +137,7 @@ class Training:
         self._display.say("the cars are driving; waiting for the learner to build its graph")
         self._start_loop(self._learner)
         self._wait(self._learner, "add_receivers", [*self._collectors, self._evaluator])
+        self._started = True
         self._display.say(f"training; logs, checkpoints and policies are in {self._run.path}")
 
     def watch(self) -> None:
@@ -153,7 +159,7 @@ class Training:
     def end(self) -> None:
         """Stops the cars, writes the last checkpoint and the summary, and ends every process."""
         try:
-            if self._loops:
+            if self._started:
                 self._end_in_order()
         finally:
             for cleanup in reversed(self._cleanups):
@@ -161,25 +167,22 @@ class Training:
         self._run.write_summary(self._progress.summary(self._limit_s))
 
     def _end_in_order(self) -> None:
+        """Cars first, then the learner, then the checkpoint that equals where both have stopped."""
+        deadline = time.monotonic() + END_TIMEOUT_S
         self._display.say("ending: stopping the cars, writing a checkpoint")
-        assert self._learner is not None
-        drivers = [*self._collectors, self._evaluator]
-        for part in drivers:
-            part.tell("stop")
-        self._await_loops(drivers)
+        drivers, learner = [*self._collectors, self._evaluator], self._learner
+        for parts in (drivers, [learner]):
+            for part in parts:
+                part.tell("stop")
+            loops = [loop for loop, part in self._loops.items() if part in parts]
+            ray.wait(loops, num_returns=len(loops), timeout=LOOP_END_TIMEOUT_S)
         try:
             self._collect_reports()
-            self._checkpoint(LAST_CHECKPOINT_TIMEOUT_S)
+            self._checkpoint(max(1.0, deadline - time.monotonic()))
         except (RayActorError, RayTaskError, TimeoutError) as error:
-            self._display.say(f"no last checkpoint: {_cause(error)}")
-        self._learner.tell("stop")
-        self._await_loops([self._learner])
-        for part in (*drivers, self._learner, self._replay):
+            self._display.say(f"no last checkpoint, an earlier one stays: {_cause(error)}")
+        for part in (*drivers, learner, self._replay):
             part.kill()
-
-    def _await_loops(self, parts: list[PartHandle]) -> None:
-        loops = [loop for loop, part in self._loops.items() if part in parts]
-        ray.wait(loops, num_returns=len(loops), timeout=LOOP_END_TIMEOUT_S)
 
     def _start_ray(self, address: str) -> None:
         """Joins the Ray cluster, or starts one on this machine."""
@@ -198,19 +201,20 @@ class Training:
         if context.dashboard_url:
             self._display.say(f"Ray dashboard: http://{context.dashboard_url}")
 
-    def _simulators(self) -> list[EmbeddedSimulator]:
-        """One for the collecting cars and one for the judged car, unless there is a simulator already."""
-        if self._config.simulator.address is not None:
-            return []
-        return [self._start(lambda role=role: self._builder.simulator(role), lambda made: made.close) for role in ROLES]
+    def _external_site(self) -> Site | None:
+        """The simulator that the config names, if it does.
 
-    def _sites(self, simulators: list[EmbeddedSimulator]) -> tuple[Site, Site]:
-        """Where collectors and the evaluator drive."""
-        if self._config.simulator.address is not None:
-            site = Site(SimulatorAddress.parse(self._config.simulator.address), lockstep=False)
-            return site, site
-        collect, evaluate = (Site(simulator.address, simulator.lockstep) for simulator in simulators)
-        return collect, evaluate
+        Raises:
+            SimulatorUnreachable: it is not there.
+        """
+        if self._config.simulator.address is None:
+            return None
+        address = SimulatorAddress.parse(self._config.simulator.address)
+        Spectator(address.host, address.log_port).close()
+        return Site(address, lockstep=False)
+
+    def _simulator(self, role: str) -> EmbeddedSimulator:
+        return self._start(lambda: self._builder.simulator(role), lambda simulator: simulator.close)
 
     def _start_loop(self, part: PartHandle) -> None:
         self._wait(part, "report")
@@ -251,7 +255,6 @@ class Training:
             raise TrainingError(f"{part.name} has ended by itself")
 
     def _collect_reports(self) -> LearnerReport:
-        assert self._learner is not None
         references = [part.tell("report") for part in (*self._collectors, self._evaluator, self._learner)]
         *collections, evaluations, learner = ray.get(references, timeout=CALL_TIMEOUT_S)
         progress = self._progress
@@ -285,11 +288,9 @@ class Training:
         self._run.write_summary(progress.summary(self._limit_s))
 
     def _learner_record(self, section: str, scalars: dict[str, float]) -> None:
-        assert self._learner is not None
         self._learner.tell("record", section, scalars)
 
     def _checkpoint(self, timeout_s: float) -> None:
-        assert self._learner is not None
         self._learner.ask("checkpoint", self._progress.to_json(), timeout_s=timeout_s)
 
     def _show(self, learner: LearnerReport) -> None:

@@ -16,11 +16,13 @@ from robotini_ray.track import Track, load_track, shipped_tracks
 GRIP_M_S2, TOP_SPEED_M_S, HALF_WIDTH_M = 9.81, 3.86, 0.38
 
 
-def write_track(path: Path, nodes: list[tuple[float, float, float]], handle_m: float, mirrored: bool = False) -> Track:
-    """A track through nodes (x, z, heading) with the same distance to every control point."""
+Node = tuple[float, float, float, float]  # x, z, heading, distance to the control points
+
+
+def write_track(path: Path, nodes: list[Node], mirrored: bool = False) -> Track:
     side = -1 if mirrored else 1
     entries = []
-    for x, z, heading in [*nodes, nodes[0]]:
+    for x, z, heading, handle_m in [*nodes, nodes[0]]:
         ahead = (x + handle_m * math.sin(heading), z + handle_m * math.cos(heading))
         position, direction = ({"x": side * a, "y": 0.0, "z": b} for a, b in ((x, z), ahead))
         entries.append({"position": position, "direction": direction})
@@ -35,33 +37,38 @@ def arc_handle_m(radius_m: float, angle_rad: float) -> float:
 
 def circle(path: Path, radius_m: float) -> Track:
     """Eight arcs, turning right."""
+    handle_m = arc_handle_m(radius_m, math.pi / 4)
     angles = [index * math.pi / 4 for index in range(8)]
-    nodes = [(-radius_m * math.cos(a), radius_m * math.sin(a), a) for a in angles]
-    return write_track(path, nodes, arc_handle_m(radius_m, math.pi / 4))
+    return write_track(path, [(-radius_m * math.cos(a), radius_m * math.sin(a), a, handle_m) for a in angles])
 
 
 def oval(path: Path, straight_m: float, radius_m: float) -> Track:
     """Two straights along z, joined by two quarter circles at each end, turning right."""
     far, near, right = straight_m / 2, -straight_m / 2, math.pi / 2
+    handle_m = arc_handle_m(radius_m, right)
     nodes = [
-        (-radius_m, near, 0.0),
-        (-radius_m, far, 0.0),
-        (0.0, far + radius_m, right),
-        (radius_m, far, 2 * right),
-        (radius_m, near, 2 * right),
-        (0.0, near - radius_m, 3 * right),
+        (-radius_m, near, 0.0, handle_m),
+        (-radius_m, far, 0.0, handle_m),
+        (0.0, far + radius_m, right, handle_m),
+        (radius_m, far, 2 * right, handle_m),
+        (radius_m, near, 2 * right, handle_m),
+        (0.0, near - radius_m, 3 * right, handle_m),
     ]
-    return write_track(path, nodes, arc_handle_m(radius_m, right))
+    return write_track(path, nodes)
 
 
-def esses(path: Path, radius_m: float, mirrored: bool = False) -> Track:
-    """A circuit with three lobes: bends of `radius_m` to the right, wider ones to the left between them."""
+def clover(path: Path, size_m: float, mirrored: bool = False) -> Track:
+    """r = size (1 + cos(3 angle) / 4): three lobes of radius 0.45 size, three bends the other way of 0.37 size."""
     nodes = []
-    for index in range(6):
-        angle = index * math.pi / 3
-        distance = (3.2 if index % 2 == 0 else 1.6) * radius_m
-        nodes.append((-distance * math.cos(angle), distance * math.sin(angle), angle))
-    return write_track(path, nodes, arc_handle_m(radius_m, math.pi / 2), mirrored)
+    step = math.pi / 12
+    for index in range(24):
+        angle = index * step
+        r, slope = size_m * (1 + math.cos(3 * angle) / 4), -size_m * 0.75 * math.sin(3 * angle)
+        dx = slope * math.sin(angle) + r * math.cos(angle)
+        dz = slope * math.cos(angle) - r * math.sin(angle)
+        x, z = r * math.sin(angle), r * math.cos(angle)
+        nodes.append((x, z, math.atan2(dx, dz), math.hypot(dx, dz) * step / 3))
+    return write_track(path, nodes, mirrored)
 
 
 def path_of(track: Track, line: racing_line.RacingLine) -> np.ndarray:
@@ -107,12 +114,14 @@ def test_slow_oval_lies_between_closed_forms(tmp_path: Path) -> None:
 
 def test_agrees_with_ipopt(tmp_path: Path) -> None:
     # IPOPT 3.14 on another transcription: offset and velocity along the centre line, trapezoidal rule, 0.02 m steps.
-    assert racing_line.racing_line(oval(tmp_path / "o.json", 3.0, 1.0)).lap_time_s == pytest.approx(0.0, rel=3e-3)
-    assert racing_line.racing_line(esses(tmp_path / "e.json", 0.8)).lap_time_s == pytest.approx(0.0, rel=3e-3)
+    oval_line = racing_line.racing_line(oval(tmp_path / "oval.json", 3.0, 1.0))
+    assert oval_line.lap_time_s == pytest.approx(3.0132, rel=1e-3)
+    clover_line = racing_line.racing_line(clover(tmp_path / "clover.json", 2.0))
+    assert clover_line.lap_time_s == pytest.approx(3.2816, rel=1e-3)
 
 
 def test_lap_keeps_grip_speed_and_width(tmp_path: Path) -> None:
-    track = esses(tmp_path / "esses.json", 0.8)
+    track = clover(tmp_path / "clover.json", 2.0)
     line = racing_line.racing_line(track)
     path = path_of(track, line)
     steps = np.roll(path, -1, axis=0) - path
@@ -131,30 +140,34 @@ def test_lap_keeps_grip_speed_and_width(tmp_path: Path) -> None:
 
 
 def test_halving_the_spacing_changes_little(tmp_path: Path) -> None:
-    track = esses(tmp_path / "esses.json", 0.8)
-    coarse, fine = (racing_line.racing_line(track, spacing_m=spacing_m).lap_time_s for spacing_m in (0.05, 0.025))
+    track = clover(tmp_path / "clover.json", 2.0)
+    coarse, fine = (
+        racing_line.racing_line(track, spacing_m=spacing_m).lap_time_s for spacing_m in (0.05, 0.025)
+    )
     assert coarse == pytest.approx(fine, rel=1e-3)
 
 
 def test_bend_tighter_than_the_track_is_wide_does_not_fold(tmp_path: Path) -> None:
-    track = esses(tmp_path / "tight.json", 0.42)
+    track = clover(tmp_path / "tight.json", 0.9)
     assert np.abs(track.curvatures_per_m).max() > 1 / HALF_WIDTH_M
     line = racing_line.racing_line(track)
     path = path_of(track, line)
     headings = np.array([track.pose(arc_m)[2] for arc_m in line.arc_m])
     progress_m = np.roll(path, -1, axis=0) - path
     assert (progress_m[:, 0] * np.sin(headings) + progress_m[:, 1] * np.cos(headings)).min() > -1e-4
-    assert line.lap_time_s == pytest.approx(racing_line.racing_line(track, spacing_m=0.05).lap_time_s, rel=5e-3)
+    assert line.lap_time_s == pytest.approx(
+        racing_line.racing_line(track, spacing_m=0.05).lap_time_s, rel=5e-3
+    )
 
 
 @settings(max_examples=10, deadline=None)
-@given(radius_m=st.floats(0.6, 1.5), grip_m_s2=st.floats(4.0, 12.0))
+@given(size_m=st.floats(1.5, 3.0), grip_m_s2=st.floats(4.0, 12.0))
 def test_more_grip_is_never_slower_and_mirroring_changes_nothing(
-    tmp_path_factory: pytest.TempPathFactory, radius_m: float, grip_m_s2: float
+    tmp_path_factory: pytest.TempPathFactory, size_m: float, grip_m_s2: float
 ) -> None:
     folder = tmp_path_factory.mktemp("tracks")
-    track = esses(folder / "esses.json", radius_m)
-    mirrored = esses(folder / "mirrored.json", radius_m, mirrored=True)
+    track = clover(folder / "clover.json", size_m)
+    mirrored = clover(folder / "mirrored.json", size_m, mirrored=True)
 
     def lap_s(on: Track, grip_m_s2: float) -> float:
         return racing_line.racing_line(on, grip_m_s2=grip_m_s2, spacing_m=0.1).lap_time_s
@@ -174,13 +187,17 @@ def test_giving_up_names_the_track(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_kept_limits_are_those_of_a_fresh_solve(name: str) -> None:
     track = load_track(name)
     kept = json.loads(limit.LIMITS_FILE.read_text())[track.name]
-    assert kept["sha256"] == hashlib.sha256(track.path.read_bytes()).hexdigest(), "run python -m robotini_ray.limit"
+    assert kept["sha256"] == hashlib.sha256(track.path.read_bytes()).hexdigest(), (
+        "run python -m robotini_ray.limit"
+    )
     assert kept["length_m"] == pytest.approx(track.length_m, rel=1e-4)
     assert kept["limit_s"] == limit.lap_limit_s(track)
     assert kept["limit_s"] == pytest.approx(racing_line.racing_line(track).lap_time_s, rel=5e-3)
 
 
-def test_kept_limit_serves_only_the_file_it_was_solved_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kept_limit_serves_only_the_file_it_was_solved_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     track = circle(tmp_path / "own.json", 1.0)
     kept = {"limit_s": 99.0, "length_m": 1.0, "sha256": hashlib.sha256(track.path.read_bytes()).hexdigest()}
     monkeypatch.setattr(limit, "LIMITS_FILE", tmp_path / "limits.json")

@@ -77,31 +77,27 @@ class RdpgAgent(ddpg_agent.DdpgAgent):
     def _targets(self, windows: Windows) -> tf.Tensor:
         """One-step targets ``<float32>[batch, trained]``; the target networks run over the bootstrap row too."""
         actor, critic = self._warm_states(windows, self._target_actor_network, self._target_critic_network)
-        rest = Windows(*(column[:, self._burn_in :] for column in windows[:-1]), windows.state)
+        rest = windows.between(self._burn_in, None)
         actions, _ = self._target_actor_network(rest.observation, step_type=rest.step_type, network_state=actor)
-        values, _ = self._target_critic_network(
-            (rest.observation, actions), step_type=rest.step_type, network_state=critic
-        )
+        values, _ = self._target_critic_network((rest.observation, actions), step_type=rest.step_type, network_state=critic)
         return rest.reward[:, :-1] + self._gamma * rest.discount[:, :-1] * values[:, 1:]
 
-    def _warm_states(
-        self, windows: Windows, actor_network: tf.Module, critic_network: tf.Module
-    ) -> tuple[State, State]:
+    def _warm_states(self, windows: Windows, actor_network: tf.Module, critic_network: tf.Module) -> tuple[State, State]:
         """Both networks' states after the burn-in rows, cut off from the gradient."""
         hidden, cell = tf.split(windows.state, 2, axis=1)
         actor_state: State = [hidden, cell]
         batch = tf.shape(windows.state)[0]
         critic_state: State = [tf.zeros((batch, *spec.shape)) for spec in tf.nest.flatten(critic_network.state_spec)]
         if self._burn_in:
-            rows = slice(0, self._burn_in)
-            observation, action = windows.observation[:, rows], windows.action[:, rows]
-            step_type = windows.step_type[:, rows]
-            _, actor_state = actor_network(observation, step_type=step_type, network_state=actor_state)
-            _, critic_state = critic_network((observation, action), step_type=step_type, network_state=critic_state)
+            warm = windows.between(0, self._burn_in)
+            _, actor_state = actor_network(warm.observation, step_type=warm.step_type, network_state=actor_state)
+            _, critic_state = critic_network(
+                (warm.observation, warm.action), step_type=warm.step_type, network_state=critic_state
+            )
         return tf.nest.map_structure(tf.stop_gradient, (actor_state, critic_state))
 
     def _trained(self, windows: Windows) -> Windows:
-        return Windows(*(column[:, self._burn_in : -1] for column in windows[:-1]), windows.state)
+        return windows.between(self._burn_in, -1)
 
 
 def _masked_mean(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

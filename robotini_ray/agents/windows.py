@@ -32,6 +32,11 @@ class Windows(NamedTuple):
     decided: tf.Tensor
     state: tf.Tensor
 
+    def between(self, start: int, stop: int | None) -> Windows:
+        """The rows from ``start`` up to ``stop``, as in a slice; ``state`` stays that before the first row of all."""
+        columns = {name: column[:, start:stop] for name, column in self._asdict().items() if name != "state"}
+        return self._replace(**columns)
+
 
 def unpack(item: dict[str, tf.Tensor], layout: WindowLayout) -> Windows:
     """The columns of a batch of replay items (see ``robotini_ray.replay`` for the rows' layout)."""

@@ -35,7 +35,9 @@ def _say_summary(directory: RunDirectory, display: Display) -> None:
     summary = directory.summary()
     lap = summary["best_lap_s"]
     first = summary["first_clean_lap"]
-    display.say(f"trained {summary['train_steps']:,} steps on {summary['env_steps']:,} camera frames in {clock(summary['wall_s'])}")
+    display.say(
+        f"trained {summary['train_steps']:,} steps on {summary['env_steps']:,} camera frames in {clock(summary['wall_s'])}"
+    )
     if first is not None:
         display.say(f"first clean lap after {clock(first['wall_s'])} and {first['env_steps']:,.0f} frames")
     if lap is None:

@@ -217,17 +217,13 @@ class RaceEnvironment(py_environment.PyEnvironment):
         terms = self._reward.step(self._decision_states)
         self._count_laps()
         terminated = self._was_put_back()
-        truncated = (
-            self._episode_laps >= self._config.episode_laps or self._episode_frames >= self._config.episode_frames
-        )
+        truncated = self._episode_laps >= self._config.episode_laps or self._episode_frames >= self._config.episode_frames
         if terminated:
             self._afresh = True
             self._settle_frames = READ_BACK_FRAMES + 1
         step_type = ts.StepType.LAST if terminated or truncated else ts.StepType.MID
         discount = 0.0 if terminated else 1.0
-        return ts.TimeStep(
-            np.int32(step_type), np.float32(sum(terms.values())), np.float32(discount), self._observation
-        )
+        return ts.TimeStep(np.int32(step_type), np.float32(sum(terms.values())), np.float32(discount), self._observation)
 
     def _was_put_back(self) -> bool:
         return self._state is not None and self._state.returns > self._episode_returns

@@ -10,28 +10,28 @@ walls and cars, as the real 2x anti-aliasing has.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from robotini_ray.simulator.ground import CELL_M, CLEARANCE_CELL_M, LEVELS, WALL_HEIGHT_M, Colour, GroundMap, map_ground
-from robotini_ray.simulator.physics import BODY_LENGTH_M, BODY_WIDTH_M, REACH_M
+from robotini_ray.simulator.contacts import BODY_LENGTH_M, BODY_WIDTH_M, REACH_M
+from robotini_ray.simulator.ground import CELL_M, CLEARANCE_CELL_M, Colour, GroundMap, map_ground
+from robotini_ray.simulator.view import (
+    CAMERA_AHEAD_M,
+    CAMERA_HEIGHT_M,
+    FAR_M,
+    FIELD_OF_VIEW_RAD,
+    NEAR_M,
+    PITCH_RAD,
+    View,
+    make_view,
+    picture_height,
+)
 from robotini_ray.track import Track
 
-BODY_HEIGHT_M = 0.048  # of the body's origin above the road
-CAMERA_HEIGHT_M = BODY_HEIGHT_M + 0.02
-CAMERA_AHEAD_M = 0.095
-PITCH_RAD = math.radians(11.0)  # downwards
-FIELD_OF_VIEW_RAD = math.radians(48.8)  # vertical
-NEAR_M, FAR_M = 0.01, 20.0
-SAMPLES = ((0.25, 0.25), (0.75, 0.75))  # of a pixel
-
-MIN_WIDTH, MAX_WIDTH = 8, 128
-RAYS_PER_COLUMN = 1.5
-SOFTNESS = 1.5  # pixels of floor that one cell of the chosen map covers, about
 WALL_CLOSE_M = 0.001  # a ray this close to a wall has reached it
 MOST_STEPS = 60
 
@@ -41,79 +41,6 @@ SKY_COLOUR: Colour = (52, 62, 80)
 CAR_SHADE = 0.38
 CAR_FACE_LIGHT = (1.0, 0.75, 0.6)  # top, sides, front and back
 CAR_BOTTOM_M, CAR_TOP_M = 0.012, 0.095
-
-
-class View(NamedTuple):
-    """Where a picture looks, in the car's frame; arrays are [height] or [height, width, 2 samples].
-
-    Floor: row `row` meets it `ahead_m[row]` ahead, its column c at `first_right_m[row] + c * right_step_m[row]`, and
-    reads the map of level `level[row]`, -1 being sky.
-    Walls: `ray` is the index of the sample's direction among the rays in the ground plane, `ray_sin` and `ray_cos`,
-    float64[rays], say where these point, positive to the right. A sample sees floor or sky instead of wall if the wall
-    is farther than `open_beyond_m`; `open_row_m[row]` is the largest of its row.
-    Cars: `along_right`, `along_ahead`, `climb` are the sample's direction, a unit vector in the plane and height per
-    metre of it.
-    """
-
-    ahead_m: NDArray[np.float64]
-    first_right_m: NDArray[np.float64]
-    right_step_m: NDArray[np.float64]
-    level: NDArray[np.int64]
-    ray: NDArray[np.uint16]
-    ray_sin: NDArray[np.float64]
-    ray_cos: NDArray[np.float64]
-    open_beyond_m: NDArray[np.float32]
-    open_row_m: NDArray[np.float32]
-    along_right: NDArray[np.float32]
-    along_ahead: NDArray[np.float32]
-    climb: NDArray[np.float32]
-
-
-def picture_height(width: int) -> int:
-    return width * 80 // 128
-
-
-def make_view(width: int) -> View:
-    """The tables of a camera with pictures of `width` pixels."""
-    height = picture_height(width)
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    samples = [_directions(columns + right, rows + down, width, height) for right, down in SAMPLES]
-    right, ahead, up = (np.stack(parts, axis=-1) for parts in zip(*samples, strict=True))
-    plan = np.hypot(right, ahead)
-    angles = np.arctan2(right, ahead)
-    widest = float(np.abs(angles).max()) + 1e-6
-    rays = round(width * RAYS_PER_COLUMN)
-    rays_rad = (np.arange(rays) + 0.5) * (2 * widest / rays) - widest
-    climb = up / plan
-    with np.errstate(divide="ignore"):
-        open_beyond_m = np.where(climb > 0, (WALL_HEIGHT_M - CAMERA_HEIGHT_M) / climb, -CAMERA_HEIGHT_M / climb)
-    first_right, row_ahead, row_up = _directions(0.5, np.arange(height) + 0.5, width, height)
-    pixel = 2 * math.tan(FIELD_OF_VIEW_RAD / 2) / height
-    reach = np.where(row_up < 0, -CAMERA_HEIGHT_M / np.minimum(row_up, -1e-9), 0)
-    level = np.clip(np.round(np.log2(np.maximum(reach * pixel * SOFTNESS / CELL_M, 1))), 0, LEVELS - 1)
-    level[(row_up >= 0) | (reach > FAR_M)] = -1
-    return View(
-        ahead_m=row_ahead * reach + CAMERA_AHEAD_M,
-        first_right_m=first_right * reach,
-        right_step_m=pixel * reach,
-        level=level.astype(np.int64),
-        ray=((angles + widest) * rays / (2 * widest)).astype(np.uint16),
-        ray_sin=np.sin(rays_rad),
-        ray_cos=np.cos(rays_rad),
-        open_beyond_m=open_beyond_m.astype(np.float32),
-        open_row_m=open_beyond_m.max(axis=(1, 2)).astype(np.float32),
-        along_right=(right / plan).astype(np.float32),
-        along_ahead=(ahead / plan).astype(np.float32),
-        climb=climb.astype(np.float32),
-    )
-
-
-def _directions(columns: Any, rows: Any, width: int, height: int) -> tuple[Any, Any, Any]:
-    """Where image points look: metres right, ahead and up per metre along the optical axis."""
-    scale = 2 * math.tan(FIELD_OF_VIEW_RAD / 2) / height
-    right, down = (columns - width / 2) * scale, (rows - height / 2) * scale
-    ahead = math.cos(PITCH_RAD) - down * math.sin(PITCH_RAD)
-    return right, ahead, -math.sin(PITCH_RAD) - down * math.cos(PITCH_RAD)
 
 
 class Camera:

@@ -26,7 +26,6 @@ COMMAND_TIMEOUT_S = 0.3
 WALL_CONTACT_LIMIT_S = 0.2
 STANDSTILL_LIMIT_S = 2.0
 STANDSTILL_M_S = 0.01
-BODY_HEIGHT_M = 0.048
 
 FREE_DISTANCE_M = 0.28  # between the centres of two cars at a start or a put-back: their length and a little more
 FREE_SEARCH_M = 0.02
@@ -178,7 +177,7 @@ class Race:
             cars.append(
                 {
                     "name": car.info["name"],
-                    "position": {"x": x, "y": BODY_HEIGHT_M, "z": z},
+                    "position": {"x": x, "y": physics.BODY_HEIGHT_M, "z": z},
                     "velocity": {"x": speed_x, "y": 0.0, "z": speed_z},
                     "rotation": {"x": 0.0, "y": math.sin(heading / 2), "z": 0.0, "w": math.cos(heading / 2)},
                     "trackAngle": math.degrees(abs(math.remainder(heading - track_heading, 2 * math.pi))),

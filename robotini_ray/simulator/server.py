@@ -16,10 +16,11 @@ from typing import Literal
 
 from robotini_ray.errors import RobotiniError
 from robotini_ray.simulator import wire
-from robotini_ray.simulator.camera import MAX_WIDTH, Camera, encode_png
+from robotini_ray.simulator.camera import Camera, encode_png
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.peer import CarPeer, Driver, Peer, SpectatorPeer
 from robotini_ray.simulator.race import FRAME_S, MAX_CARS, JoinError, Race
+from robotini_ray.simulator.view import MAX_WIDTH
 from robotini_ray.track import Track
 
 LOG = logging.getLogger(__name__)

@@ -1,5 +1,6 @@
 """A running simulator and plain-socket clients, written from the description of the wire alone."""
 
+import functools
 import json
 import socket
 import threading
@@ -13,6 +14,7 @@ from robotini_ray.simulator.server import SimulatorServer
 from robotini_ray.track import load_track
 
 PATIENCE_S = 20
+cached_track = functools.cache(load_track)  # with its maps, which take longer than most tests
 
 
 class CarClient:
@@ -133,7 +135,7 @@ def make_world():
 
     def make(track="oval", parameters=None, pace="max", answer_timeout_ms=60_000, **settings):
         server = SimulatorServer(
-            load_track(track),
+            cached_track(track),
             parameters or RaceParameters(),
             car_port=0,
             log_port=0,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from robotini_ray.simulator import camera as camera_module
-from robotini_ray.simulator.camera import Camera, encode_png, make_view, picture_height
+from robotini_ray.simulator.camera import Camera, encode_png
+from robotini_ray.simulator.view import make_view, picture_height
 from robotini_ray.track import load_track
 
 RED, GREEN, BLUE = (238, 57, 98), (62, 217, 142), (66, 108, 156)

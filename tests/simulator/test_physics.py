@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.simulator import physics
+from robotini_ray.simulator import contacts, physics
 from robotini_ray.track import Line, load_track
 
 MIDDLE_M = 200.0
@@ -155,34 +155,34 @@ def test_a_wall_stops_the_car_sideways_and_lets_it_slide():
     road.cars["heading"] = math.radians(30)
     road.cars["speed_x"], road.cars["speed_z"] = 0.8, 1.39
     road.cars["wheel_spin"] = 1.6 / physics.WHEEL_RADIUS_M
-    contacts = 0
+    begun = 0
     for _ in range(40):
         road.drive(1, 0.1)
-        contacts += int(road.cars["new_wall_contacts"][0])
+        begun += int(road.cars["new_wall_contacts"][0])
         if road.cars["touching_wall"][0]:
             break
-    assert contacts == 1
+    assert begun == 1
     assert road.cars["speed_x"][0] < 0.3
     assert 0.7 < road.cars["speed_z"][0] < 1.39
     corners = _corner_offsets(road.cars[0])
-    assert corners.max() < physics.WALL_OFFSET_M + 0.003
+    assert corners.max() < contacts.WALL_OFFSET_M + 0.003
 
 
 def test_pressing_against_a_wall_is_one_contact_that_lasts():
     road = Road(open_field=False)
     road.cars["heading"] = math.radians(80)
     road.cars["x"] = 0.25
-    contacts = 0
+    begun = 0
     for _ in range(40):
         road.drive(1, 0.03)
-        contacts += int(road.cars["new_wall_contacts"][0])
-    assert contacts == 1
+        begun += int(road.cars["new_wall_contacts"][0])
+    assert begun == 1
     assert road.cars["wall_contact_s"][0] > 0.2
 
 
 def test_leaving_a_wall_ends_the_contact():
     road = Road(open_field=False)
-    road.cars["x"] = physics.WALL_OFFSET_M - physics.BODY_WIDTH_M / 2 + 0.001
+    road.cars["x"] = contacts.WALL_OFFSET_M - contacts.BODY_WIDTH_M / 2 + 0.001
     road.drive(1)
     assert road.cars["touching_wall"][0]
     road.cars["x"] = 0.3
@@ -202,15 +202,15 @@ def test_both_walls_stop_a_car_symmetrically():
 
 
 def _corner_offsets(car):
-    right = np.array([-1, 1, -1, 1]) * physics.BODY_WIDTH_M / 2
-    ahead = np.array([-1, -1, 1, 1]) * physics.BODY_LENGTH_M / 2
+    right = np.array([-1, 1, -1, 1]) * contacts.BODY_WIDTH_M / 2
+    ahead = np.array([-1, -1, 1, 1]) * contacts.BODY_LENGTH_M / 2
     return np.abs(car["x"] + right * math.cos(car["heading"]) + ahead * math.sin(car["heading"]))
 
 
 def two_cars(gap_m, speed_m_s):
     """One car behind the other, the first rolling towards the second."""
     road = Road(cars=2, open_field=False)
-    road.cars["z"] = 0.0, physics.BODY_LENGTH_M + gap_m
+    road.cars["z"] = 0.0, contacts.BODY_LENGTH_M + gap_m
     road.cars["speed_z"][0] = speed_m_s
     road.cars["wheel_spin"][0] = speed_m_s / physics.WHEEL_RADIUS_M
     return road
@@ -221,7 +221,7 @@ def test_a_car_pushes_the_one_before_it_and_is_slowed():
     road.drive(3)
     assert road.touching[0, 1]
     assert 0.3 < road.cars["speed_z"][1] <= road.cars["speed_z"][0] + 0.05 < 0.75
-    assert road.cars["z"][1] - road.cars["z"][0] > physics.BODY_LENGTH_M - 0.005
+    assert road.cars["z"][1] - road.cars["z"][0] > contacts.BODY_LENGTH_M - 0.005
 
 
 def test_cars_pass_through_each_other_without_contact():
@@ -242,7 +242,7 @@ def test_momentum_is_kept_in_a_bump():
     """Without wheels on the ground (no load), two cars keep their common momentum."""
     road = two_cars(0.001, 1.0)
     road.cars["z"][0] += 0.002
-    physics._collide_cars(road.cars, road.touching)
+    contacts.collide_cars(road.cars, road.touching)
     assert road.cars["speed_z"].sum() == pytest.approx(1.0)
     assert road.cars["speed_z"][0] == pytest.approx(0.5, abs=0.01)
 

@@ -1,0 +1,163 @@
+"""Cars against walls and against each other: impulses at the points where they touch, with friction, without bounce.
+
+The bodies are boxes in the ground plane. Headings are clockwise from +z as seen from above.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numba import njit
+
+from robotini_ray.track import Line, locate_on
+
+MASS_KG = 0.553
+BODY_LENGTH_M = 0.26
+BODY_WIDTH_M = 0.12
+YAW_INERTIA_KG_M2 = MASS_KG * (BODY_LENGTH_M**2 + BODY_WIDTH_M**2) / 12  # of a box
+
+WALL_OFFSET_M = 0.44
+FRICTION = 0.6  # Unity's default between bodies
+CONTACT_GAP_M = 0.005  # a contact lasts until the gap is wider than this
+# Points of the body's outline that can touch: both sides, then the middle of front and rear, which alone are within
+# the box of a car straight ahead.
+OUTLINE_RIGHT_M = (-0.06,) * 5 + (0.06,) * 5 + (0.0, 0.0)
+OUTLINE_AHEAD_M = (-0.13, -0.065, 0.0, 0.065, 0.13) * 2 + (-0.13, 0.13)
+REACH_M = math.hypot(BODY_LENGTH_M / 2, BODY_WIDTH_M / 2)
+LOCATE_WINDOW_M = 0.4
+
+
+@njit(cache=True)
+def collide_with_walls(car: Any, line: Line, step_s: float) -> None:
+    """Find the car's place on the track, push it off a wall, and keep the account of its contact."""
+    car.arc, car.offset, car.track_heading = locate_on(line, car.x, car.z, car.arc, LOCATE_WINDOW_M)
+    gap = WALL_OFFSET_M - abs(car.offset) - REACH_M
+    if gap < CONTACT_GAP_M:
+        gap = _push_off_walls(car, line)
+    if gap > CONTACT_GAP_M:
+        car.touching_wall = False
+        car.wall_contact_s = 0.0
+    elif car.touching_wall:
+        car.wall_contact_s += step_s
+    elif gap <= 0.0:
+        car.touching_wall = True
+        car.new_wall_contacts += 1
+
+
+@njit(cache=True)
+def _push_off_walls(car: Any, line: Line) -> float:
+    """Resolve the contact of every point of the outline that is in a wall; returns the smallest gap before it."""
+    smallest = math.inf
+    for point in range(len(OUTLINE_RIGHT_M)):
+        sin, cos = math.sin(car.heading), math.cos(car.heading)
+        arm_x = OUTLINE_RIGHT_M[point] * cos + OUTLINE_AHEAD_M[point] * sin
+        arm_z = OUTLINE_AHEAD_M[point] * cos - OUTLINE_RIGHT_M[point] * sin
+        _, offset, heading = locate_on(line, car.x + arm_x, car.z + arm_z, car.arc, LOCATE_WINDOW_M)
+        gap = WALL_OFFSET_M - abs(offset)
+        smallest = min(smallest, gap)
+        if gap < 0.0:
+            # The normal points from the wall back to the centre line.
+            side = math.copysign(1.0, offset)
+            normal_x, normal_z = -side * math.cos(heading), side * math.sin(heading)
+            car.x -= gap * normal_x
+            car.z -= gap * normal_z
+            speed_x = car.speed_x + car.yaw_rate * arm_z
+            speed_z = car.speed_z - car.yaw_rate * arm_x
+            push, slide = _impulses(speed_x, speed_z, normal_x, normal_z, arm_x, arm_z, 0.0, 0.0, 0.0)
+            _strike(car, push * normal_x + slide * normal_z, push * normal_z - slide * normal_x, arm_x, arm_z)
+    return smallest
+
+
+@njit(cache=True)
+def _impulses(
+    speed_x: float,
+    speed_z: float,
+    normal_x: float,
+    normal_z: float,
+    arm_x: float,
+    arm_z: float,
+    other_inverse_mass: float,
+    other_arm_x: float,
+    other_arm_z: float,
+) -> tuple[float, float]:
+    """Impulses (N s) along the normal and along (normal_z, -normal_x) that end the approach, with friction.
+
+    `speed` is how the contact point moves against the other body; `other_inverse_mass` is 0 for a wall.
+    """
+    approach = speed_x * normal_x + speed_z * normal_z
+    if approach >= 0.0:
+        return 0.0, 0.0
+    sliding = speed_x * normal_z - speed_z * normal_x
+    inverse_mass = 1.0 / MASS_KG + other_inverse_mass
+    other_yaw = 1.0 / YAW_INERTIA_KG_M2 if other_inverse_mass > 0.0 else 0.0
+    lever = arm_z * normal_x - arm_x * normal_z
+    other_lever = other_arm_z * normal_x - other_arm_x * normal_z
+    push = -approach / (inverse_mass + lever**2 / YAW_INERTIA_KG_M2 + other_lever**2 * other_yaw)
+    lever = arm_z * normal_z + arm_x * normal_x
+    other_lever = other_arm_z * normal_z + other_arm_x * normal_x
+    slide = -sliding / (inverse_mass + lever**2 / YAW_INERTIA_KG_M2 + other_lever**2 * other_yaw)
+    return push, min(FRICTION * push, max(-FRICTION * push, slide))
+
+
+@njit(cache=True)
+def _strike(car: Any, impulse_x: float, impulse_z: float, arm_x: float, arm_z: float) -> None:
+    """An impulse on the car at `arm` from its centre; a push to the right in front of it turns it clockwise."""
+    car.speed_x += impulse_x / MASS_KG
+    car.speed_z += impulse_z / MASS_KG
+    car.yaw_rate += (arm_z * impulse_x - arm_x * impulse_z) / YAW_INERTIA_KG_M2
+
+
+@njit(cache=True)
+def collide_cars(cars: Any, touching: Any) -> None:
+    """Push overlapping cars apart and note in bool[capacity, capacity] which ones touch."""
+    for i in range(len(cars)):
+        if not cars[i].present:
+            continue
+        for j in range(i + 1, len(cars)):
+            if not cars[j].present:
+                continue
+            apart = math.hypot(cars[i].x - cars[j].x, cars[i].z - cars[j].z)
+            gap = math.inf
+            if apart < 2 * REACH_M + CONTACT_GAP_M:
+                gap = min(_push_apart(cars[i], cars[j]), _push_apart(cars[j], cars[i]))
+            if gap <= 0.0:
+                touching[i, j] = True
+            elif gap > CONTACT_GAP_M:
+                touching[i, j] = False
+
+
+@njit(cache=True)
+def _push_apart(car: Any, other: Any) -> float:
+    """Resolve the contact of `car`'s outline with `other`'s box; returns the smallest gap before it."""
+    smallest = math.inf
+    for point in range(len(OUTLINE_RIGHT_M)):
+        sin, cos = math.sin(car.heading), math.cos(car.heading)
+        arm_x = OUTLINE_RIGHT_M[point] * cos + OUTLINE_AHEAD_M[point] * sin
+        arm_z = OUTLINE_AHEAD_M[point] * cos - OUTLINE_RIGHT_M[point] * sin
+        other_arm_x, other_arm_z = car.x + arm_x - other.x, car.z + arm_z - other.z
+        sin, cos = math.sin(other.heading), math.cos(other.heading)
+        right = other_arm_x * cos - other_arm_z * sin
+        ahead = other_arm_x * sin + other_arm_z * cos
+        gap_right = abs(right) - BODY_WIDTH_M / 2
+        gap_ahead = abs(ahead) - BODY_LENGTH_M / 2
+        gap = max(gap_right, gap_ahead)
+        smallest = min(smallest, gap)
+        if gap >= 0.0:
+            continue
+        # Out through the nearer side of the other's box.
+        if gap_right > gap_ahead:
+            normal_x, normal_z = math.copysign(1.0, right) * cos, -math.copysign(1.0, right) * sin
+        else:
+            normal_x, normal_z = math.copysign(1.0, ahead) * sin, math.copysign(1.0, ahead) * cos
+        car.x -= gap / 2 * normal_x
+        car.z -= gap / 2 * normal_z
+        other.x += gap / 2 * normal_x
+        other.z += gap / 2 * normal_z
+        speed_x = car.speed_x + car.yaw_rate * arm_z - other.speed_x - other.yaw_rate * other_arm_z
+        speed_z = car.speed_z - car.yaw_rate * arm_x - other.speed_z + other.yaw_rate * other_arm_x
+        push, slide = _impulses(speed_x, speed_z, normal_x, normal_z, arm_x, arm_z, 1.0 / MASS_KG, other_arm_x, other_arm_z)
+        impulse_x, impulse_z = push * normal_x + slide * normal_z, push * normal_z - slide * normal_x
+        _strike(car, impulse_x, impulse_z, arm_x, arm_z)
+        _strike(other, -impulse_x, -impulse_z, other_arm_x, other_arm_z)
+    return smallest
