@@ -50,6 +50,19 @@ class PolicySpec:
     track: str
     format: int = FORMAT
 
+    def __post_init__(self) -> None:
+        """Raises ValueError: a value that no policy has, in files from elsewhere."""
+        if self.network not in ("mlp", "lstm"):
+            raise ValueError(f"network is {self.network!r}; allowed: mlp, lstm")
+        units = (*self.layers, self.lstm_units) if self.network == "lstm" else self.layers
+        if not units or not all(type(number) is int and 0 < number <= 4096 for number in units):
+            raise ValueError(f"layers and LSTM have {units} units; allowed: whole numbers from 1 to 4096")
+        if not isinstance(self.track, str) or not isinstance(self.algorithm, str):
+            raise ValueError(f"track and algorithm are {self.track!r} and {self.algorithm!r}; allowed: text")
+        for name, value in dataclasses.asdict(self.environment()).items():
+            if name in _CAR_SETTINGS:
+                object.__setattr__(self, name, value)
+
     @classmethod
     def from_config(cls, config: Config) -> PolicySpec:
         """The spec of the policies that a run with this config trains."""
@@ -208,30 +221,41 @@ def save_policy(directory: Path, policy: NumpyPolicy, facts: dict[str, Any]) -> 
 
 
 def load_policy(directory: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
-    """The policy of a directory and its facts.
+    """The policy of a directory and its facts, of one version even while a link to it is turned to another one.
 
     Raises:
         PolicyError: there is no policy, or it is of another format or shape than its spec says.
     """
+    while True:
+        version = directory.resolve()
+        try:
+            return _load_version(version, directory)
+        except PolicyError:
+            if directory.resolve() == version:  # else it was replaced, and removed, while it was read
+                raise
+
+
+def _load_version(directory: Path, name: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
     try:
         fields = json.loads((directory / "policy.json").read_text())
         facts = fields.pop("facts", {})
         if fields.get("format") != FORMAT:
-            raise PolicyError(f"{directory} holds a policy of format {fields.get('format')}; this program reads {FORMAT}")
+            raise PolicyError(f"{name} holds a policy of format {fields.get('format')}; this program reads {FORMAT}")
         spec = PolicySpec(**{**fields, "layers": tuple(fields["layers"])})
         policy = NumpyPolicy(spec)
         with np.load(directory / "weights.npz", allow_pickle=False) as arrays:
-            for name, view in policy.weights.items():
-                if name not in arrays or arrays[name].shape != view.shape:
-                    found = arrays[name].shape if name in arrays else "nothing"
-                    raise PolicyError(f"{directory}/weights.npz has {found} as {name}; policy.json asks for {view.shape}")
-                view[:] = arrays[name]
+            for key, view in policy.weights.items():
+                array = arrays[key] if key in arrays else None
+                if array is None or array.shape != view.shape or array.dtype != view.dtype:
+                    found = "nothing" if array is None else f"{array.dtype}{array.shape}"
+                    raise PolicyError(f"{name}/weights.npz has {found} as {key}; policy.json asks for {view.dtype}{view.shape}")
+                view[:] = array
+    except PolicyError:
+        raise
     except FileNotFoundError as error:
-        raise PolicyError(f"{directory} holds no policy: {Path(error.filename).name} is missing") from error
-    except (OSError, TypeError, KeyError, ValueError) as error:
-        if isinstance(error, PolicyError):
-            raise
-        raise PolicyError(f"{directory} holds no readable policy: {error}") from error
+        raise PolicyError(f"{name} holds no policy: {Path(error.filename).name} is missing") from error
+    except Exception as error:  # whatever json, zipfile and NumPy raise for damaged bytes
+        raise PolicyError(f"{name} holds no readable policy: {' '.join(str(error).split())}") from error
     return policy, facts
 
 

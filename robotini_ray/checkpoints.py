@@ -67,15 +67,15 @@ class CheckpointStore:
         """
         final = self._directory / f"step-{train_step:09d}"
         unfinished = final.with_suffix(".tmp")
-        shutil.rmtree(unfinished, ignore_errors=True)
+        for torn in self._directory.glob("step-*.*"):  # of a write or a removal that was cut off
+            shutil.rmtree(torn)
         unfinished.mkdir()
         shutil.copytree(replay, unfinished / "replay" / replay.name, copy_function=os.link)
         write_learner(str(unfinished / "learner"))
         (unfinished / "progress.json").write_text(json.dumps(progress, indent=2))
-        if final.exists():  # the same step again, with a fresher replay and counters
-            shutil.rmtree(final)
+        again = [_set_aside(final)] if final.exists() else []  # the same step, with a fresher replay and counters
         os.replace(unfinished, final)
-        for old in self._whole()[:-keep]:
+        for old in (*again, *map(_set_aside, self._whole()[:-keep])):
             shutil.rmtree(old)
 
     def offer_replay(self, checkpoint: Checkpoint | None) -> None:
@@ -88,3 +88,10 @@ class CheckpointStore:
 
     def _whole(self) -> list[Path]:
         return sorted(path for path in self._directory.glob("step-*") if not path.suffix)
+
+
+def _set_aside(checkpoint: Path) -> Path:
+    """Under a name that does not count as whole: a removal that is cut off must not leave half a checkpoint."""
+    aside = checkpoint.with_suffix(".old")
+    os.replace(checkpoint, aside)
+    return aside

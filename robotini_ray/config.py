@@ -226,7 +226,8 @@ class Config:
 def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
     """The config of a YAML file (None: all defaults) with ``{"section.key": value}`` over it.
 
-    Text values of overrides are read as YAML scalars or lists, as the command line hands them over.
+    Text values of overrides are read as YAML scalars or lists, as the command line hands them over; those of keys that
+    take text stay as they are (a track may be called 5), but for ``null``.
 
     Raises:
         ConfigError: the file cannot be read, a key is unknown or a value is not allowed.
@@ -236,8 +237,9 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
         section, _, name = key.partition(".")
         _known(section, _SECTIONS, "section")
         if isinstance(value, str):
-            value = yaml.safe_load(value)
-        tree.setdefault(section, {})[name] = value
+            value = _from_command_line(key, value)
+        if isinstance(tree.setdefault(section, {}), dict):  # else config_from_dict refuses it
+            tree[section][name] = value
     return config_from_dict(tree)
 
 
@@ -272,7 +274,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         tree = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError(f"config {path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: bytes that are no text, dates that are none
         raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
     if tree is None:
         return {}
@@ -281,10 +283,22 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return {section: {} if values is None else values for section, values in tree.items()}
 
 
-def _known(name: str, allowed: typing.Iterable[str], what: str) -> str:
+def _from_command_line(key: str, text: str) -> Any:
+    section, _, name = key.partition(".")
+    hint = typing.get_type_hints(_SECTIONS[section]).get(name)
+    if str in (hint, *typing.get_args(hint)):
+        return None if text in ("null", "~") else text
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return text  # is then refused with what is allowed
+
+
+def _known(name: Any, allowed: typing.Iterable[str], what: str) -> str:
     if name not in allowed:
-        raise ConfigError(f"unknown {what} {name}; {nearest(name, allowed)}")
-    return name
+        text = " ".join(str(name).split())  # YAML's keys can be anything, and hold line breaks
+        raise ConfigError(f"unknown {what} {text}; {nearest(text, allowed)}")
+    return str(name)
 
 
 def _checked(key: str, value: Any, hint: Any, limits: typing.Mapping[str, Any]) -> Any:
@@ -313,19 +327,22 @@ def _checked(key: str, value: Any, hint: Any, limits: typing.Mapping[str, Any]) 
 def _number(key: str, value: Any, kind: type, limits: typing.Mapping[str, Any]) -> Any:
     wanted = "a whole number" if kind is int else "a number"
     low, high = limits["low"], limits["high"]
-    allowed = f"allowed: {wanted} from {low:g} to {high:g}"
+    allowed = f"allowed: {wanted} from {_plain(low)} to {_plain(high)}"
     if isinstance(value, str):  # YAML 1.1 takes 1e-4 for text
         try:
             value = float(value)
         except ValueError:
             raise ConfigError(f"{key} is {value!r}; {allowed}") from None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{key} is {value!r}; {allowed}")
-    if kind is int and value != int(value):
-        raise ConfigError(f"{key} is {value!r}; {allowed}")
-    if not low <= value <= high:
-        raise ConfigError(f"{key} is {value:g}; {allowed}")
+    if not low <= value <= high or (kind is int and value != int(value)):  # NaN is not between anything
+        raise ConfigError(f"{key} is {_plain(value)}; {allowed}")
     return kind(value)
+
+
+def _plain(number: float) -> str:
+    """With every digit that tells it from its neighbours, and no others: 200000, 0.05, 1e-08."""
+    return str(int(number)) if abs(number) < 1e15 and number == int(number) else repr(number)
 
 
 _SECTIONS: dict[str, type[Any]] = {

@@ -87,9 +87,7 @@ def _combine(blocks: list[Constraints], weights: list[FloatArray], size: int) ->
     return total
 
 
-def _residual(
-    cost: FloatArray, blocks: list[Constraints], multipliers: list[FloatArray], barrier: float
-) -> float:
+def _residual(cost: FloatArray, blocks: list[Constraints], multipliers: list[FloatArray], barrier: float) -> float:
     """Largest violation of the optimality conditions of the barrier problem.
 
     Stationarity is relative to the size of the terms that cancel in it. Where these are in the thousands, rounding
@@ -101,9 +99,7 @@ def _residual(
     return float(max(imbalance.max(), *gaps))
 
 
-def _banded_matrix(
-    blocks: list[Constraints], multipliers: list[FloatArray], size: int, bands: int
-) -> FloatArray:
+def _banded_matrix(blocks: list[Constraints], multipliers: list[FloatArray], size: int, bands: int) -> FloatArray:
     """float64[bands, size]: Hessian of the Lagrangian plus barrier terms in LAPACK's lower banded storage."""
     matrix = np.zeros(bands * size)
     for block, multiplier in zip(blocks, multipliers, strict=True):

@@ -71,9 +71,7 @@ class _Stations(NamedTuple):
     highest_m: FloatArray
 
 
-def racing_line(
-    track: Track, *, grip_m_s2: float = GRIP_M_S2, spacing_m: float = STATION_SPACING_M
-) -> RacingLine:
+def racing_line(track: Track, *, grip_m_s2: float = GRIP_M_S2, spacing_m: float = STATION_SPACING_M) -> RacingLine:
     """The quickest flying lap of `track`; takes some tenths of a second, some seconds where bends are very tight.
 
     Raises:
@@ -192,9 +190,7 @@ def _constraints(stations: _Stations, unknowns: FloatArray, grip_m_s2: float) ->
     ]
 
 
-def _velocity_derivatives(
-    stations: _Stations, velocities: FloatArray, step_s: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _velocity_derivatives(stations: _Stations, velocities: FloatArray, step_s: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Jacobian float64[n, 2, 3] and second derivatives float64[n, 2, 3, 3] of the velocities.
 
     The three unknowns are the offsets at the step's two ends and its time.
@@ -271,4 +267,4 @@ def _grip_constraints(
     )
     gradients = gradients - 2 * share / between_s * slope
     neighbours = [np.roll(offset_at, 1), offset_at, np.roll(offset_at, -1), np.roll(step_at, 1), step_at]
-    return Constraints(np.column_stack(neighbours), 1 - share[:, 0], -gradients, -hessians)
+    return Constraints(np.column_stack(neighbours), 1.0 - share[:, 0], -gradients, -hessians)

@@ -22,21 +22,25 @@ class RunDirectory:
     Args:
         path: of the directory.
         fresh: move an earlier run at this place to ``PATH.old-N`` first.
+
+    Raises:
+        ConfigError: there is a run to move, and it is still going on.
     """
 
     def __init__(self, path: Path, fresh: bool) -> None:
         self.path = path.resolve()
         if fresh and self.path.exists():
-            self.path.rename(_free_name(self.path))
+            with _lock(self.path):
+                self.path.rename(_free_name(self.path))
         self.resumed = (self.path / "config.yaml").exists()
 
     def open(self, config: Config) -> None:
         """Makes the directory and writes the resolved config.
 
         Raises:
-            ConfigError: another program is running in it, or the run in it was made with another network or replay.
+            ConfigError: it cannot be made, another program is running in it, or the run in it was made with another
+                network or replay.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.path)
         if self.resumed:
             self._check_same(config)
@@ -80,10 +84,15 @@ def _free_name(path: Path) -> Path:
 
 
 def _lock(path: Path) -> IO[str]:
-    """Holds the directory until the process ends, however it ends."""
-    lock = (path / ".lock").open("w")  # not closed: the lock lives as long as the file is open
+    """Makes the directory and holds it while the file is open: until the process ends, however it ends."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / ".lock").open("w")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be a run directory: {error.strerror}; give another --run-dir") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        lock.close()
         raise ConfigError(f"{path} is in use by another training; give another --run-dir") from None
     return lock

@@ -103,7 +103,19 @@ def make_agent(config: Config, train_step: tf.Variable) -> tf_agent.TFAgent:
     else:
         made = RdpgAgent(*specs, **settings, burn_in=agent.burn_in)
     made.initialize()
+    _build_slots(made)
     return made
+
+
+def _build_slots(agent: tf_agent.TFAgent) -> None:
+    """Makes the optimizers' slots in the order of the networks' variables.
+
+    Keras saves slots by their order, and TF-Agents' TD3 hands its variables over as a set, whose order changes from process
+    to process: a checkpoint would not fit the next one.
+    """
+    critics = [name for name in ("_critic_network", "_critic_network_1", "_critic_network_2") if hasattr(agent, name)]
+    agent._critic_optimizer.build([variable for name in critics for variable in getattr(agent, name).trainable_variables])
+    agent._actor_optimizer.build(agent._actor_network.trainable_variables)
 
 
 def experience_map(config: Config) -> Callable[[dict[str, tf.Tensor]], tuple[Any, tuple[()]]]:

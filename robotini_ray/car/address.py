@@ -31,9 +31,13 @@ class SimulatorAddress:
         """
         host, *ports = text.split(":")
         allowed = "allowed: HOST[:CAR_PORT[:LOG_PORT]], for example 192.168.1.20:11000:11001"
-        if not host or len(ports) > 2 or not all(port.isdigit() and 0 < int(port) < 65536 for port in ports):
+        if not host or " " in host or len(ports) > 2 or not all(_is_port(port) for port in ports):
             raise AddressError(f"simulator address is {text!r}; {allowed}")
         return cls(host, *(int(port) for port in ports))
 
     def __str__(self) -> str:
         return f"{self.host}:{self.car_port}:{self.log_port}"
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 5 and 0 < int(text) < 65536

@@ -25,13 +25,16 @@ CONTACT_GAP_M = 0.005  # a contact lasts until the gap is wider than this
 OUTLINE_RIGHT_M = (-0.06,) * 5 + (0.06,) * 5 + (0.0, 0.0)
 OUTLINE_AHEAD_M = (-0.13, -0.065, 0.0, 0.065, 0.13) * 2 + (-0.13, 0.13)
 REACH_M = math.hypot(BODY_LENGTH_M / 2, BODY_WIDTH_M / 2)
-LOCATE_WINDOW_M = 0.4
+# How far along the line a place is looked for: the car's near where it was a step ago, an outline's point near the car's,
+# though inside a tight bend the line is several times as long as the body.
+CAR_WINDOW_M = 0.15
+OUTLINE_WINDOW_M = 0.6
 
 
 @njit(cache=True)
 def collide_with_walls(car: Any, line: Line, step_s: float) -> None:
     """Find the car's place on the track, push it off a wall, and keep the account of its contact."""
-    car.arc, car.offset, car.track_heading = locate_on(line, car.x, car.z, car.arc, LOCATE_WINDOW_M)
+    car.arc, car.offset, car.track_heading = locate_on(line, car.x, car.z, car.arc, CAR_WINDOW_M)
     gap = WALL_OFFSET_M - abs(car.offset) - REACH_M
     if gap < CONTACT_GAP_M:
         gap = _push_off_walls(car, line)
@@ -53,7 +56,7 @@ def _push_off_walls(car: Any, line: Line) -> float:
         sin, cos = math.sin(car.heading), math.cos(car.heading)
         arm_x = OUTLINE_RIGHT_M[point] * cos + OUTLINE_AHEAD_M[point] * sin
         arm_z = OUTLINE_AHEAD_M[point] * cos - OUTLINE_RIGHT_M[point] * sin
-        _, offset, heading = locate_on(line, car.x + arm_x, car.z + arm_z, car.arc, LOCATE_WINDOW_M)
+        _, offset, heading = locate_on(line, car.x + arm_x, car.z + arm_z, car.arc, OUTLINE_WINDOW_M)
         gap = WALL_OFFSET_M - abs(offset)
         smallest = min(smallest, gap)
         if gap < 0.0:

@@ -71,19 +71,6 @@ class SpectatorPeer(Peer):
         super().__init__(connection, LINE_LIMIT_BYTES, SPECTATOR_BACKLOG_BYTES)
 
 
-@dataclass
-class Driver:
-    """A car's client after its login. Times are of the monotonic clock."""
-
-    login: Login
-    slot: int
-    wants_frame: bool = True  # login asks for the first one
-    frames_sent: int = 0
-    frame_sent_s: float = 0.0
-    answer_due: bool = False
-    silent: bool = False  # let an answer time out, and is not waited for until it says something
-
-
 class CarPeer(Peer):
     """A client of the car port; `driver` is None until it has logged in."""
 
@@ -91,3 +78,17 @@ class CarPeer(Peer):
         super().__init__(connection, LOGIN_LIMIT_BYTES, CAR_BACKLOG_BYTES)
         self.connected_s = connected_s
         self.driver: Driver | None = None
+
+
+@dataclass(eq=False)
+class Driver:
+    """Who drives a car: its client after the login. Times are of the monotonic clock."""
+
+    peer: CarPeer
+    login: Login
+    slot: int
+    wants_frame: bool = True  # login asks for the first one
+    frames_sent: int = 0
+    frame_sent_s: float = 0.0
+    answer_due: bool = False
+    silent: bool = False  # let an answer time out, and is not waited for until it says something

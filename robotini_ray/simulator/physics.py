@@ -123,17 +123,18 @@ def copy_poses(cars: Any, poses: Any) -> None:
 
 
 @njit(cache=True)
-def _friction(slip: float, slide_slip: float, slide_friction: float) -> float:
-    """Unity's friction curve over slip in units of the peak's: up to 1 at 1, then down to where it slides.
+def _friction_per_slip(slip: float, slide_slip: float, slide_friction: float) -> float:
+    """Unity's friction curve, divided by the slip, which is in units of the peak's.
 
-    Both pieces are cubic splines, level at the peak and at the end; the first begins with slope 1.
+    The curve goes up to 1 at 1, then down to where the wheel slides. Both pieces are cubic splines, level at the peak
+    and at the end; the first begins with slope 1.
     """
     if slip <= 1.0:
-        return slip * (1.0 + slip - slip * slip)
+        return 1.0 + slip - slip * slip
     if slip >= slide_slip:
-        return slide_friction
+        return slide_friction / slip
     part = (slip - 1.0) / (slide_slip - 1.0)
-    return 1.0 - (1.0 - slide_friction) * part * part * (3.0 - 2.0 * part)
+    return (1.0 - (1.0 - slide_friction) * part * part * (3.0 - 2.0 * part)) / slip
 
 
 @njit(cache=True)
@@ -151,39 +152,30 @@ def _motor(throttle: float, mean_spin: float) -> tuple[float, float]:
 
 
 @njit(cache=True)
-def _grip(load: float, slip_ahead: float, slip_right: float, reference: float) -> tuple[float, float]:
-    """Force per slip speed (N s/m) along and across a wheel whose contact slips at these speeds (m/s).
-
-    The two slips share one friction: with each in units of its peak slip, their length goes into both curves, and
-    the force points against the slip (the similarity method), so that the grip is the same in any direction.
-    """
-    ahead = slip_ahead / (FORWARD_PEAK_SLIP * reference)
-    right = slip_right / (SIDEWAYS_PEAK_SLIP * reference)
-    slip = max(1e-9, math.hypot(ahead, right))
-    grip_ahead = load * _friction(slip, FORWARD_SLIDE[0], FORWARD_SLIDE[1]) / slip
-    grip_right = load * _friction(slip, SIDEWAYS_SLIDE[0], SIDEWAYS_SLIDE[1]) / slip
-    return grip_ahead / (FORWARD_PEAK_SLIP * reference), grip_right / (SIDEWAYS_PEAK_SLIP * reference)
-
-
-@njit(cache=True)
 def _turn_wheel(
     spin: float, motor: tuple[float, float], brake: float, load: float, ahead: float, right: float
 ) -> tuple[float, float, float]:
     """One step of one wheel moving over ground at (ahead, right) m/s: new spin, force ahead, force right.
 
-    The wheels are so light that explicit steps of their spin are unstable: with the grip written as force per slip
-    speed, the new spin is the solution of a linear equation, refined once. Steady spins are exact.
+    The slips ahead and to the right share one friction: with each in units of its peak slip, their length goes into
+    both curves, and the force points against the slip (the similarity method), so the grip is the same in any direction.
+    The wheels are so light that explicit steps of their spin are unstable: with the force as `grip` (N s/m) times the
+    slip's speed, the new spin is the solution of a linear equation, refined once. Steady spins are exact.
     """
     reference = max(abs(ahead), SLIP_FLOOR_M_S)
+    to_peak_ahead, to_peak_right = 1.0 / (FORWARD_PEAK_SLIP * reference), 1.0 / (SIDEWAYS_PEAK_SLIP * reference)
     inertia = WHEEL_INERTIA_KG_M2 / STEP_S
-    new_spin, grip_ahead, grip_right = spin, 0.0, 0.0
+    new_spin, slip, grip = spin, 0.0, 0.0
     for _ in range(2):
-        grip_ahead, grip_right = _grip(load, new_spin * WHEEL_RADIUS_M - ahead, right, reference)
-        push = (inertia - motor[1]) * spin + motor[0] + WHEEL_RADIUS_M * grip_ahead * ahead
+        slip_ahead = (new_spin * WHEEL_RADIUS_M - ahead) * to_peak_ahead
+        slip = math.sqrt(slip_ahead**2 + (right * to_peak_right) ** 2)
+        grip = load * _friction_per_slip(slip, FORWARD_SLIDE[0], FORWARD_SLIDE[1]) * to_peak_ahead
+        push = (inertia - motor[1]) * spin + motor[0] + WHEEL_RADIUS_M * grip * ahead
         push = math.copysign(max(0.0, abs(push) - brake), push)
-        resistance = WHEEL_DAMPING_NMS - motor[1] + WHEEL_RADIUS_M * WHEEL_RADIUS_M * grip_ahead
+        resistance = WHEEL_DAMPING_NMS - motor[1] + WHEEL_RADIUS_M * WHEEL_RADIUS_M * grip
         new_spin = push / (inertia + resistance)
-    return new_spin, grip_ahead * (new_spin * WHEEL_RADIUS_M - ahead), -grip_right * right
+    sideways_grip = load * _friction_per_slip(slip, SIDEWAYS_SLIDE[0], SIDEWAYS_SLIDE[1]) * to_peak_right
+    return new_spin, grip * (new_spin * WHEEL_RADIUS_M - ahead), -sideways_grip * right
 
 
 @njit(cache=True)
@@ -197,13 +189,13 @@ def _drive(car: Any) -> None:
     spins = car.wheel_spin
     motor = _motor(car.throttle, (spins[0] + spins[1] + spins[2] + spins[3]) / 4)
     brake = car.brake * BRAKE_TORQUE_NM
+    steering_sin, steering_cos = math.sin(STEERING_RAD * car.steering), math.cos(STEERING_RAD * car.steering)
     force_ahead, force_right, twist = 0.0, 0.0, 0.0
     for wheel in range(4):
         at_right, at_ahead = WHEEL_RIGHT_M[wheel], WHEEL_AHEAD_M[wheel]
         shift = car.load_shift_ahead / at_ahead + car.load_shift_right / at_right
         load = max(0.0, MASS_KG / 4 * (GRAVITY_M_S2 - MASS_HEIGHT_M * shift))
-        angle = STEERING_RAD * car.steering if at_ahead > 0 else 0.0
-        wheel_sin, wheel_cos = math.sin(angle), math.cos(angle)
+        wheel_sin, wheel_cos = (steering_sin, steering_cos) if at_ahead > 0 else (0.0, 1.0)
         over_ahead = ahead - car.yaw_rate * at_right
         over_right = right + car.yaw_rate * at_ahead
         spin, along, across = _turn_wheel(

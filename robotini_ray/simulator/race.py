@@ -22,9 +22,9 @@ FRAME_S = 1 / 60
 MAX_CARS = 32
 PICTURE_AGE_FRAMES = 2  # the real simulator reads its pictures back from the GPU that much later
 
-COMMAND_TIMEOUT_S = 0.3
+COMMAND_TIMEOUT_FRAMES = 18  # 0.3 s
 WALL_CONTACT_LIMIT_S = 0.2
-STANDSTILL_LIMIT_S = 2.0
+STANDSTILL_LIMIT_FRAMES = 120  # 2 s
 STANDSTILL_M_S = 0.01
 
 FREE_DISTANCE_M = 0.28  # between the centres of two cars at a start or a put-back: their length and a little more
@@ -148,18 +148,17 @@ class Race:
 
     def step(self) -> None:
         """One frame of game time."""
-        motion = self._motion
         for slot, car in self.cars.items():
-            if (self.frame - car.last_command_frame) * FRAME_S >= COMMAND_TIMEOUT_S:
-                for command in ("throttle", "brake", "turn"):
-                    motion[slot][command] = 0.0
-        before_arcs_m = motion["arc"].tolist()
-        touching = self._touching.copy()
+            if self.frame - car.last_command_frame >= COMMAND_TIMEOUT_FRAMES:
+                self.command(slot, "reverse", 0.0)
+                self.command(slot, "turn", 0.0)
+        slots = max(self.cars, default=-1) + 1
+        motion, touching = self._motion[:slots], self._touching[:slots, :slots]
+        before_arcs_m, touched = motion["arc"].tolist(), touching.copy()
         steps = physics.STEPS_OF_FRAME[self.frame % len(physics.STEPS_OF_FRAME)]
-        used = motion[: max(self.cars, default=-1) + 1]
-        physics.advance(used, self._touching, self.track.line, steps, self._car_contact)
+        physics.advance(motion, touching, self.track.line, steps, self._car_contact)
         self.frame += 1
-        self._report_contacts(self._touching & ~touching)
+        self._report_contacts(touching > touched, motion["new_wall_contacts"].tolist())
         after_arcs_m, speeds_m_s = motion["arc"].tolist(), motion["speed_ahead"].tolist()
         contacts_s = motion["wall_contact_s"].tolist()
         for slot, car in self.cars.items():
@@ -170,7 +169,8 @@ class Race:
 
     def status(self, frames_sent: dict[int, int]) -> Event:
         """The GameStatus event; `frames_sent` is by slot."""
-        columns = [self._motion[name].tolist() for name in STATUS_COLUMNS]
+        motion = self._motion[: max(self.cars, default=-1) + 1]
+        columns = [motion[name].tolist() for name in STATUS_COLUMNS]
         cars = []
         for slot, car in self.cars.items():
             x, z, heading, speed_x, speed_z, track_heading = (column[slot] for column in columns)
@@ -199,16 +199,16 @@ class Race:
         """
         return self._poses[0], self._colours
 
-    def _report_contacts(self, new_touching: NDArray[np.bool_]) -> None:
+    def _report_contacts(self, new_bumps: NDArray[np.bool_], new_wall_contacts: list[int]) -> None:
         """CarBumped for each of two cars that begin to touch, CarCrashed for each contact with a wall that begins."""
-        if new_touching.any():
-            for first, second in np.argwhere(new_touching).tolist():
+        if new_bumps.any():
+            for first, second in np.argwhere(new_bumps).tolist():
                 one, other = self.cars[first].info, self.cars[second].info
                 self._publish("CarBumped", car=one, other=other)
                 self._publish("CarBumped", car=other, other=one)
-        for slot in self._motion["new_wall_contacts"].nonzero()[0].tolist():
-            for _ in range(self._motion[slot]["new_wall_contacts"]):
-                self._publish("CarCrashed", car=self.cars[slot].info)
+        for slot, car in self.cars.items():
+            for _ in range(new_wall_contacts[slot]):
+                self._publish("CarCrashed", car=car.info)
 
     def _update_laps(self, car: Car, before_arc_m: float, after_arc_m: float) -> None:
         for segment, part in self._triggers.crossed(before_arc_m, after_arc_m):
@@ -227,7 +227,7 @@ class Race:
         elif car.started and car.standing_since_frame is None:
             car.standing_since_frame = self.frame
         standing_since = car.standing_since_frame
-        return standing_since is not None and (self.frame - standing_since) * FRAME_S >= STANDSTILL_LIMIT_S
+        return standing_since is not None and self.frame - standing_since >= STANDSTILL_LIMIT_FRAMES
 
     def _return_to_track(self, car: Car) -> None:
         wanted_m = float(self._random.uniform(0, self.track.length_m))

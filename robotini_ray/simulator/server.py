@@ -8,10 +8,10 @@ and no time passes for that.
 from __future__ import annotations
 
 import logging
+import math
 import selectors
 import socket
 import time
-from collections.abc import Iterable
 from typing import Literal
 
 from robotini_ray.errors import RobotiniError
@@ -64,7 +64,7 @@ class SimulatorServer:
         self._answer_timeout_s = answer_timeout_ms / 1000
         self._race = Race(track, parameters, seed, car_contact)
         self._camera = Camera(track)
-        self._cars: dict[int, CarPeer] = {}
+        self._drivers: dict[int, Driver] = {}  # by the slots of their cars
         self._strangers: list[CarPeer] = []
         self._spectators: list[SpectatorPeer] = []
         self._tick_s = 0.0  # when the last frame was rendered; in real time, when it was due
@@ -96,44 +96,27 @@ class SimulatorServer:
             self._selector.register(listening, selectors.EVENT_READ)
         try:
             while not self._stopping:
-                self._serve_sockets(self._patience_s())
+                self._serve_sockets(min(IDLE_S, self._due_in_s()))
                 self._drop_strangers()
-                if self._frame_is_due():
+                if self._due_in_s() <= 0.0:
                     self._advance()
         finally:
             self._close()
 
-    def _patience_s(self) -> float:
-        """How long the sockets may be waited for."""
+    def _due_in_s(self) -> float:
+        """How long until the next frame of the world, unless clients say something before; 0 if it is due."""
+        if not self._drivers:
+            return math.inf
         now = time.monotonic()
-        waits = [IDLE_S]
-        if self._cars:
-            if not self._lockstep:
-                waits.append(self._tick_s + FRAME_S - now)
-            elif self._frame_is_due():
-                waits.append(0.0)
-            else:
-                waits.append(self._answer_timeout_s)
-                waits += [
-                    peer.driver.frame_sent_s + self._answer_timeout_s - now
-                    for peer in self._cars.values()
-                    if peer.driver is not None and peer.driver.answer_due and not peer.driver.silent
-                ]
-        return max(0.0, min(waits))
-
-    def _frame_is_due(self) -> bool:
-        now = time.monotonic()
-        if not self._cars:
-            return False
         if not self._lockstep:
-            return now >= self._tick_s + FRAME_S
-        awaited = [driver for driver in self._drivers() if not driver.silent]
-        if not awaited:
-            return now >= self._tick_s + self._answer_timeout_s
-        return not any(driver.answer_due and now < driver.frame_sent_s + self._answer_timeout_s for driver in awaited)
-
-    def _drivers(self) -> Iterable[Driver]:
-        return (peer.driver for peer in self._cars.values() if peer.driver is not None)
+            return max(0.0, self._tick_s + FRAME_S - now)
+        wait_s, all_silent = 0.0, True
+        for driver in self._drivers.values():
+            if not driver.silent:
+                all_silent = False
+                if driver.answer_due:
+                    wait_s = max(wait_s, driver.frame_sent_s + self._answer_timeout_s - now)
+        return max(0.0, self._tick_s + self._answer_timeout_s - now) if all_silent else wait_s
 
     def _advance(self) -> None:
         """One frame of the world, and of its pictures for those who have asked."""
@@ -142,35 +125,30 @@ class SimulatorServer:
             self._tick_s = now
         else:
             self._tick_s += FRAME_S
-        for driver in self._drivers():
+        for driver in self._drivers.values():
             driver.silent = driver.answer_due
         self._race.step()
-        self._show([peer for peer in self._cars.values() if peer.driver is not None and peer.driver.wants_frame])
+        self._show([driver for driver in self._drivers.values() if driver.wants_frame])
 
-    def _show(self, viewers: list[CarPeer]) -> None:
+    def _show(self, viewers: list[Driver]) -> None:
         """Send the events so far, the status, then to each of `viewers` its picture."""
-        for peer in viewers:
-            if peer.driver is not None:
-                peer.driver.frames_sent += 1
+        for driver in viewers:
+            driver.frames_sent += 1
         self._publish_events()
         if self._spectators:
-            status = self._race.status({driver.slot: driver.frames_sent for driver in self._drivers()})
-            self._broadcast(wire.encode_status(status))
-        self._send_pictures(viewers)
-
-    def _send_pictures(self, viewers: list[CarPeer]) -> None:
-        by_width: dict[int, list[tuple[CarPeer, Driver]]] = {}
-        for peer in viewers:
-            if peer.driver is not None:
-                by_width.setdefault(peer.driver.login.image_width, []).append((peer, peer.driver))
+            frames_sent = {slot: driver.frames_sent for slot, driver in self._drivers.items()}
+            self._broadcast(wire.encode_status(self._race.status(frames_sent)))
+        by_width: dict[int, list[Driver]] = {}
+        for driver in viewers:
+            by_width.setdefault(driver.login.image_width, []).append(driver)
         poses, colours = self._race.sight()
         for width, group in by_width.items():
-            images = self._camera.render(width, [driver.slot for _, driver in group], poses, colours)
-            for image, (peer, driver) in zip(images, group, strict=True):
+            images = self._camera.render(width, [driver.slot for driver in group], poses, colours)
+            for image, driver in zip(images, group, strict=True):
                 driver.wants_frame = False
                 driver.answer_due = True
                 driver.frame_sent_s = time.monotonic()
-                self._send(peer, wire.encode_frame(encode_png(image)))
+                self._send(driver.peer, wire.encode_frame(encode_png(image)))
 
     def _serve_sockets(self, patience_s: float) -> None:
         for key, events in self._selector.select(patience_s):
@@ -211,12 +189,12 @@ class SimulatorServer:
         slot = self._race.join(login.team_id, login.name, login.color)
         self._strangers.remove(peer)
         peer.lines.limit_bytes = wire.LINE_LIMIT_BYTES
-        peer.driver = Driver(login, slot)
-        if not self._cars:
+        peer.driver = Driver(peer, login, slot)
+        if not self._drivers:
             self._tick_s = time.monotonic()
-        self._cars[slot] = peer
+        self._drivers[slot] = peer.driver
         if self._lockstep:
-            self._show([peer])
+            self._show([peer.driver])
         else:
             self._publish_events()
 
@@ -233,8 +211,8 @@ class SimulatorServer:
         connection = _accept(self._car_listener)
         if connection is None:
             return
-        if len(self._strangers) >= MAX_STRANGERS or len(self._cars) >= MAX_CARS:
-            LOG.info("a car is refused: %d cars, %d more connections", len(self._cars), len(self._strangers))
+        if len(self._strangers) >= MAX_STRANGERS or len(self._drivers) >= MAX_CARS:
+            LOG.info("a car is refused: %d cars, %d more connections", len(self._drivers), len(self._strangers))
             connection.close()
             return
         peer = CarPeer(connection, time.monotonic())
@@ -294,7 +272,7 @@ class SimulatorServer:
         elif isinstance(peer, CarPeer) and peer.driver is None:
             self._strangers.remove(peer)
         elif isinstance(peer, CarPeer) and peer.driver is not None:
-            del self._cars[peer.driver.slot]
+            del self._drivers[peer.driver.slot]
             self._race.leave(peer.driver.slot)
             self._publish_events()
 
@@ -306,7 +284,7 @@ class SimulatorServer:
         self._camera.render(MAX_WIDTH, slots, *scratch.sight())
 
     def _close(self) -> None:
-        for peer in [*self._strangers, *self._cars.values(), *self._spectators]:
+        for peer in [*self._strangers, *(driver.peer for driver in self._drivers.values()), *self._spectators]:
             peer.close()
         for each in (self._car_listener, self._log_listener, self._wake_receiver, self._wake_sender):
             each.close()

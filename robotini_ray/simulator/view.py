@@ -22,7 +22,7 @@ NEAR_M, FAR_M = 0.01, 20.0
 SAMPLES = ((0.25, 0.25), (0.75, 0.75))  # of a pixel
 
 MIN_WIDTH, MAX_WIDTH = 8, 128
-RAYS_PER_COLUMN = 1.5
+RAYS_PER_COLUMN = 1.0
 SOFTNESS = 1.5  # pixels of floor that one cell of the chosen map covers, about
 
 

@@ -342,7 +342,7 @@ def test_logins_and_departures_leave_nothing_behind(world):
         car.png()
         car.close()
         spectator.until("CarRemoved")
-    assert (world.server._cars, world.server._strangers) == ({}, [])
+    assert (world.server._drivers, world.server._strangers) == ({}, [])
     assert len(world.server._selector.get_map()) == 4  # two listeners, the wake-up, the spectator
 
 
