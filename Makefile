@@ -19,10 +19,10 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "$(PYTHON) is $$($(PYTHON) --version); Python 3.10 or 3.11 is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo "$(PYTHON) has no venv: sudo apt install python3-venv"; exit 1; }
-	@echo "installing into .venv: about $(if $(filter gpu,$(FLAVOR)),3,0.9) GB to download, 2.5 GB on disk"
+	@echo "installing into .venv: about $(if $(filter gpu,$(FLAVOR)),3,0.9) GB to download, 2.5 GB on disk; takes some minutes"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(BIN)/python -m pip install --quiet --progress-bar on -c constraints.txt -e '.[$(FLAVOR),dev]'
+	@$(BIN)/python -m pip install -qq --upgrade pip
+	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[$(FLAVOR),dev]'
 	@touch $@
 
 train: $(READY)  ## train a race car on this machine, about ten minutes; goes on where it left off

@@ -245,7 +245,7 @@ def _load_version(directory: Path, name: Path) -> tuple[NumpyPolicy, dict[str, A
         policy = NumpyPolicy(spec)
         with np.load(directory / "weights.npz", allow_pickle=False) as arrays:
             for key, view in policy.weights.items():
-                array = arrays[key] if key in arrays else None
+                array = arrays.get(key)
                 if array is None or array.shape != view.shape or array.dtype != view.dtype:
                     found = "nothing" if array is None else f"{array.dtype}{array.shape}"
                     raise PolicyError(f"{name}/weights.npz has {found} as {key}; policy.json asks for {view.dtype}{view.shape}")

@@ -85,6 +85,7 @@ class Learner:
                 time.sleep(WAIT_S)
                 self._waited_s += WAIT_S
             self._replay_state = replay_state(self._replay)
+        self._publish()
         self._ended.set()
         self._serve_requests()
 
@@ -137,6 +138,9 @@ class Learner:
         if now < self._next_publish_at:
             return
         self._next_publish_at = now + self._config.learner.publish_interval_s
+        self._publish()
+
+    def _publish(self) -> None:
         replay = self._replay_state
         ahead = replay.inserted - replay.sampled / replay.samples_per_item
         pause = ahead > 2 * self._config.replay.min_items

@@ -14,7 +14,7 @@ instant, so a solution is a lap that can be driven, not merely an estimate of on
 
 The solver is a primal-dual interior-point method (`robotini_ray.interior_point`), started from a slow lap of the
 centre line. Its lap times agree with IPOPT's for the same problem to 0.01 %, and halving the distance between
-stations changes them by less than 0.1 % (0.5 % where bends are tighter than the track is wide).
+stations changes them by less than 0.1 % (1 % where bends have a radius of 0.1 m).
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ class WindowWriter:
         self._count = 0
         self.items = 0
         self._writer = client.trajectory_writer(num_keep_alive_refs=layout.rows)
-        chunk_rows = max(layout.stride, CHUNK_ROWS)
+        chunk_rows = min(max(layout.stride, CHUNK_ROWS), layout.rows)  # Reverb chunks no more than it keeps alive
         self._writer.configure(("rows",), num_keep_alive_refs=layout.rows, max_chunk_length=chunk_rows)
         if layout.state_size:  # chunks of one: only the states that an item refers to are sent
             self._writer.configure(("state",), num_keep_alive_refs=layout.rows, max_chunk_length=1)
@@ -183,6 +183,8 @@ class WindowWriter:
     def end_episode(self, observation: NDArray[np.float32]) -> None:
         """The episode's last observation; windows that reach over the end are padded."""
         last_decision = self._count - 1
+        if last_decision < self._layout.burn_in:
+            return  # no decision was taken: nothing to train on
         row = self._row
         row[:] = 0.0
         row[: self._layout.observation_size] = observation

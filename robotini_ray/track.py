@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from robotini_ray.compiled import compiled
 from robotini_ray.errors import RobotiniError
 
 FloatArray = NDArray[np.float64]
@@ -202,7 +202,7 @@ def _frozen(array: FloatArray) -> FloatArray:
     return array
 
 
-@njit(cache=True)
+@compiled
 def _sample_before(arc_m: FloatArray, arc: float) -> int:
     """Index of the last sample at or before `arc`, which lies in [0, length)."""
     low, high = 0, len(arc_m)
@@ -215,14 +215,14 @@ def _sample_before(arc_m: FloatArray, arc: float) -> int:
     return low
 
 
-@njit(cache=True)
+@compiled
 def _interpolated_heading(headings: FloatArray, index: int, part: float) -> float:
     following = headings[(index + 1) % len(headings)]
     turn = (following - headings[index] + math.pi) % (2 * math.pi) - math.pi
     return headings[index] + part * turn
 
 
-@njit(cache=True)
+@compiled
 def pose_on(line: Line, arc: float) -> tuple[float, float, float]:
     """(x, z, heading) on the line at arc length `arc`, taken modulo the length."""
     arc = arc % line.length_m
@@ -235,7 +235,7 @@ def pose_on(line: Line, arc: float) -> tuple[float, float, float]:
     return x, z, _interpolated_heading(line.headings_rad, index, part)
 
 
-@njit(cache=True)
+@compiled
 def _nearest_chord(line: Line, x: float, z: float, near: float, window_m: float) -> tuple[int, float]:
     """The chord nearest to (x, z) and how far along it (0..1) the nearest point lies."""
     n = len(line.arc_m)
@@ -261,7 +261,7 @@ def _nearest_chord(line: Line, x: float, z: float, near: float, window_m: float)
     return best, best_part
 
 
-@njit(cache=True)
+@compiled
 def locate_on(line: Line, x: float, z: float, near: float, window_m: float) -> tuple[float, float, float]:
     """(arc, offset, heading) of the point of the line nearest to (x, z), within `window_m` of arc `near`."""
     index, part = _nearest_chord(line, x, z, near, window_m)

@@ -37,6 +37,7 @@ END_TIMEOUT_S = 11.0
 """For all that is done before the processes are ended; Ray itself then needs up to three seconds more."""
 
 LOOP_END_TIMEOUT_S = 3.0
+EVALUATION_MARGIN_S = 15.0
 ROLES = ("collect", "evaluate")
 CORES_FOR_DASHBOARD = 4
 """The dashboard takes over a gigabyte and ten seconds of start-up: on by itself where there is room."""
@@ -89,6 +90,7 @@ def train(config: Config, run: RunDirectory, address: str, display: Display) -> 
     try:
         training.start(address)
         training.watch()
+        training.judge()
     except Stopped:
         pass
     finally:
@@ -156,6 +158,23 @@ class Training:
                 self._checkpoint(CHECKPOINT_TIMEOUT_S)
             time.sleep(max(0.0, POLL_S - (time.monotonic() - began)))
 
+    def judge(self) -> None:
+        """Stops training and waits until the evaluator has judged the last weights, so that they are kept as a policy."""
+        for part in (*self._collectors, self._learner):
+            part.tell("stop")
+        self._await_loops([*self._collectors, self._learner])
+        for part in (*self._collectors, self._learner):  # their loops have ended as they should
+            self._loops = {loop: other for loop, other in self._loops.items() if other is not part}
+        self._display.say("training is over; evaluating the last weights")
+        self._evaluator.tell("hurry")
+        deadline = time.monotonic() + self._config.evaluation.max_seconds + EVALUATION_MARGIN_S
+        while not self._stop and time.monotonic() < deadline:
+            self._check_loops()
+            self._collect_reports()
+            if (self._progress.last_evaluation or {}).get("train_step") == self._progress.train_steps:
+                return
+            time.sleep(POLL_S)
+
     def end(self) -> None:
         """Stops the cars, writes the last checkpoint and the summary, and ends every process."""
         try:
@@ -170,19 +189,22 @@ class Training:
         """Cars first, then the learner, then the checkpoint that equals where both have stopped."""
         deadline = time.monotonic() + END_TIMEOUT_S
         self._display.say("ending: stopping the cars, writing a checkpoint")
-        drivers, learner = [*self._collectors, self._evaluator], self._learner
-        for parts in (drivers, [learner]):
-            for part in parts:
-                part.tell("stop")
-            loops = [loop for loop, part in self._loops.items() if part in parts]
-            ray.wait(loops, num_returns=len(loops), timeout=LOOP_END_TIMEOUT_S)
+        for part in (*self._collectors, self._evaluator):
+            part.tell("stop")
+        self._await_loops([*self._collectors, self._evaluator])
+        self._learner.tell("stop")
+        self._await_loops([self._learner])
         try:
-            self._collect_reports()
+            self._record(self._collect_reports())
             self._checkpoint(max(1.0, deadline - time.monotonic()))
         except (RayActorError, RayTaskError, TimeoutError) as error:
             self._display.say(f"no last checkpoint, an earlier one stays: {_cause(error)}")
-        for part in (*drivers, learner, self._replay):
+        for part in (*self._collectors, self._evaluator, self._learner, self._replay):
             part.kill()
+
+    def _await_loops(self, parts: list[PartHandle]) -> None:
+        loops = [loop for loop, part in self._loops.items() if part in parts]
+        ray.wait(loops, num_returns=len(loops), timeout=LOOP_END_TIMEOUT_S)
 
     def _start_ray(self, address: str) -> None:
         """Joins the Ray cluster, or starts one on this machine."""

@@ -75,7 +75,7 @@ def make_agent(config: Config, train_step: tf.Variable) -> tf_agent.TFAgent:
     Args:
         train_step: ``<int64>[]``, counts the agent's train calls.
     """
-    tf.random.set_seed(config.run.seed)
+    tf.keras.utils.set_random_seed(config.run.seed)  # tf.random.set_seed alone leaves Keras' initializers unseeded
     agent = config.agent
     settings: dict[str, Any] = {
         "actor_network": make_actor_network(config),
@@ -144,5 +144,6 @@ def flat_actor_weights(config: Config, agent: tf_agent.TFAgent) -> NDArray[np.fl
 def _spec_name(variable_name: str) -> str:
     """``ActorNetwork/input_mlp/dense0/kernel:0`` is ``dense_0/kernel``; ``.../dynamic_unroll/bias:0`` is ``lstm/bias``."""
     layer, kind = variable_name.removesuffix(":0").split("/")[-2:]
-    layer = re.sub(r"^dense(\d+)$", r"dense_\1", layer).replace("dynamic_unroll", "lstm")
+    layer = re.sub(r"^dense(\d+)$", r"dense_\1", layer)
+    layer = re.sub(r"^dynamic_unroll(_\d+)?$", "lstm", layer)  # Keras numbers the LSTMs of one process
     return f"{layer}/{kind}"

@@ -14,9 +14,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from robotini_ray.compiled import compiled
 from robotini_ray.simulator.contacts import BODY_LENGTH_M, BODY_WIDTH_M, REACH_M
 from robotini_ray.simulator.ground import CELL_M, CLEARANCE_CELL_M, Colour, GroundMap, map_ground
 from robotini_ray.simulator.view import (
@@ -71,19 +71,19 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
-@njit(cache=True)
+@compiled
 def _render(images: Any, view: View, ground: GroundMap, slots: Any, poses: Any, colours: Any) -> None:
     walls_m = np.empty(len(view.ray_sin), np.float32)
     for k in range(len(slots)):
-        x, z, heading = poses[slots[k]]
+        x, z, heading = poses[slots[k], 0], poses[slots[k], 1], poses[slots[k], 2]
         camera_x = x + CAMERA_AHEAD_M * math.sin(heading)
         camera_z = z + CAMERA_AHEAD_M * math.cos(heading)
-        _trace_walls(walls_m, view, ground, camera_x, camera_z, heading)
-        _paint(images[k], view, walls_m, ground, x, z, heading)
-        _paint_cars(images[k], view, walls_m, camera_x, camera_z, slots[k], poses, colours)
+        nearest_m, farthest_m = _trace_walls(walls_m, view, ground, camera_x, camera_z, heading)
+        _paint(images[k], view, walls_m, nearest_m, ground, x, z, heading)
+        _paint_cars(images[k], view, walls_m, farthest_m, camera_x, camera_z, slots[k], poses, colours)
 
 
-@njit(cache=True)
+@compiled
 def _clearance(ground: GroundMap, x: float, z: float) -> float:
     """Metres to the nearest wall at (x, z), interpolated between the four cells around it."""
     column = (x - ground.clearance_x_m) / CLEARANCE_CELL_M - 0.5
@@ -96,9 +96,13 @@ def _clearance(ground: GroundMap, x: float, z: float) -> float:
     return near + (far - near) * down
 
 
-@njit(cache=True)
-def _trace_walls(walls_m: Any, view: View, ground: GroundMap, x: float, z: float, heading: float) -> None:
-    """Fill float32[rays]: how far the walls are from a camera at (x, z) that looks along `heading`."""
+@compiled
+def _trace_walls(walls_m: Any, view: View, ground: GroundMap, x: float, z: float, heading: float) -> tuple[float, float]:
+    """Fill float32[rays]: how far the walls are from a camera at (x, z) that looks along `heading`.
+
+    Returns the smallest and the largest of these distances.
+    """
+    nearest_m, farthest_m = math.inf, 0.0
     start = _clearance(ground, x, z)
     sin, cos = math.sin(heading), math.cos(heading)
     for ray in range(len(walls_m)):
@@ -118,14 +122,17 @@ def _trace_walls(walls_m: Any, view: View, ground: GroundMap, x: float, z: float
             reached += step
             room = next_room
         walls_m[ray] = max(NEAR_M, reached)
+        nearest_m, farthest_m = min(nearest_m, walls_m[ray]), max(farthest_m, walls_m[ray])
+    return nearest_m, farthest_m
 
 
-@njit(cache=True)
-def _paint(image: Any, view: View, walls_m: Any, ground: GroundMap, x: float, z: float, heading: float) -> None:
-    """Floor, walls and sky as a car at (x, z, heading) sees them."""
+@compiled
+def _paint(
+    image: Any, view: View, walls_m: Any, nearest_m: float, ground: GroundMap, x: float, z: float, heading: float
+) -> None:
+    """Floor, walls, of which none is nearer than `nearest_m`, and sky as a car at (x, z, heading) sees them."""
     height, width = image.shape[:2]
     sin, cos = math.sin(heading), math.cos(heading)
-    nearest_m = walls_m.min()
     for row in range(height):
         level = view.level[row]
         # Map cells of the row's first pixel, and from one pixel to the next.
@@ -157,7 +164,7 @@ def _paint(image: Any, view: View, walls_m: Any, ground: GroundMap, x: float, z:
             image[row, column, 2] = red
 
 
-@njit(cache=True)
+@compiled
 def _texel(ground: GroundMap, level: int, cell_x: float, cell_z: float) -> int:
     """The colour 0xRRGGBB of a cell of the ground; the nearest one where there is no map."""
     columns = ground.widths[level]
@@ -166,25 +173,29 @@ def _texel(ground: GroundMap, level: int, cell_x: float, cell_z: float) -> int:
     return int(ground.texels[ground.starts[level] + i * columns + j])
 
 
-@njit(cache=True)
-def _paint_cars(image: Any, view: View, walls_m: Any, x: float, z: float, slot: int, poses: Any, colours: Any) -> None:
+@compiled
+def _paint_cars(
+    image: Any, view: View, walls_m: Any, farthest_m: float, x: float, z: float, slot: int, poses: Any, colours: Any
+) -> None:
     """Boxes in place of the other cars, the farthest first, hidden by the walls before them."""
-    away_m = np.full(len(poses), -1.0)
-    farthest_wall_m = walls_m.max()
+    away_m = np.zeros(len(poses))
     for other in range(len(poses)):
         if other != slot and not math.isnan(poses[other, 0]):
             distance_m = math.hypot(poses[other, 0] - x, poses[other, 1] - z)
-            if distance_m < farthest_wall_m + REACH_M:
+            if distance_m < farthest_m + REACH_M:
                 away_m[other] = distance_m
-    for _ in range(len(poses)):
-        other = int(np.argmax(away_m))
-        if away_m[other] < 0.0:
+    while True:
+        farthest = 0
+        for other in range(len(poses)):
+            if away_m[other] > away_m[farthest]:
+                farthest = other
+        if away_m[farthest] == 0.0:
             return
-        away_m[other] = -1.0
-        _paint_car(image, view, walls_m, x, z, poses[slot, 2], poses[other], colours[other])
+        away_m[farthest] = 0.0
+        _paint_car(image, view, walls_m, x, z, poses[slot, 2], poses[farthest], colours[farthest])
 
 
-@njit(cache=True)
+@compiled
 def _paint_car(image: Any, view: View, walls_m: Any, x: float, z: float, heading: float, pose: Any, colour: Any) -> None:
     height, width = image.shape[:2]
     # The camera in the other car's frame.
@@ -215,7 +226,7 @@ def _paint_car(image: Any, view: View, walls_m: Any, x: float, z: float, heading
                 image[row, column, channel] = int((before + colour[2 - channel] * light) / 2)
 
 
-@njit(cache=True)
+@compiled
 def _is_hidden(view: View, walls_m: Any, nearest_m: float, top: int, bottom: int, left: int, right_end: int) -> bool:
     """Whether walls nearer than `nearest_m` stand in all directions of a part of the picture."""
     for row in (top, bottom - 1):
@@ -226,7 +237,7 @@ def _is_hidden(view: View, walls_m: Any, nearest_m: float, top: int, bottom: int
     return True
 
 
-@njit(cache=True)
+@compiled
 def _bounds(
     width: int, height: int, from_right: float, from_ahead: float, turn_sin: float, turn_cos: float
 ) -> tuple[int, int, int, int]:
@@ -263,7 +274,7 @@ def _bounds(
     )
 
 
-@njit(cache=True)
+@compiled
 def _meet_box(from_right: float, from_ahead: float, along_right: float, along_ahead: float, climb: float) -> tuple[float, int]:
     """Where a ray from the camera meets a car's box, in metres along the ground, and which face (0 top, 1 side, 2 end).
 

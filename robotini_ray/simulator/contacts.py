@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
+from robotini_ray.compiled import compiled
 from robotini_ray.track import Line, locate_on
 
 MASS_KG = 0.553
@@ -31,7 +30,7 @@ CAR_WINDOW_M = 0.15
 OUTLINE_WINDOW_M = 0.6
 
 
-@njit(cache=True)
+@compiled
 def collide_with_walls(car: Any, line: Line, step_s: float) -> None:
     """Find the car's place on the track, push it off a wall, and keep the account of its contact."""
     car.arc, car.offset, car.track_heading = locate_on(line, car.x, car.z, car.arc, CAR_WINDOW_M)
@@ -48,7 +47,7 @@ def collide_with_walls(car: Any, line: Line, step_s: float) -> None:
         car.new_wall_contacts += 1
 
 
-@njit(cache=True)
+@compiled
 def _push_off_walls(car: Any, line: Line) -> float:
     """Resolve the contact of every point of the outline that is in a wall; returns the smallest gap before it."""
     smallest = math.inf
@@ -72,7 +71,7 @@ def _push_off_walls(car: Any, line: Line) -> float:
     return smallest
 
 
-@njit(cache=True)
+@compiled
 def _impulses(
     speed_x: float,
     speed_z: float,
@@ -103,7 +102,7 @@ def _impulses(
     return push, min(FRICTION * push, max(-FRICTION * push, slide))
 
 
-@njit(cache=True)
+@compiled
 def _strike(car: Any, impulse_x: float, impulse_z: float, arm_x: float, arm_z: float) -> None:
     """An impulse on the car at `arm` from its centre; a push to the right in front of it turns it clockwise."""
     car.speed_x += impulse_x / MASS_KG
@@ -111,7 +110,7 @@ def _strike(car: Any, impulse_x: float, impulse_z: float, arm_x: float, arm_z: f
     car.yaw_rate += (arm_z * impulse_x - arm_x * impulse_z) / YAW_INERTIA_KG_M2
 
 
-@njit(cache=True)
+@compiled
 def collide_cars(cars: Any, touching: Any) -> None:
     """Push overlapping cars apart and note in bool[capacity, capacity] which ones touch."""
     for i in range(len(cars)):
@@ -130,7 +129,7 @@ def collide_cars(cars: Any, touching: Any) -> None:
                 touching[i, j] = False
 
 
-@njit(cache=True)
+@compiled
 def _push_apart(car: Any, other: Any) -> float:
     """Resolve the contact of `car`'s outline with `other`'s box; returns the smallest gap before it."""
     smallest = math.inf

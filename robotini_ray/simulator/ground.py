@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from robotini_ray.compiled import compiled
 from robotini_ray.simulator.contacts import WALL_OFFSET_M
 from robotini_ray.track import Line, Track
 
@@ -119,13 +119,13 @@ def _pyramid(colours: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any], ND
     return np.concatenate(packed), starts, np.array(widths), np.array(heights)
 
 
-@njit(cache=True)
+@compiled
 def _paint_offsets(offsets: Any, line: Line, low_x: float, low_z: float) -> None:
     """Signed distance of every cell from the nearest chord of the centre line, where it is under PAINTED_M."""
     rows, columns = offsets.shape
     n = len(line.arc_m)
     for index in range(n):
-        x, z = line.points[index]
+        x, z = line.points[index, 0], line.points[index, 1]
         chord_x = line.points[(index + 1) % n, 0] - x
         chord_z = line.points[(index + 1) % n, 1] - z
         square_m2 = chord_x * chord_x + chord_z * chord_z
@@ -145,7 +145,7 @@ def _paint_offsets(offsets: Any, line: Line, low_x: float, low_z: float) -> None
                     offsets[row, column] = math.copysign(math.sqrt(away_m2), side)
 
 
-@njit(cache=True)
+@compiled
 def _paint_colours(colours: Any, offsets: Any, sunlit: Any, shaded: Any, sun_steps: Any) -> None:
     rows, columns = offsets.shape
     for row in range(rows):
@@ -162,7 +162,7 @@ def _paint_colours(colours: Any, offsets: Any, sunlit: Any, shaded: Any, sun_ste
                 colours[row, column, channel] = int(total / 3 + 0.5)
 
 
-@njit(cache=True)
+@compiled
 def _in_shadow(offsets: Any, row: int, column: int, sun_steps: Any) -> bool:
     """Whether a ray from this cell of floor towards the sun leaves the floor, where a wall stands, below its top."""
     rows, columns = offsets.shape

@@ -11,9 +11,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from robotini_ray.compiled import compiled
 from robotini_ray.simulator.contacts import MASS_KG, YAW_INERTIA_KG_M2, collide_cars, collide_with_walls
 from robotini_ray.track import Line
 
@@ -95,7 +95,7 @@ def place_car(cars: NDArray[Any], slot: int, pose: tuple[float, float, float], a
     car["arc"], car["track_heading"] = arc_m, pose[2]
 
 
-@njit(cache=True)
+@compiled
 def advance(cars: Any, touching: Any, line: Line, steps: int, car_contact: bool) -> None:
     """Move every present car by `steps` physics steps; also counts the contacts that begin (`new_wall_contacts`).
 
@@ -114,15 +114,17 @@ def advance(cars: Any, touching: Any, line: Line, steps: int, car_contact: bool)
         cars[i].speed_ahead = cars[i].speed_x * math.sin(cars[i].heading) + cars[i].speed_z * math.cos(cars[i].heading)
 
 
-@njit(cache=True)
+@compiled
 def copy_poses(cars: Any, poses: Any) -> None:
     """Write (x, z, heading) of every present car into its row of `poses`."""
     for i in range(len(cars)):
         if cars[i].present:
-            poses[i] = cars[i].x, cars[i].z, cars[i].heading
+            poses[i, 0] = cars[i].x
+            poses[i, 1] = cars[i].z
+            poses[i, 2] = cars[i].heading
 
 
-@njit(cache=True)
+@compiled
 def _friction_per_slip(slip: float, slide_slip: float, slide_friction: float) -> float:
     """Unity's friction curve, divided by the slip, which is in units of the peak's.
 
@@ -137,7 +139,7 @@ def _friction_per_slip(slip: float, slide_slip: float, slide_friction: float) ->
     return (1.0 - (1.0 - slide_friction) * part * part * (3.0 - 2.0 * part)) / slip
 
 
-@njit(cache=True)
+@compiled
 def _motor(throttle: float, mean_spin: float) -> tuple[float, float]:
     """Torque on a wheel (N m) at a mean spin (rad/s), and its slope (N m s/rad), which is never positive."""
     part = mean_spin / MOTOR_TOP_SPIN_RAD_S
@@ -151,7 +153,7 @@ def _motor(throttle: float, mean_spin: float) -> tuple[float, float]:
     return full * 0.96 * (1.0 - part) / 0.482, min(0.0, -full * 0.96 / 0.482 / MOTOR_TOP_SPIN_RAD_S)
 
 
-@njit(cache=True)
+@compiled
 def _turn_wheel(
     spin: float, motor: tuple[float, float], brake: float, load: float, ahead: float, right: float
 ) -> tuple[float, float, float]:
@@ -178,7 +180,7 @@ def _turn_wheel(
     return new_spin, grip * (new_spin * WHEEL_RADIUS_M - ahead), -sideways_grip * right
 
 
-@njit(cache=True)
+@compiled
 def _drive(car: Any) -> None:
     """One step of motor, wheels and body."""
     largest = STEERING_RATE_PER_S * STEP_S

@@ -1,0 +1,183 @@
+"""The environment as TF-Agents sees it, against a real embedded simulator in lock-step."""
+
+import contextlib
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+from tf_agents.environments import py_environment
+from tf_agents.trajectories import time_step as ts
+
+from robotini_ray.agents.policies import color_balance_action
+from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.car.connection import Login
+from robotini_ray.car.spectator import Spectator
+from robotini_ray.config import EnvironmentConfig
+from robotini_ray.environment.race_environment import RaceEnvironment, TrackMismatch, with_frames
+from robotini_ray.simulator.parameters import RaceParameters
+from robotini_ray.simulator.server import SimulatorServer
+from robotini_ray.track import load_track
+
+CONFIG = EnvironmentConfig(image_width=32, throttle_low=0.02, throttle_high=0.12, action_repeat=3)
+FULL_LEFT = np.array([1.0, 1.0], np.float32)
+
+
+@contextlib.contextmanager
+def simulator(track_name="oval"):
+    server = SimulatorServer(
+        load_track(track_name), RaceParameters(), car_port=0, log_port=0, pace="max", answer_timeout_ms=60_000, seed=3
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield SimulatorAddress(server.car_address[0], server.car_address[1], server.log_address[1])
+    finally:
+        server.stop()
+        thread.join()
+
+
+@contextlib.contextmanager
+def joined(address, config=CONFIG, names=("a",), track_name="oval"):
+    spectator = Spectator(address.host, address.log_port)
+    environments = []
+    try:
+        for name in names:
+            login = Login(name, name, "#123456", config.image_width, lockstep=True)
+            environments.append(RaceEnvironment(config, load_track(track_name), address, login, spectator))
+        yield environments
+    finally:
+        for environment in environments:
+            environment.close()
+        spectator.close()
+
+
+def run_environment_contract(environment: py_environment.PyEnvironment, decisions: int, policy) -> list[ts.TimeStep]:
+    """What every environment owes TF-Agents: FIRST after a reset, MID until LAST, FIRST after LAST, all within the specs."""
+    spec = environment.time_step_spec()
+    step = environment.reset()
+    assert step.is_first()
+    steps = [step]
+    for _ in range(decisions):
+        was_last = step.is_last()
+        step = environment.step(policy(step.observation))
+        steps.append(step)
+        assert step.is_first() == was_last
+        assert step.observation.shape == spec.observation.shape and step.observation.dtype == np.float32
+        assert np.all(np.isfinite(step.observation)) and np.isfinite(step.reward)
+        assert float(step.discount) in (0.0, 1.0)
+        if step.is_first():
+            assert float(step.reward) == 0.0
+        if step.is_mid():
+            assert float(step.discount) == 1.0
+    return steps
+
+
+def test_contract_of_a_careful_driver_with_truncations():
+    config = dataclasses.replace(CONFIG, episode_frames=60)
+    with simulator() as address, joined(address, config) as (environment,):
+        steps = run_environment_contract(environment, 100, color_balance_action)
+    lasts = [step for step in steps if step.is_last()]
+    assert len(lasts) >= 4
+    assert all(float(step.discount) == 1.0 for step in lasts), "a time limit is no termination"
+
+
+def test_contract_of_a_car_that_drives_into_the_wall():
+    with simulator() as address, joined(address) as (environment,):
+        steps = run_environment_contract(environment, 120, lambda observation: FULL_LEFT)
+        crashes = environment.score.crashes
+    lasts = [step for step in steps if step.is_last()]
+    assert crashes >= len(lasts) >= 1
+    assert all(float(step.discount) == 0.0 for step in lasts), "being put back on the track is a termination"
+    assert min(float(step.reward) for step in steps) < -CONFIG.crash_penalty + 0.5, "the crash was paid"
+
+
+def test_an_episode_ends_after_its_laps():
+    config = dataclasses.replace(CONFIG, episode_laps=1)
+    with simulator() as address, joined(address, config) as (environment,):
+        step = environment.reset()
+        while not step.is_last():
+            step = environment.step(color_balance_action(step.observation))
+        assert float(step.discount) == 1.0
+        assert environment.state.track_segment == 0
+
+
+def test_after_a_truncation_the_car_drives_on():
+    config = dataclasses.replace(CONFIG, episode_frames=90)
+    with simulator() as address, joined(address, config) as (environment,):
+        step = environment.reset()
+        while not step.is_last():
+            step = environment.step(color_balance_action(step.observation))
+        frames, last = environment.state.frames_sent, step.observation
+        first = environment.reset()
+        assert first.is_first() and environment.state.frames_sent == frames
+        np.testing.assert_array_equal(first.observation, last)
+        assert environment.state.speed_m_s > 0.2
+
+
+def test_after_being_put_back_the_first_observation_shows_the_new_place():
+    with simulator() as address, joined(address) as (environment,):
+        step = environment.reset()
+        while not step.is_last():
+            step = environment.step(FULL_LEFT)
+        frames = environment.state.frames_sent
+        first = environment.reset()
+        assert environment.state.frames_sent >= frames + 3, "frames from before the put-back are waited over"
+        colors = first.observation[:24].reshape(8, 3)
+        np.testing.assert_array_equal(first.observation[24:48], first.observation[:24])
+        assert colors.max() > 0.1, "the road is in sight"
+        assert environment.state.speed_m_s < 0.1
+        assert environment.state.track_angle_deg < 20.0
+
+
+def test_actions_map_to_the_configured_ranges():
+    with simulator() as address, joined(address) as (environment,):
+        sent = []
+        send = environment._connection.send
+        environment._connection.send = lambda throttle, turn: (sent.append((throttle, turn)), send(throttle, turn))
+        environment.reset()
+        for action in ([-1, -1], [1, 1], [0, 0.5]):
+            environment.step(np.array(action, np.float32))
+    assert sent[0] == (pytest.approx(CONFIG.throttle_low), -1.0)
+    assert sent[3] == (pytest.approx(CONFIG.throttle_high), 1.0)
+    assert sent[6] == (pytest.approx((CONFIG.throttle_low + CONFIG.throttle_high) / 2), 0.5)
+    assert len(sent) == 9, "every frame is answered, action_repeat frames a decision"
+
+
+def test_several_cars_of_one_process_never_wait_for_each_other_out_of_step():
+    """One car crashes and is put back again and again while the others drive: all go on in lock-step."""
+    with simulator() as address, joined(address, names=("a", "b", "c")) as environments:
+        policies = dict(zip(environments, (lambda _: FULL_LEFT, color_balance_action, color_balance_action), strict=True))
+        for environment in environments:
+            environment.begin_episode()
+        lasts = 0
+        while min(environment.score.frames for environment in environments) < 900:
+            for environment in with_frames(environments, timeout_s=10.0):
+                step = environment.advance()
+                if step is not None and step.is_last():
+                    lasts += 1
+                    step = environment.begin_episode()
+                if step is not None:
+                    environment.begin_decision(policies[environment](step.observation))
+        frames = [environment.score.frames for environment in environments]
+    assert lasts >= 2
+    assert max(frames) - min(frames) <= 2
+
+
+def test_rewards_are_progress_in_metres():
+    with simulator() as address, joined(address) as (environment,):
+        step = environment.reset()
+        paid = 0.0
+        while environment.score.frames < 300:
+            step = environment.step(color_balance_action(step.observation))
+            paid += float(step.reward)
+        assert paid == pytest.approx(environment.score.distance_m, rel=0.1)
+
+
+def test_another_track_is_refused_with_both_names():
+    with (
+        simulator("oval") as address,
+        pytest.raises(TrackMismatch, match=r"oval\.json.*twisty\.json"),
+        joined(address, track_name="twisty"),
+    ):
+        pass

@@ -1,0 +1,147 @@
+"""The whole program through its command line: every part real, networks tiny."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
+
+from robotini_ray.acting import load_policy
+
+SMALL = {
+    "environment": {"image_width": 16, "throttle_high": 0.12},
+    "agent": {"algorithm": "td3", "actor_layers": [16], "critic_layers": [16], "batch_size": 16},
+    "replay": {"capacity": 2000, "min_items": 50, "samples_per_item": 8},
+    "collection": {"cars": 2, "cars_per_collector": 1},
+    "learner": {"steps_per_call": 5, "checkpoint_interval_s": 1000},
+    "evaluation": {"interval_s": 0, "laps": 1, "max_seconds": 4},
+    "simulator": {"track": "oval"},
+}
+
+
+def write_config(folder: Path, **changes: dict) -> Path:
+    config = {section: {**SMALL.get(section, {}), **changes.get(section, {})} for section in {*SMALL, *changes}}
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def start(*arguments: object) -> subprocess.Popen:
+    command = [sys.executable, "-m", "robotini_ray.launch", "train", *map(str, arguments)]
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def train(*arguments: object) -> str:
+    process = start(*arguments)
+    output, _ = process.communicate(timeout=150)
+    assert process.returncode == 0, output
+    return output
+
+
+def summary_of(run: Path) -> dict:
+    return json.loads((run / "summary.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in summary.json"))
+
+
+def curve(run: Path, section: str, name: str) -> list[tuple[int, float]]:
+    """Train steps and values of one scalar."""
+    events = EventAccumulator(str(run / "tensorboard" / section))
+    events.Reload()
+    return [(event.step, float(make_ndarray(event.tensor_proto))) for event in events.Tensors(f"{section}/{name}")]
+
+
+def family(process: subprocess.Popen) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A run of 60 train steps with two collectors."""
+    folder = tmp_path_factory.mktemp("whole")
+    output = train(write_config(folder), "--run-dir", folder / "run", "--train-steps", 60)
+    assert "python -m robotini_ray.launch evaluate --policy" in output
+    return folder / "run"
+
+
+def test_a_run_trains_and_leaves_everything_behind(run):
+    summary = summary_of(run)
+    assert summary["train_steps"] == 60
+    assert summary["env_steps"] > 150 and summary["decisions"] > 50
+    assert yaml.safe_load((run / "config.yaml").read_text())["agent"]["actor_layers"] == [16]
+    (checkpoint,) = (run / "checkpoints").glob("step-*")
+    assert checkpoint.name == "step-000000060"
+    for name in ("learner", "replay", "evaluator", "collector-0", "collector-1"):
+        assert (run / "logs" / f"{name}.log").exists()
+
+
+def test_the_learner_has_learned_on_what_the_cars_did(run):
+    policy, facts = load_policy(run / "policies" / "latest")
+    assert facts["train_step"] > 0
+    assert np.abs(policy.weights["dense_0/kernel"]).max() > 0.01
+    assert (run / "policies" / "latest" / "saved_model" / "saved_model.pb").exists()
+
+
+def test_tensorboard_has_the_three_sections_by_train_step(run):
+    env_steps = curve(run, "collection", "env_steps")
+    assert env_steps[-1][1] > 0
+    assert all(0 <= step <= 60 for step, _ in env_steps)
+    assert all(np.isfinite(loss) for _, loss in curve(run, "training", "critic_loss"))
+    assert all(0 < step <= 60 and crashes >= 0 for step, crashes in curve(run, "evaluation", "crashes"))
+
+
+def test_a_run_that_has_reached_its_end_says_how_to_extend_it(run):
+    output = train(run.parent / "small.yaml", "--run-dir", run, "--train-steps", 60)
+    assert "has reached its 60 train steps" in output and "--train-steps 120" in output
+
+
+def test_resume_then_ctrl_c(run):
+    before = summary_of(run)
+    process = start(run.parent / "small.yaml", "--run-dir", run, "--train-steps", 1_000_000)
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "env steps" in line and " train steps 60 " not in line and "training; logs" in "".join(lines):
+            break
+    relatives = family(process)
+    assert len(relatives) >= 8, "".join(lines)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    output = "".join(lines) + rest
+    assert process.returncode == 130, output
+    assert time.monotonic() - began < 60
+    assert "resuming" in output and "at train step 60" in output
+    gone, alive = psutil.wait_procs(relatives, timeout=5)
+    assert not alive, [relative.cmdline() for relative in alive]
+    after = summary_of(run)
+    assert after["train_steps"] > before["train_steps"]
+    assert after["env_steps"] > before["env_steps"]
+    assert after["wall_s"] > before["wall_s"]
+    newest = max((run / "checkpoints").glob("step-*"))
+    progress = json.loads((newest / "progress.json").read_text())
+    assert progress["train_steps"] == after["train_steps"] == int(newest.name[5:])
+
+
+def test_another_network_is_refused_on_resume(run):
+    process = start(run.parent / "small.yaml", "--run-dir", run, "--agent.actor_layers", "[32]")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "agent.actor_layers is (32,)" in output and "(16,)" in output and "--fresh" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("algorithm", ["ddpg", "rdpg"])
+@pytest.mark.slow
+def test_every_algorithm_runs(tmp_path, algorithm):
+    changes = {"agent": {"algorithm": algorithm, "lstm_units": 8, "sequence_length": 6, "burn_in": 2}}
+    train(write_config(tmp_path, **changes), "--run-dir", tmp_path / "run", "--train-steps", 20)
+    assert summary_of(tmp_path / "run")["train_steps"] == 20

@@ -1,0 +1,278 @@
+import itertools
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robotini_ray import progress as progress_module
+from robotini_ray.car.laps import Lap
+from robotini_ray.environment.score import OriginalEpisode
+from robotini_ray.progress import Progress, StepRate
+from robotini_ray.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState
+
+LIMIT_S = 8.0
+SUMMARY_KEYS = {
+    "env_steps",
+    "decisions",
+    "train_steps",
+    "wall_s",
+    "best_lap_s",
+    "median_lap_s",
+    "limit_s",
+    "ratio_to_limit",
+    "crashes",
+    "average_return",
+    "average_episode_length",
+    "first_clean_lap",
+}
+
+
+class Clock:
+    """Stands for the time module."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def monotonic(self):
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(progress_module, "time", clock)
+    return clock
+
+
+def result(*lap_times_s, clean=None, crashes=0, returns=(10.0,), frames=600, distance_m=20.0):
+    """An evaluation with these laps, of which the first `clean` (None: all) touched nothing."""
+    clean = len(lap_times_s) if clean is None else clean
+    laps = [Lap(time_s, number < clean) for number, time_s in enumerate(lap_times_s)]
+    return EvaluationResult(laps, crashes, [OriginalEpisode(value, 300) for value in returns], frames, distance_m)
+
+
+def learner_report(train_step):
+    return LearnerReport(train_step, 10.0, ReplayState(5, 5, 0, 100, 10, 4.0), 0.0, {})
+
+
+def resumed(progress):
+    """The progress of the next invocation, through the file of a checkpoint."""
+    return Progress(**json.loads(json.dumps(progress.to_json(), allow_nan=False)))
+
+
+REPORTS = st.builds(
+    CollectorReport,
+    env_steps=st.integers(0, 1000),
+    decisions=st.integers(0, 300),
+    crashes=st.integers(0, 5),
+    reconnects=st.integers(0, 2),
+    laps=st.lists(st.builds(Lap, st.floats(5, 20), st.booleans()), max_size=3),
+    episodes=st.lists(st.builds(OriginalEpisode, st.floats(-50, 50), st.integers(1, 2000)), max_size=3),
+    weights_version=st.integers(-1, 100),
+)
+
+
+class TestCounters:
+    @settings(deadline=None)
+    @given(invocations=st.lists(st.lists(st.lists(REPORTS, min_size=1, max_size=3), max_size=3), min_size=1, max_size=4))
+    def test_they_add_up_over_collectors_and_resumes(self, invocations):
+        progress = Progress()
+        for rounds in invocations:
+            for reports in rounds:
+                progress.add_collections(reports)
+            progress = resumed(progress)
+        every = [report for rounds in invocations for reports in rounds for report in reports]
+        assert progress.env_steps == sum(report.env_steps for report in every)
+        assert progress.decisions == sum(report.decisions for report in every)
+        assert progress.crashes_collect == sum(report.crashes for report in every)
+        assert progress.reconnects == sum(report.reconnects for report in every)
+        assert progress.laps == sum(len(report.laps) for report in every)
+        assert progress.episodes == sum(len(report.episodes) for report in every)
+
+    def test_everything_of_an_evaluation_survives_a_resume(self):
+        progress = Progress()
+        progress.add_evaluation(Evaluation(5, result(9.0, 10.0, crashes=2), True), LIMIT_S)
+        progress.add_learner(learner_report(77))
+        again = resumed(progress)
+        wall = {"wall_s": None}
+        assert {**again.summary(LIMIT_S), **wall} == {**progress.summary(LIMIT_S), **wall}
+        assert (again.evaluations, again.train_steps, again.crashes_evaluate) == (1, 77, 2)
+
+    def test_wall_time_is_that_of_all_invocations(self, clock):
+        progress = Progress()
+        clock.now_s += 100
+        progress = resumed(progress)
+        clock.now_s += 20
+        assert (progress.wall_s, progress.this_wall_s) == (120.0, 20.0)
+        progress = resumed(resumed(progress))
+        assert (progress.wall_s, progress.this_wall_s) == (120.0, 0.0)
+
+    def test_the_oldest_weights_count(self):
+        progress = Progress()
+        assert progress.weights_version == -1
+        progress.add_collections(
+            [CollectorReport(weights_version=7, weights_age_s=0.1), CollectorReport(weights_version=5, weights_age_s=2.0)]
+        )
+        assert (progress.weights_version, progress.weights_age_s) == (5, 2.0)
+
+    def test_scalars_are_those_since_the_last_call(self):
+        progress = Progress()
+        assert progress.collection_scalars() == {"env_steps": 0, "episodes": 0, "laps": 0, "crashes": 0}
+        progress.add_collections(
+            [
+                CollectorReport(env_steps=5, laps=[Lap(9.0, True)], episodes=[OriginalEpisode(4.0, 9)]),
+                CollectorReport(env_steps=6, laps=[Lap(8.5, False)], episodes=[OriginalEpisode(8.0, 9)], crashes=1),
+            ]
+        )
+        counters = {"env_steps": 11, "episodes": 2, "laps": 2, "crashes": 1}
+        assert progress.collection_scalars() == {**counters, "average_return": 6.0, "best_lap_s": 8.5}
+        assert progress.collection_scalars() == counters
+
+
+class TestSummary:
+    def test_a_run_that_has_just_begun(self, clock):
+        summary = Progress().summary(LIMIT_S)
+        assert summary == {
+            "env_steps": 0,
+            "decisions": 0,
+            "train_steps": 0,
+            "wall_s": 0.0,
+            "best_lap_s": None,
+            "median_lap_s": None,
+            "limit_s": LIMIT_S,
+            "ratio_to_limit": None,
+            "crashes": {"collect": 0, "evaluate": 0},
+            "average_return": None,
+            "average_episode_length": None,
+            "first_clean_lap": None,
+        }
+        assert set(summary) == SUMMARY_KEYS
+
+    def test_best_lap_is_of_all_median_of_the_best_policy_and_return_of_the_last(self, clock):
+        progress = Progress()
+        progress.add_collections([CollectorReport(env_steps=50, decisions=17, crashes=3)])
+        clock.now_s += 30
+        progress.add_evaluation(Evaluation(1, result(10.0, 12.0, 14.0, crashes=1), True), LIMIT_S)
+        progress.add_evaluation(Evaluation(2, result(9.0, 30.0, 31.0, crashes=4, returns=(1.0, 3.0)), False), LIMIT_S)
+        summary = progress.summary(LIMIT_S)
+        assert set(summary) == SUMMARY_KEYS
+        assert (summary["best_lap_s"], summary["median_lap_s"], summary["ratio_to_limit"]) == (9.0, 12.0, 1.5)
+        assert summary["crashes"] == {"collect": 3, "evaluate": 5}
+        assert (summary["average_return"], summary["average_episode_length"]) == (2.0, 300.0)
+        assert summary["first_clean_lap"] == {"wall_s": 30.0, "env_steps": 50}
+        json.dumps(summary, allow_nan=False)
+
+    def test_an_evaluation_of_nothing_is_strict_json(self):
+        progress = Progress()
+        progress.add_evaluation(Evaluation(1, EvaluationResult([], 0, [], 0, 0.0), True), LIMIT_S)
+        text = json.dumps([progress.summary(LIMIT_S), progress.to_json()], allow_nan=False)
+        assert json.loads(text)[0]["median_lap_s"] is None
+
+    def test_the_first_clean_lap_is_kept(self, clock):
+        progress = Progress()
+        progress.add_evaluation(Evaluation(1, result(9.0, clean=0), True), LIMIT_S)
+        assert progress.first_clean_lap is None
+        clock.now_s += 10
+        progress.add_evaluation(Evaluation(2, result(9.0), True), LIMIT_S)
+        clock.now_s += 10
+        progress = resumed(progress)
+        progress.add_evaluation(Evaluation(3, result(8.5), True), LIMIT_S)
+        assert progress.summary(LIMIT_S)["first_clean_lap"] == {"wall_s": 10.0, "env_steps": 0}
+
+
+class TestEvaluationResult:
+    def test_rank_goes_by_clean_laps_then_median_then_return(self):
+        worst_to_best = [
+            EvaluationResult([], 9, [], 60, 1.0),
+            result(returns=(-5.0,)),
+            result(returns=(5.0,)),
+            result(9.0, 9.0, clean=0, returns=(-1.0,)),
+            result(8.0, 8.0, clean=0, returns=(-1.0,)),
+            result(30.0, clean=1),
+            result(8.0, 12.0, 12.0, clean=2),
+            result(20.0, 20.0, 20.0, clean=2, returns=(99.0,)),
+            result(10.0, 11.0, 10.0),
+            result(9.0, 9.5, 30.0, returns=(1.0,)),
+            result(9.0, 9.5, 30.0, returns=(2.0,)),
+        ]
+        # the seventh has the better median of those with two clean laps
+        worst_to_best[6], worst_to_best[7] = worst_to_best[7], worst_to_best[6]
+        ranks = [found.rank() for found in worst_to_best]
+        assert all(worse < better for worse, better in itertools.pairwise(ranks))
+
+    def test_a_rank_is_above_that_of_no_policy(self):
+        assert EvaluationResult([], 9, [], 60, 1.0).rank() > (-1.0,)
+
+    def test_figures(self):
+        found = result(10.0, 8.0, 9.0, 20.0, clean=3, crashes=2, returns=(1.0, 4.0), frames=1200, distance_m=30.0)
+        assert found.to_json(LIMIT_S) == {
+            "episodes": 2,
+            "laps": [10.0, 8.0, 9.0, 20.0],
+            "best_lap_s": 8.0,
+            "median_lap_s": 9.5,
+            "clean_laps": 3,
+            "crashes": 2,
+            "average_return": 2.5,
+            "average_episode_length": 300.0,
+            "average_speed_m_s": 1.5,
+            "limit_s": LIMIT_S,
+            "ratio_to_limit": 9.5 / LIMIT_S,
+        }
+
+    def test_of_nothing_figures_are_none(self):
+        found = EvaluationResult([], 0, [], 0, 0.0).to_json(LIMIT_S)
+        empty = {key for key, value in found.items() if value is None}
+        assert empty == {
+            "best_lap_s", "median_lap_s", "average_return", "average_episode_length", "average_speed_m_s", "ratio_to_limit",
+        }  # fmt: skip
+        assert (found["laps"], found["episodes"], found["limit_s"]) == ([], 0, LIMIT_S)
+
+    def test_scalars_leave_out_what_there_was_none_of(self):
+        assert Evaluation(1, EvaluationResult([], 2, [], 0, 0.0), False).scalars() == {"clean_laps": 0, "crashes": 2}
+        scalars = Evaluation(1, result(9.0, 11.0, clean=1, returns=(1.0, 3.0)), True).scalars()
+        assert scalars == {
+            "average_return": 2.0,
+            "min_return": 1.0,
+            "max_return": 3.0,
+            "average_episode_length": 300.0,
+            "best_lap_s": 9.0,
+            "median_lap_s": 10.0,
+            "clean_laps": 1,
+            "crashes": 0,
+        }
+
+
+class TestReplayState:
+    @pytest.mark.parametrize(
+        ("items", "inserted", "sampled", "samples", "allowed"),
+        [(9, 9, 0, 1, False), (10, 10, 0, 40, True), (10, 10, 0, 41, False), (10, 30, 100, 20, True), (10, 30, 101, 20, False)],
+    )
+    def test_samples_wait_for_a_first_filling_and_for_the_ratio(self, items, inserted, sampled, samples, allowed):
+        assert ReplayState(items, inserted, sampled, 100, 10, 4.0).allows(samples) is allowed
+
+
+class TestStepRate:
+    def test_a_steady_rate_is_found_at_once_and_kept(self, clock):
+        rate = StepRate()
+        for steps in range(0, 5000, 100):
+            rate.update(steps)
+            assert rate.per_s == (200.0 if steps else 0.0)
+            clock.now_s += 0.5
+
+    def test_a_change_is_smoothed_but_arrives(self, clock):
+        rate, steps = StepRate(), 0
+        seen = []
+        for per_round in [100] * 4 + [0] * 40:
+            rate.update(steps)
+            steps += per_round
+            clock.now_s += 0.5
+            seen.append(rate.per_s)
+        assert all(later <= earlier for earlier, later in itertools.pairwise(seen[2:]))
+        assert 0 < seen[8] < 200 and seen[-1] < 2
+
+    def test_two_updates_at_one_moment(self, clock):
+        rate = StepRate()
+        rate.update(5)
+        rate.update(9)
+        assert rate.per_s == 0.0

@@ -1,0 +1,345 @@
+"""Windows through a real Reverb server: what is written is what can be trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import portpicker
+import pytest
+import reverb
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robotini_ray.checkpoints import CheckpointStore
+from robotini_ray.config import Config, config_from_dict
+from robotini_ray.replay import (
+    FIRST,
+    LAST,
+    MID,
+    PAD,
+    TABLE,
+    ReplayServer,
+    WindowLayout,
+    WindowWriter,
+    make_server,
+    replay_state,
+    window_dataset,
+)
+
+OBSERVATIONS = 24
+
+AGENTS = {
+    "n_step_1": {"algorithm": "td3", "n_step": 1},
+    "n_step_2": {"algorithm": "ddpg", "n_step": 2},
+    "n_step_3": {"algorithm": "td3", "n_step": 3},
+    "n_step_7": {"algorithm": "td3", "n_step": 7},
+    "shortest_sequence": {"algorithm": "rdpg", "burn_in": 0, "sequence_length": 2},
+    "even_sequence": {"algorithm": "rdpg", "burn_in": 2, "sequence_length": 4},
+    "odd_sequence": {"algorithm": "rdpg", "burn_in": 3, "sequence_length": 5},
+    "long_burn_in": {"algorithm": "rdpg", "burn_in": 12, "sequence_length": 6},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Episode:
+    """So many decisions, ended by a crash or by a time limit."""
+
+    decisions: int
+    crash: bool
+
+
+@dataclasses.dataclass
+class Replay:
+    """A running server and what is needed to talk to it."""
+
+    config: Config
+    server: reverb.Server
+    client: reverb.Client
+    layout: WindowLayout
+    address: str
+
+    def writer(self) -> WindowWriter:
+        return WindowWriter(self.client, self.layout)
+
+
+def make_config(agent: dict[str, Any], **replay: Any) -> Config:
+    return config_from_dict(
+        {
+            "environment": {"observation_history": 1, "action_history": 0},
+            "agent": {"lstm_units": 3, **agent},
+            "replay": {"min_items": 1, "capacity": 10_000, "samples_per_item": 1e5, **replay},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Replay]]:
+    """Starts servers, each on a port of its own: gRPC keeps channels by address, dead ones too."""
+    servers = []
+
+    def begin(config: Config, directory: Path | None = None) -> Replay:
+        port = portpicker.pick_unused_port()
+        server = make_server(config, port, directory or tmp_path_factory.mktemp("replay"))
+        servers.append(server)
+        address = f"127.0.0.1:{port}"
+        return Replay(config, server, reverb.Client(address), WindowLayout.from_config(config), address)
+
+    yield begin
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module", params=list(AGENTS))
+def replay(request: pytest.FixtureRequest, start: Callable[..., Replay]) -> Replay:
+    return start(make_config(AGENTS[request.param]))
+
+
+def observation(episode: int, index: int) -> np.ndarray:
+    row = np.full(OBSERVATIONS, 0.5, np.float32)
+    row[:2] = episode + 1, index
+    return row
+
+
+def state(layout: WindowLayout, episode: int, index: int) -> np.ndarray:
+    """The actor's made-up state before a decision; none while an episode begins."""
+    return np.full(layout.state_size, 100 * (episode + 1) + index if index else 0.0, np.float32)
+
+
+def decide(writer: WindowWriter, layout: WindowLayout, episode: int, index: int, discount: float) -> None:
+    action = np.array([0.1 * (episode + 1), 0.01 * index], np.float32)
+    reward = 1000.0 * episode + index
+    writer.add(observation(episode, index), action, reward, discount, index == 0, state(layout, episode, index))
+
+
+def drive(writer: WindowWriter, layout: WindowLayout, number: int, episode: Episode) -> None:
+    writer.begin_episode()
+    for index in range(episode.decisions):
+        crashed = episode.crash and index == episode.decisions - 1
+        decide(writer, layout, number, index, 0.0 if crashed else 1.0)
+    writer.end_episode(observation(number, episode.decisions))
+
+
+def read_all(client: reverb.Client) -> list[dict[str, np.ndarray]]:
+    """Every item of the table once, in no order."""
+    expected = replay_state(client).items
+    found: dict[int, dict[str, np.ndarray]] = {}
+    for _ in range(200):
+        if len(found) == expected:
+            break
+        for sample in client.sample(TABLE, 4 * expected, emit_timesteps=False, unpack_as_table_signature=True):
+            found[sample.info.key] = sample.data
+    assert len(found) == expected
+    return list(found.values())
+
+
+def check_window(item: dict[str, np.ndarray], layout: WindowLayout, episodes: list[Episode]) -> list[tuple[int, int]]:
+    """Checks every row of a window; returns (episode, index) of the decisions that it trains."""
+    rows = item["rows"]
+    assert rows.shape == (layout.rows, layout.row_size)
+    real = np.flatnonzero(rows[:, -1] != PAD)
+    assert np.array_equal(real, np.arange(real[0], real[-1] + 1)), "padding only in front and behind"
+    padding = np.delete(rows, real, axis=0)
+    assert not padding[:, :-1].any()
+    number = int(rows[real[0], 0]) - 1
+    first = int(rows[real[0], 1])
+    episode = episodes[number]
+    if real[0] > 0:
+        assert first == 0, "padding in front only before an episode's first decision"
+    if real[-1] < layout.rows - 1:
+        assert rows[real[-1], -1] == LAST, "padding behind only after an episode's end"
+    decided = []
+    for place, row in zip(real, rows[real], strict=True):
+        index = first + place - real[0]
+        assert np.array_equal(row[:OBSERVATIONS], observation(number, index)), "one episode, in order"
+        if index == episode.decisions:
+            assert list(row[OBSERVATIONS:]) == [0.0, 0.0, 0.0, 0.0, LAST]
+            continue
+        crashed = episode.crash and index == episode.decisions - 1
+        expected = [0.1 * (number + 1), 0.01 * index, 1000.0 * number + index, 0.0 if crashed else 1.0]
+        assert np.allclose(row[OBSERVATIONS:-1], expected)
+        assert row[-1] == (MID if index else FIRST)
+        if layout.burn_in <= place < layout.burn_in + layout.trained:
+            decided.append((number, index))
+    if layout.state_size:
+        before = np.zeros(layout.state_size) if real[0] > 0 else state(layout, number, first)
+        assert np.array_equal(item["state"], before[np.newaxis])
+    assert decided, "a window that trains nothing"
+    return decided
+
+
+@settings(max_examples=12, deadline=None)
+@given(episodes=st.lists(st.builds(Episode, st.integers(1, 30), st.booleans()), min_size=1, max_size=5))
+def test_every_decision_is_trained_in_windows_of_its_own_episode(replay: Replay, episodes: list[Episode]) -> None:
+    replay.client.reset(TABLE)
+    writer = replay.writer()
+    for number, episode in enumerate(episodes):
+        drive(writer, replay.layout, number, episode)
+    writer.flush(timeout_ms=10_000)
+    items = read_all(replay.client)
+    assert len(items) == writer.items
+    writer.close()
+    trained = [decision for item in items for decision in check_window(item, replay.layout, episodes)]
+    every = {(number, index) for number, episode in enumerate(episodes) for index in range(episode.decisions)}
+    assert set(trained) == every
+    if not replay.layout.state_size:
+        assert len(trained) == len(every), "feed-forward agents see each decision once"
+
+
+def test_windows_of_the_modules_picture(start: Callable[..., Replay]) -> None:
+    replay = start(make_config({"algorithm": "td3", "n_step": 2}))
+    writer = replay.writer()
+    drive(writer, replay.layout, 0, Episode(5, crash=True))
+    writer.flush(timeout_ms=10_000)
+    kinds = sorted((int(item["rows"][0, 1]), *item["rows"][:, -1]) for item in read_all(replay.client))
+    writer.close()
+    assert kinds == [
+        (0, FIRST, MID, MID),
+        (1, MID, MID, MID),
+        (2, MID, MID, MID),
+        (3, MID, MID, LAST),
+        (4, MID, LAST, PAD),
+    ]
+
+
+@pytest.mark.parametrize("crash", [True, False])
+def test_a_crash_has_discount_0_in_the_table_and_a_time_limit_1(replay: Replay, crash: bool) -> None:
+    replay.client.reset(TABLE)
+    writer = replay.writer()
+    drive(writer, replay.layout, 0, Episode(6, crash))
+    writer.flush(timeout_ms=10_000)
+    last_rows = [row for item in read_all(replay.client) for row in item["rows"] if row[1] == 5 and row[-1] == MID]
+    writer.close()
+    assert last_rows
+    assert {row[-2] for row in last_rows} == {0.0 if crash else 1.0}
+
+
+def test_a_dropped_episode_mixes_into_no_window(replay: Replay) -> None:
+    replay.client.reset(TABLE)
+    writer = replay.writer()
+    dropped, whole = Episode(50, crash=False), Episode(9, crash=True)
+    writer.begin_episode()
+    for index in range(replay.layout.rows + 1):
+        decide(writer, replay.layout, 0, index, 1.0)
+    drive(writer, replay.layout, 1, whole)
+    writer.flush(timeout_ms=10_000)
+    trained = [decision for item in read_all(replay.client) for decision in check_window(item, replay.layout, [dropped, whole])]
+    writer.close()
+    assert {(1, index) for index in range(9)} <= set(trained)
+
+
+def test_an_episode_without_a_decision_leaves_nothing(replay: Replay) -> None:
+    replay.client.reset(TABLE)
+    writer = replay.writer()
+    writer.begin_episode()
+    writer.end_episode(observation(0, 0))
+    drive(writer, replay.layout, 1, Episode(2, crash=False))
+    writer.flush(timeout_ms=10_000)
+    for item in read_all(replay.client):
+        check_window(item, replay.layout, [Episode(0, crash=False), Episode(2, crash=False)])
+    writer.close()
+
+
+def test_the_table_is_bounded_and_never_holds_the_writer(start: Callable[..., Replay]) -> None:
+    replay = start(make_config({"algorithm": "td3"}, capacity=100))
+    writer = replay.writer()
+    for number in range(50):
+        drive(writer, replay.layout, number, Episode(10, crash=False))
+        writer.flush(timeout_ms=10_000)  # nobody samples, and it does not wait for that
+    writer.close()
+    found = replay_state(replay.client)
+    assert (found.items, found.inserted, found.capacity) == (100, 500, 100)
+    left = {int(item["rows"][0, 0]) - 1 for item in read_all(replay.client)}
+    assert left == set(range(40, 50)), "the oldest go first"
+
+
+def sample_until_held(address: str, timeout_ms: int = 1000) -> int:
+    """Samples that the limiter lets through before it holds the sampler for the time."""
+    dataset = reverb.TrajectoryDataset.from_table_signature(
+        server_address=address,
+        table=TABLE,
+        max_in_flight_samples_per_worker=1,
+        num_workers_per_iterator=1,
+        get_signature_timeout_secs=10,
+        rate_limiter_timeout_ms=timeout_ms,
+    )
+    return sum(1 for _ in dataset)
+
+
+def test_the_limiter_holds_the_sampler_to_the_replay_ratio(start: Callable[..., Replay]) -> None:
+    replay = start(make_config({"algorithm": "td3"}, min_items=5, samples_per_item=3.0))
+    writer = replay.writer()
+    drive(writer, replay.layout, 0, Episode(4, crash=False))
+    writer.flush(timeout_ms=10_000)
+    assert sample_until_held(replay.address) == 0, "less than min_items"
+    drive(writer, replay.layout, 1, Episode(3, crash=True))
+    writer.flush(timeout_ms=10_000)
+    assert sample_until_held(replay.address) == 7 * 3
+    drive(writer, replay.layout, 2, Episode(1, crash=True))
+    writer.flush(timeout_ms=10_000)
+    assert sample_until_held(replay.address) == 3
+    writer.close()
+
+
+@pytest.mark.parametrize("agent", ["n_step_3", "even_sequence"])
+def test_a_checkpoint_restores_items_and_counters(start: Callable[..., Replay], tmp_path: Path, agent: str) -> None:
+    before = start(make_config(AGENTS[agent]), tmp_path)
+    assert replay_state(before.client).items == 0, "an empty directory starts empty"
+    writer = before.writer()
+    episodes = [Episode(7, crash=True), Episode(12, crash=False)]
+    for number, episode in enumerate(episodes):
+        drive(writer, before.layout, number, episode)
+    writer.flush(timeout_ms=10_000)
+    items = read_all(before.client)
+    counters = replay_state(before.client)
+    before.client.checkpoint()
+    writer.close()
+    before.server.stop()
+
+    after = start(make_config(AGENTS[agent]), tmp_path)
+    assert replay_state(after.client) == counters
+
+    def as_bytes(found: list[dict[str, np.ndarray]]) -> list[list[bytes]]:
+        return sorted([item[name].tobytes() for name in sorted(item)] for item in found)
+
+    assert as_bytes(read_all(after.client)) == as_bytes(items)
+
+
+def test_the_replay_server_starts_with_the_newest_whole_checkpoint(tmp_path: Path) -> None:
+    config = make_config({"algorithm": "td3"})
+    layout = WindowLayout.from_config(config)
+    server = ReplayServer(config, tmp_path)
+    client = reverb.Client(server.address())
+    writer = WindowWriter(client, layout)
+    drive(writer, layout, 0, Episode(7, crash=True))
+    writer.flush(timeout_ms=10_000)
+    store = CheckpointStore(tmp_path / "checkpoints")
+    store.write(1, Path(client.checkpoint()), {}, lambda prefix: None, keep=3)
+    drive(writer, layout, 1, Episode(5, crash=True))
+    writer.flush(timeout_ms=10_000)
+    client.checkpoint()  # of the replay alone: the process died before the rest was written
+    assert replay_state(client).items == 12
+    writer.close()
+    server.stop()
+
+    server = ReplayServer(config, tmp_path)
+    assert replay_state(reverb.Client(server.address())).items == 7
+    server.stop()
+
+
+@pytest.mark.parametrize("agent", ["n_step_3", "even_sequence"])
+def test_batches_have_the_tables_signature(start: Callable[..., Replay], agent: str) -> None:
+    replay = start(make_config({**AGENTS[agent], "batch_size": 6}))
+    writer = replay.writer()
+    drive(writer, replay.layout, 0, Episode(20, crash=True))
+    writer.flush(timeout_ms=10_000)
+    batch = next(iter(window_dataset(replay.address, replay.config)))
+    writer.close()
+    assert {name: value.shape for name, value in batch.items()} == {
+        name: (6, *spec.shape) for name, spec in replay.layout.signature().items()
+    }
+    for rows in batch["rows"].numpy():
+        assert set(rows[rows[:, -1] != PAD][:, 0]) == {1.0}

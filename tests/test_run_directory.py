@@ -1,0 +1,188 @@
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from robotini_ray.checkpoints import CheckpointStore
+from robotini_ray.config import Config, ConfigError, config_from_dict, load_config
+from robotini_ray.run_directory import FIXED_SECTIONS, RunDirectory
+
+
+def opened(path, tree=None, fresh=False):
+    directory = RunDirectory(path, fresh)
+    directory.open(config_from_dict(tree or {}))
+    return directory
+
+
+def closed(path, tree=None, fresh=False):
+    """A run that was made and whose process has ended."""
+    directory = opened(path, tree, fresh)
+    directory._lock.close()
+    return directory
+
+
+def refusal(path, tree=None, fresh=False):
+    with pytest.raises(ConfigError) as caught:
+        opened(path, tree, fresh)
+    message = str(caught.value)
+    assert message.splitlines() == [message] and str(path) in message
+    return message
+
+
+CHANGES = [
+    {"environment": {"image_width": 64}},
+    {"environment": {"reward": "original"}},
+    {"environment": {"throttle_high": 0.5}},
+    {"agent": {"algorithm": "rdpg"}},
+    {"agent": {"actor_layers": [64, 64]}},
+    {"agent": {"horizon_s": 3.0}},
+    {"replay": {"capacity": 5000}},
+    {"replay": {"samples_per_item": 2.0}},
+]
+
+
+def test_a_new_directory_has_everything_and_the_resolved_config(tmp_path):
+    path = tmp_path / "runs" / "first"
+    directory = opened(path, {"run": {"seed": 3}})
+    assert not directory.resumed
+    assert {"config.yaml", "checkpoints", "policies", "tensorboard", "logs"} <= {entry.name for entry in path.iterdir()}
+    assert load_config(path / "config.yaml", {}) == config_from_dict({"run": {"seed": 3}})
+    assert yaml.safe_load((path / "config.yaml").read_text()) == config_from_dict({"run": {"seed": 3}}).to_dict()
+    assert directory.progress() is None
+
+
+def test_its_path_is_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert RunDirectory(Path("runs/a"), False).path == tmp_path.resolve() / "runs" / "a"
+
+
+class TestResume:
+    @pytest.mark.parametrize("change", CHANGES, ids=str)
+    def test_it_is_refused_with_both_values_when_weights_or_replay_would_not_fit(self, tmp_path, change):
+        closed(tmp_path)
+        before = (tmp_path / "config.yaml").read_text()
+        message = refusal(tmp_path, change)
+        ((section, values),) = change.items()
+        ((key, _),) = values.items()
+        new, old = (getattr(getattr(config, section), key) for config in (config_from_dict(change), Config()))
+        assert message.startswith(f"{section}.{key} is {new!r}, but ") and f"was made with {old!r}" in message
+        assert "--fresh" in message and "--run-dir" in message
+        assert (tmp_path / "config.yaml").read_text() == before
+
+    def test_every_key_of_these_sections_is_looked_at(self, tmp_path):
+        assert FIXED_SECTIONS == ("environment", "agent", "replay")
+        assert {section for change in CHANGES for section in change} == set(FIXED_SECTIONS)
+
+    def test_other_sections_may_change_and_are_written_down(self, tmp_path):
+        closed(tmp_path)
+        change = {
+            "run": {"seed": 5, "minutes": 3.0, "train_steps": 99},
+            "simulator": {"track": "oval"},
+            "collection": {"cars": 2, "noise_high": 0.9},
+            "learner": {"checkpoint_interval_s": 30.0},
+            "evaluation": {"laps": 1},
+        }
+        assert set(change) | set(FIXED_SECTIONS) == {field.name for field in dataclasses.fields(Config)}
+        directory = opened(tmp_path, change)
+        assert directory.resumed
+        assert load_config(tmp_path / "config.yaml", {}) == config_from_dict(change)
+
+    def test_counters_are_those_of_the_newest_checkpoint(self, tmp_path):
+        directory = closed(tmp_path)
+        store = CheckpointStore(tmp_path / "checkpoints")
+        replay = store.replay_dir / "t"
+        replay.mkdir()
+        for step in (10, 20):
+            store.write(step, replay, {"train_steps": step}, lambda prefix: Path(prefix + ".index").touch(), 3)
+        assert directory.progress() == {"train_steps": 20}
+
+    def test_a_config_that_is_none_is_named(self, tmp_path):
+        closed(tmp_path)
+        (tmp_path / "config.yaml").write_text("agent: {no_such_key: 1}")
+        with pytest.raises(ConfigError, match=r"agent\.no_such_key"):
+            opened(tmp_path)
+
+
+class TestFresh:
+    def test_earlier_runs_are_moved_aside_one_after_the_other(self, tmp_path):
+        path = tmp_path / "run"
+        closed(path, {"run": {"seed": 0}})
+        for seed in (1, 2):
+            directory = closed(path, {"run": {"seed": seed}, "agent": {"algorithm": "ddpg"}}, fresh=True)
+            assert not directory.resumed
+        for name, seed in (("run", 2), ("run.old-1", 0), ("run.old-2", 1)):
+            assert load_config(tmp_path / name / "config.yaml", {}).run.seed == seed
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == ["run", "run.old-1", "run.old-2"]
+
+    def test_with_no_earlier_run_nothing_is_moved(self, tmp_path):
+        opened(tmp_path / "run", fresh=True)
+        assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+    def test_a_run_that_is_going_on_is_not_moved_away_from_under_it(self, tmp_path):
+        path = tmp_path / "run"
+        directory = opened(path)
+        assert refusal(path, fresh=True).endswith("is in use by another training; give another --run-dir")
+        assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+        directory.write_summary({})
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from robotini_ray.config import Config
+from robotini_ray.run_directory import RunDirectory
+
+directory = RunDirectory(Path(sys.argv[1]), False)
+directory.open(Config())
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_locked_out_until_the_first_has_ended_however_it_ends(tmp_path):
+    package = Path(__file__).parents[1]
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(package)},
+    )
+    with holder:
+        try:
+            assert holder.stdout.readline() == b"open\n"
+            for fresh in (False, True):
+                assert refusal(tmp_path, fresh=fresh) == f"{tmp_path} is in use by another training; give another --run-dir"
+        finally:
+            holder.kill()
+    opened(tmp_path)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_place_where_no_directory_can_be_is_named(tmp_path, fresh):
+    (tmp_path / "file").touch()
+    message = refusal(tmp_path / "file" / "run")
+    assert message == f"{tmp_path}/file/run cannot be a run directory: Not a directory; give another --run-dir"
+    refusal(tmp_path / "file", fresh=fresh)
+
+
+class TestSummary:
+    def test_it_is_replaced_as_a_whole(self, tmp_path):
+        directory = opened(tmp_path)
+        directory.write_summary({"a": 1, "b": None})
+        directory.write_summary({"a": 2})
+        assert directory.summary() == {"a": 2}
+        assert json.loads((tmp_path / "summary.json").read_text()) == {"a": 2}
+        assert [entry.name for entry in tmp_path.glob("summary*")] == ["summary.json"]
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+    def test_it_is_strict_json_and_a_bad_one_leaves_the_last(self, tmp_path, value):
+        directory = opened(tmp_path)
+        directory.write_summary({"a": 1})
+        with pytest.raises(ValueError, match="JSON"):
+            directory.write_summary({"a": {"deep": [value]}})
+        assert directory.summary() == {"a": 1}
