@@ -1,8 +1,9 @@
-"""Child processes that end with the thread that started them, and that Ctrl-C in the terminal does not reach."""
+"""Child processes that end with the thread that started them, in a session that the terminal's signals do not reach."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,24 +11,31 @@ from typing import IO, Any
 
 STOP_TIMEOUT_S = 3.0
 
-# Run by a fresh interpreter: prctl(PR_SET_PDEATHSIG, SIGKILL), then it becomes the program. The same in subprocess's
+# Run by a fresh interpreter: prctl(PR_SET_PDEATHSIG, signal), then it becomes the program. The same in subprocess's
 # preexec_fn could deadlock, because the parent has threads.
 _DIE_WITH_PARENT = """
 import ctypes, os, sys
-if ctypes.CDLL(None, use_errno=True).prctl(1, 9, 0, 0, 0) != 0:
+if ctypes.CDLL(None, use_errno=True).prctl(1, int(sys.argv[2]), 0, 0, 0) != 0:
     sys.exit(f"prctl(PR_SET_PDEATHSIG) failed: {os.strerror(ctypes.get_errno())}")
 if os.getppid() != int(sys.argv[1]):
     sys.exit("the parent process is gone")
-os.execv(sys.argv[2], sys.argv[2:])
+os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
-def start_child(command: list[str], stderr: IO[Any], stdout: IO[Any] | int, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+def start_child(
+    command: list[str],
+    stderr: IO[Any] | int | None,
+    stdout: IO[Any] | int | None,
+    cwd: Path | None = None,
+    death_signal: int = signal.SIGKILL,
+) -> subprocess.Popen[bytes]:
     """Starts a program (an absolute path and its arguments) in a session of its own, without standard input.
 
-    The kernel kills it when the *thread* that calls this ends: call it from a thread that lives as long as it should.
+    The kernel sends it ``death_signal`` when the *thread* that calls this ends: call it from one that lives as long as it
+    should. Output that is None goes where ours goes.
     """
-    launcher = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
+    launcher = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), str(int(death_signal))]
     return subprocess.Popen(
         [*launcher, *command],
         stdin=subprocess.DEVNULL,
@@ -36,6 +44,22 @@ def start_child(command: list[str], stderr: IO[Any], stdout: IO[Any] | int, cwd:
         cwd=cwd,
         start_new_session=True,
     )
+
+
+def run_in_own_session(command: list[str]) -> int:
+    """Runs a program to its end in a session of its own and hands Ctrl-C and SIGTERM on to it alone.
+
+    A signal to our process group (a terminal's Ctrl-C, ``timeout``, a job scheduler) would else also end the processes that
+    the program starts, Ray's among them, before it could end them in order. If we are killed, it gets SIGTERM.
+
+    Returns:
+        The program's exit code.
+    """
+    child = start_child(command, stderr=None, stdout=None, death_signal=signal.SIGTERM)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, frame: child.send_signal(received))
+    code = child.wait()
+    return code if code >= 0 else 128 - code
 
 
 def stop_child(process: subprocess.Popen[bytes]) -> None:

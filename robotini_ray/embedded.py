@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import select
 import subprocess
@@ -21,7 +22,7 @@ START_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_MS = 600_000
 """In training the world waits for its cars as long as they need: all of them are ours."""
 
-_READY = re.compile(r"^ready car=(\S+):(\d+) log=(\S+):(\d+)$")
+_READY = re.compile(r"^ready car=(\S+):(\d+) log=(\S+):(\d+)\n", re.MULTILINE)
 
 
 class EmbeddedSimulatorError(RobotiniError):
@@ -59,10 +60,12 @@ class EmbeddedSimulator:
         """
         output = self._process.stdout
         assert output is not None
+        printed = b""
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline_s and self._process.poll() is None:
             if select.select([output], [], [], 0.2)[0]:
-                match = _READY.match(output.readline().decode().strip())
+                printed += os.read(output.fileno(), 4096)  # readline would keep further lines where select sees none
+                match = _READY.search(printed.decode(errors="replace"))
                 if match:
                     return SimulatorAddress(match[1], int(match[2]), int(match[4]))
         stop_child(self._process)

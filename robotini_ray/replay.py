@@ -76,11 +76,6 @@ class WindowLayout:
         """Floats of one row."""
         return self.observation_size + ACTION_SIZE + 3
 
-    @property
-    def bytes_per_item(self) -> int:
-        """Memory of one item before compression; rows are shared by the windows that overlap."""
-        return 4 * (min(self.stride, self.rows) * self.row_size + self.state_size)
-
     def signature(self) -> dict[str, tf.TensorSpec]:
         """The table's signature, time dimension included."""
         columns = {"rows": tf.TensorSpec((self.rows, self.row_size), tf.float32)}

@@ -165,6 +165,9 @@ class Training:
         self._await_loops([*self._collectors, self._learner])
         for part in (*self._collectors, self._learner):  # their loops have ended as they should
             self._loops = {loop: other for loop, other in self._loops.items() if other is not part}
+        if not self._progress.train_steps:
+            self._display.say("there was not enough replay for a single train step: train on with the same command")
+            return
         self._display.say("training is over; evaluating the last weights")
         self._evaluator.tell("hurry")
         deadline = time.monotonic() + self._config.evaluation.max_seconds + EVALUATION_MARGIN_S

@@ -37,7 +37,9 @@ class Run:
         self.reverb = Reverb(self.store.replay_dir)
 
     def write(self, step, keep=3, write_learner=None, **progress):
-        self.store.write(step, self.reverb.checkpoint(), {"train_steps": step, **progress}, write_learner or learner(step), keep)
+        self.store.write(
+            step, self.reverb.checkpoint(), {"train_steps": step, **progress}, write_learner or learner(step), keep
+        )
 
     def names(self):
         return sorted(path.name for path in self.directory.iterdir() if path.name != "replay")

@@ -108,7 +108,7 @@ def test_what_must_start_quickly_does_not_import_tensorflow(module):
 
 def test_the_reading_of_imports_sees_what_there_is():
     assert "tf_agents" in reached(f"{NAME}.environment.race_environment")
-    assert HEAVY <= set(reached(f"{NAME}.learner"))
+    assert set(reached(f"{NAME}.learner")) >= HEAVY
     assert f"{NAME}.commands.train" in ALL_IMPORTS[f"{NAME}.launch"] - IMPORTS[f"{NAME}.launch"]
 
 
@@ -120,10 +120,6 @@ def test_ray_is_only_for_the_distributed_part(name):
 
 def test_redis_is_only_for_the_store():
     assert [module for module, names in ALL_IMPORTS.items() if "redis" in names] == [f"{NAME}.car.state"]
-
-
-def test_reverb_is_only_for_replay_and_learner():
-    assert {module for module, names in ALL_IMPORTS.items() if "reverb" in names} <= {f"{NAME}.replay", f"{NAME}.learner"}
 
 
 def test_the_replay_table_is_named_in_one_place():

@@ -35,7 +35,7 @@ def randomise() -> Callable[[Iterable[tf.Variable], int], None]:
     def assign(variables: Iterable[tf.Variable], seed: int) -> None:
         random = np.random.default_rng(seed)
         for variable in variables:
-            fan_in = variable.shape[0] if variable.shape.rank == 2 else 4
-            variable.assign(random.normal(0.0, 1.5 / np.sqrt(fan_in), variable.shape))
+            spread = 1.3 / np.sqrt(variable.shape[0]) if variable.shape.rank == 2 else 0.2
+            variable.assign(random.normal(0.0, spread, variable.shape))
 
     return assign

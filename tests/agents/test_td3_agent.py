@@ -19,7 +19,7 @@ BATCH = 32
 OBSERVATIONS = 24
 
 EPSILON = 1e-4
-"""Adam's, large: with the usual 1e-7 the first step is the gradient's sign alone, whatever its size, and its noise near zero."""
+"""Adam's, large: with the usual 1e-7 a first step is the gradient's sign alone, whatever its size, and mere noise near zero."""
 
 Net = list[tf.Variable]
 """Kernel, bias, kernel, bias, ..."""

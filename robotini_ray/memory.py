@@ -1,0 +1,50 @@
+"""Whether a run fits into the machine, asked before anything is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from robotini_ray.config import ACTION_SIZE, Config, ConfigError
+
+PROCESS_BYTES = 550_000_000
+"""A process with TensorFlow and Reverb, measured."""
+
+BASE_BYTES = 1_000_000_000
+"""Ray's own processes, Redis and the embedded simulators."""
+
+FLOAT_BYTES = 4
+ROW_EXTRAS = 3  # reward, discount and kind of a replay row
+
+
+def replay_bytes(config: Config) -> int:
+    """Memory of a full replay before compression; windows that overlap share their rows."""
+    row = config.environment.observation_size + ACTION_SIZE + ROW_EXTRAS
+    agent = config.agent
+    new_rows, state = (agent.sequence_length // 2, 2 * agent.lstm_units) if agent.recurrent else (1, 0)
+    return config.replay.capacity * FLOAT_BYTES * (max(1, new_rows) * row + state)
+
+
+def check_memory(config: Config, available_bytes: int) -> None:
+    """Refuses a run that asks for more than there is.
+
+    Raises:
+        ConfigError: with both figures.
+    """
+    collectors = -(-config.collection.cars // config.collection.cars_per_collector)
+    processes = collectors + 3  # learner, evaluator, replay
+    replay = replay_bytes(config)
+    asked = replay + processes * PROCESS_BYTES + BASE_BYTES
+    if asked > available_bytes:
+        raise ConfigError(
+            f"this run asks for {asked / 1e9:.1f} GB of memory (replay {replay / 1e9:.1f} GB for replay.capacity "
+            f"{config.replay.capacity:,}, {processes} processes of {PROCESS_BYTES / 1e9:.2f} GB), "
+            f"but {available_bytes / 1e9:.1f} GB are free: lower replay.capacity or collection.cars, raise collection.cars_per_collector, or take a larger machine"
+        )
+
+
+def available_memory_bytes() -> int:
+    """What Linux says could be used without swapping."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise OSError("/proc/meminfo has no MemAvailable")

@@ -1,0 +1,328 @@
+import importlib
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robotini_ray import launch
+from robotini_ray.acting import NumpyPolicy, PolicySpec, save_policy
+from robotini_ray.config import Config, load_config
+from robotini_ray.limit import lap_limit_s
+from robotini_ray.track import load_track
+
+PATIENCE_S = 90
+VERBS = ["train", "simulate", "debug-policy", "evaluate"]
+PACKAGE_PARENT = Path(launch.__file__).parents[1]
+RESULT_KEYS = {
+    "policy",
+    "track",
+    "episodes",
+    "laps",
+    "best_lap_s",
+    "median_lap_s",
+    "clean_laps",
+    "crashes",
+    "average_return",
+    "average_episode_length",
+    "average_speed_m_s",
+    "limit_s",
+    "ratio_to_limit",
+}
+
+
+@pytest.fixture(autouse=True)
+def package_path(monkeypatch):
+    """Processes find the package wherever the tests are started from; no cluster is looked for."""
+    monkeypatch.setenv("PYTHONPATH", str(PACKAGE_PARENT))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "robotini_ray.launch", *map(str, arguments)]
+
+
+def run(*arguments, cwd):
+    """A real command line from start to end: exit code, stdout and stderr."""
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, cwd=cwd, timeout=PATIENCE_S)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def refused(capsys, tmp_path, monkeypatch):
+    """Runs a command line that must be refused: one line on stderr, exit code 2 and nothing left behind; the line."""
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(*arguments):
+        if arguments[0] in ("evaluate", "debug-policy"):  # else the first to need TensorFlow would get its chatter
+            importlib.import_module(f"robotini_ray.commands.{arguments[0].replace('-', '_')}")
+            capsys.readouterr()
+        before = sorted(tmp_path.iterdir())
+        code = launch.main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert (code, out) == (2, "")
+        assert err.startswith("robotini_ray: ") and err.count("\n") == 1 and err.endswith("\n")
+        assert sorted(tmp_path.iterdir()) == before
+        return err.removeprefix("robotini_ray: ").removesuffix("\n")
+
+    return refuse
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("trian", "unknown verb trian; did you mean train?"),
+            ("debug_policy", "unknown verb debug_policy; did you mean debug-policy?"),
+            ("zzz", "unknown verb zzz; allowed: train, simulate, debug-policy, evaluate"),
+            ("train --card 3", "unknown flag --card of train; did you mean --cars?"),
+            ("--run-dri x", "unknown flag --run-dri of train; did you mean --run-dir?"),
+            ("simulate --trak oval", "unknown flag --trak of simulate; did you mean --track?"),
+            ("evaluate --polcy x", "unknown flag --polcy of evaluate; did you mean --policy?"),
+            ("debug-policy --secnds=3", "unknown flag --secnds of debug-policy; did you mean --seconds?"),
+            ("train --agent.horizons 3", "unknown key agent.horizons; did you mean agent.horizon_s?"),
+            ("--agnet.horizon_s=3", "unknown section agnet; did you mean agent?"),
+            ("debug-policy --colection.cars 3", "unknown section colection; did you mean collection?"),
+            ("train --agent.horizon_s", "--agent.horizon_s has no value"),
+            ("train --agent.horizon_s -1", "agent.horizon_s is -1; allowed: a number from 0.1 to 10000"),
+            ("train --agent.horizon_s=3=4", "agent.horizon_s is '3=4'; allowed: a number from 0.1 to 10000"),
+            ("train --agent.algorithm ddgp", "agent.algorithm is 'ddgp'; did you mean ddpg?"),
+            ("train --cars 0", "collection.cars is 0; allowed: a whole number from 1 to 10000"),
+            ("train --minutes nan", "run.minutes is nan; allowed: a number from 0.05 to 43200"),
+            ("train --train-steps 0", "run.train_steps is 0; allowed: a whole number from 1 to 1000000000"),
+            ("debug-policy --cars 0", "collection.cars is 0; allowed: a whole number from 1 to 10000"),
+            ("train no.yaml", "config no.yaml cannot be read: No such file or directory"),
+            ("no.yaml --cars 3", "config no.yaml cannot be read: No such file or directory"),
+            ("simulate --agent.horizon_s 3", "simulate takes no config values: --agent.horizon_s"),
+            ("evaluate --agent.horizon_s=3", "evaluate takes no config values: --agent.horizon_s=3"),
+        ],
+    )
+    def test_names_and_values_of_ours(self, refused, line, message):
+        assert refused(*line.split()) == message
+
+    @pytest.mark.parametrize(
+        ("line", "named"),
+        [
+            ("train --cars many", ["--cars", "'many'"]),
+            ("train a.yaml b.yaml", ["b.yaml"]),
+            ("train --run-dir", ["--run-dir"]),
+            ("simulate extra", ["extra"]),
+            ("simulate --pace fast", ["--pace", "'fast'", "realtime", "max"]),
+            ("simulate --car-port 70000", ["--car-port", "70000", "65535"]),
+            ("simulate --num-segments 1", ["--num-segments", "1", "2"]),
+            ("simulate --track no-such", ["no-such", "default"]),
+            ("simulate --parameters no.json", ["no.json"]),
+            ("debug-policy --seconds 0", ["--seconds", "0"]),
+            ("evaluate", ["--policy"]),
+            ("evaluate --policy x --laps 0", ["--laps", "0"]),
+        ],
+    )
+    def test_what_click_refuses(self, refused, line, named):
+        message = refused(*line.split())
+        assert all(name in message for name in named)
+
+    def test_keys_of_a_file(self, refused, tmp_path):
+        (tmp_path / "run.yaml").write_text("agent:\n  horizons: 3\n")
+        assert refused("run.yaml") == "unknown key agent.horizons; did you mean agent.horizon_s?"
+
+    def test_a_port_that_is_taken_is_named(self, refused):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            assert f"127.0.0.1:{port}" in refused("simulate", "--car-port", port, "--log-port", 0)
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("trian", "unknown verb trian; did you mean train?"),
+            ("debug-policy --colection.cars 3", "unknown section colection; did you mean collection?"),
+        ],
+    )
+    def test_a_real_process_says_the_same_and_nothing_else(self, tmp_path, line, message):
+        assert run(*line.split(), cwd=tmp_path) == (2, "", f"robotini_ray: {message}\n")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestHelp:
+    def test_of_the_program(self, capsys):
+        assert launch.main(["--help"]) == 0
+        out, err = capsys.readouterr()
+        assert all(verb in out for verb in VERBS) and err == ""
+        assert sorted(launch.cli.commands) == sorted(VERBS)
+
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_of_a_verb_explains_every_flag(self, capsys, verb):
+        assert launch.main([verb, "--help"]) == 0
+        out = capsys.readouterr().out
+        for parameter in launch.cli.commands[verb].params:
+            if parameter.opts[0].startswith("--"):
+                assert parameter.opts[0] in out and parameter.help
+        assert ("--section.key" in out) == (verb in ("train", "debug-policy"))
+
+    def test_reading_a_line_needs_nothing_heavy(self, tmp_path):
+        code = "import sys, robotini_ray.launch; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE_S)
+        loaded = done.stdout.split()
+        assert "click" in loaded
+        assert not {"tensorflow", "tf_agents", "reverb", "ray", "numba", "scipy", "cv2", "redis"} & set(loaded)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """What `train` would be started with, instead of a training."""
+    from robotini_ray.commands import train
+
+    calls = []
+    monkeypatch.setattr(train, "run", lambda *arguments: calls.append(arguments) or 0)
+
+    def call(*arguments):
+        assert launch.main([str(argument) for argument in arguments]) == 0
+        return calls.pop()
+
+    return call
+
+
+class TestConfigOfALine:
+    def test_flag_goes_over_key_goes_over_file_goes_over_default(self, trained, tmp_path):
+        path = tmp_path / "my-run.yaml"
+        path.write_text("collection: {cars: 2, noise_low: 0.1, noise_high: 0.2}\nrun: {seed: 1}\n")
+        line = [path, "--collection.cars", "3", "--cars", "4", "--collection.noise_high=0.3"]
+        for words in (line, ["train", *line], ["train", *line[1:], path], [path, *line[3:], *line[1:3]]):
+            config, run_dir, address, fresh = trained(*words)
+            collection = config.collection
+            assert (collection.cars, collection.noise_high, collection.noise_low) == (4, 0.3, 0.1)
+            assert config.run.seed == 1 and collection.noise_damping == Config().collection.noise_damping
+            assert (run_dir, address, fresh) == (Path("runs/my-run"), "local", False)
+
+    def test_every_named_flag_arrives(self, trained, tmp_path):
+        flags = (
+            "--run-dir r --simulator h:1:2 --track oval --cars 5 --seed 6 --minutes 7 --train-steps 8 --address auto --fresh"
+        )
+        config, run_dir, address, fresh = trained("train", *flags.split())
+        assert (config.simulator.address, config.simulator.track) == ("h:1:2", "oval")
+        assert (config.collection.cars, config.run.seed, config.run.minutes, config.run.train_steps) == (5, 6, 7.0, 8)
+        assert (run_dir, address, fresh) == (Path("r"), "auto", True)
+
+    def test_without_a_config_it_is_the_quickstart(self, trained):
+        quickstart = load_config(PACKAGE_PARENT / "launch" / "quickstart.yaml", {})
+        for words in ([], ["train"]):
+            config, run_dir, _, _ = trained(*words)
+            assert (config, run_dir) == (quickstart, Path("runs/quickstart"))
+
+    def test_flags_that_repeat_the_zero_value_are_given(self, trained, tmp_path):
+        path = tmp_path / "a.yaml"
+        path.write_text("run: {seed: 5}")
+        assert trained(path, "--seed", 0)[0].run.seed == 0
+
+    def test_the_cluster_may_come_from_the_environment(self, trained, monkeypatch):
+        monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+        assert trained("train")[2] == "10.0.0.1:6379"
+
+    def test_negative_numbers_and_lists_are_values(self, trained):
+        config = trained("train", "--agent.actor_layers", "[32, 16]", "--environment.merge_frames", "true")[0]
+        assert config.agent.actor_layers == (32, 16) and config.environment.merge_frames
+
+    def test_the_exit_code_is_that_of_the_verb(self, monkeypatch):
+        from robotini_ray.commands import train
+
+        monkeypatch.setattr(train, "run", lambda *arguments: 143)
+        assert launch.main([]) == 143
+
+
+class TestSimulate:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_it_says_when_it_is_ready_and_ends_with_a_signal(self, tmp_path, number):
+        line = command("simulate", "--track", "oval", "--car-port", 0, "--log-port", 0, "--num-segments", 9, "--pace", "max")
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+        with process:
+            try:
+                ready = re.fullmatch(r"ready car=127\.0\.0\.1:(\d+) log=127\.0\.0\.1:(\d+)\n", process.stdout.readline())
+                assert ready
+                with (
+                    socket.create_connection(("127.0.0.1", int(ready[1])), timeout=PATIENCE_S),
+                    socket.create_connection(("127.0.0.1", int(ready[2])), timeout=PATIENCE_S) as spectator,
+                ):
+                    event = json.loads(spectator.makefile().readline())
+                    assert (event["track"], event["numSegments"]) == ("oval.json", 9)
+                    process.send_signal(number)
+                    assert process.wait(PATIENCE_S) == 0
+                assert (process.stdout.read(), process.stderr.read()) == ("", "")
+            finally:
+                process.kill()
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory):
+    """The directory of a policy with random weights."""
+    made = NumpyPolicy(PolicySpec.from_config(load_config(None, {"environment.image_width": 32, "simulator.track": "oval"})))
+    made.set_weights(np.random.default_rng(0).normal(0, 0.05, made.flat_weights().shape).astype(np.float32))
+    directory = tmp_path_factory.mktemp("policies") / "random"
+    save_policy(directory, made, {})
+    return directory
+
+
+class TestEvaluate:
+    def test_the_last_line_is_the_result_as_json(self, policy, tmp_path):
+        file = tmp_path / "result.json"
+        code, out, err = run("evaluate", "--policy", policy, "--seconds", 3, "--json", "--json-file", file, cwd=tmp_path)
+        assert code == 0, err
+        result = json.loads(out.splitlines()[-1], parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+        assert set(result) == RESULT_KEYS
+        assert (result["policy"], result["track"]) == (str(policy), "oval")
+        assert result["limit_s"] == lap_limit_s(load_track("oval"))
+        assert result["average_speed_m_s"] > 0
+        assert isinstance(result["crashes"], int) and result["clean_laps"] == 0
+        assert result["laps"] == []
+        assert result["best_lap_s"] is result["median_lap_s"] is result["ratio_to_limit"] is None
+        assert (result["average_return"] is None) == (result["episodes"] == 0)
+        assert json.loads(file.read_text()) == result
+        assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
+
+    def test_without_json_a_person_reads_it(self, policy, capsys):
+        assert launch.main(["evaluate", "--policy", str(policy), "--seconds", "1", "--track", "default"]) == 0
+        out = capsys.readouterr().out
+        assert "default, limit" in out and "crashes" in out and "best lap       -" in out and "None" not in out
+
+    def test_a_simulator_that_is_not_there_is_named_and_so_is_how_to_start_one(self, policy, tmp_path):
+        """Within five seconds on a quiet machine; TensorFlow alone takes as long, so it must not be needed to find out."""
+        with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+            ports = first.getsockname()[1], second.getsockname()[1]
+        address = f"127.0.0.1:{ports[0]}:{ports[1]}"
+        code, out, err = run("evaluate", "--policy", policy, "--simulator", address, cwd=tmp_path)
+        assert (code, out) == (2, "")
+        assert any(f"127.0.0.1:{port}" in err for port in ports)
+        assert "python -m robotini_ray.launch simulate" in err
+        assert err.startswith("robotini_ray: ") and err.count("\n") == 1
+
+    def test_a_policy_that_is_not_there_is_named(self, capsys, tmp_path):
+        assert launch.main(["evaluate", "--policy", str(tmp_path / "no")]) == 2
+        err = capsys.readouterr().err
+        assert err.endswith(f"robotini_ray: {tmp_path}/no holds no policy: policy.json is missing\n")
+        assert "Traceback" not in err
+
+
+class TestDebugPolicy:
+    def test_it_drives(self, capsys, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        assert launch.main(["debug-policy", "--cars", "2", "--seconds", "30", "--track", "oval"]) == 0
+        last = capsys.readouterr().out.splitlines()[-1]
+        figures = re.fullmatch(
+            r"cars 2, game time (\d+\.\d) s, laps (\d+), best lap (-|\d+\.\d\d s), crashes (\d+), frames/s ([\d,]+)", last
+        )
+        assert figures, last
+        game_time_s, laps, best_lap, crashes, frames_per_s = figures.groups()
+        assert float(game_time_s) == 30.0
+        assert int(laps) >= 1 and best_lap != "-" and int(crashes) <= 20
+        assert int(frames_per_s.replace(",", "")) > 0
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_simulator_that_is_not_there(self, capsys, tmp_path):
+        with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+            ports = first.getsockname()[1], second.getsockname()[1]
+        assert launch.main(["debug-policy", "--simulator", f"127.0.0.1:{ports[0]}:{ports[1]}"]) == 2
+        err = capsys.readouterr().err
+        assert any(f"127.0.0.1:{port}" in err for port in ports) and "Traceback" not in err
