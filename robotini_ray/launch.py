@@ -5,11 +5,13 @@ This file only reads the line; each verb imports what it needs when it is called
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
+import gym_notices.notices as gym_notices
 
 from robotini_ray.config import Config, ConfigError, load_config, nearest
 from robotini_ray.errors import RobotiniError
@@ -135,6 +137,7 @@ def evaluate(**settings: Any) -> int:
 
 def main(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code; what is wrong with the line is said in one line, code 2."""
+    _hush_imports()
     try:
         verb, rest = _verb(arguments)
         rest, overrides = _split_overrides(verb, rest)
@@ -147,6 +150,12 @@ def main(arguments: list[str]) -> int:
         return _refuse(str(error))
     except click.Abort:
         return 130
+
+
+def _hush_imports() -> None:
+    """Keeps TensorFlow's and gym's (a dependency of TF-Agents that nothing here uses) greetings off the terminal."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    gym_notices.notices.clear()
 
 
 def _config(path: Path, context: click.Context, named: Overrides) -> Config:

@@ -38,7 +38,8 @@ def check_memory(config: Config, available_bytes: int) -> None:
         raise ConfigError(
             f"this run asks for {asked / 1e9:.1f} GB of memory (replay {replay / 1e9:.1f} GB for replay.capacity "
             f"{config.replay.capacity:,}, {processes} processes of {PROCESS_BYTES / 1e9:.2f} GB), "
-            f"but {available_bytes / 1e9:.1f} GB are free: lower replay.capacity or collection.cars, raise collection.cars_per_collector, or take a larger machine"
+            f"but {available_bytes / 1e9:.1f} GB are free: lower replay.capacity or collection.cars, "
+            "raise collection.cars_per_collector, or take a larger machine"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
@@ -214,6 +215,8 @@ class Training:
         dashboard = (os.cpu_count() or 1) >= CORES_FOR_DASHBOARD
         os.environ.update(WORKER_ENVIRONMENT)
         os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let simulators starve learner and collectors
+        # tf-agents pins typing-extensions, and so the pydantic that this Ray warns of
+        warnings.filterwarnings("ignore", "Pydantic v1 is deprecated", FutureWarning)
         context = ray.init(
             address=address,
             include_dashboard=dashboard if address == "local" else None,

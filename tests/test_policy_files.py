@@ -175,6 +175,11 @@ class TestDamage:
         (saved / "policy.json").write_text(json.dumps(fields))
         refusal(saved)
 
+    def test_a_network_that_nobody_knows_is_not_taken_for_another(self, tmp_path):
+        save_policy(tmp_path / "policy", random_policy(spec_of()), {})
+        change_spec(tmp_path / "policy", network="gru")
+        assert "network is 'gru'; allowed: mlp, lstm" in refusal(tmp_path / "policy")
+
     def test_whole_numbers_are_whole_after_loading(self, saved):
         change_spec(saved, image_width=128.0, action_repeat=3.0)
         spec = load_policy(saved)[0].spec
