@@ -1,4 +1,3 @@
-import contextlib
 import json
 import os
 import select
@@ -7,28 +6,17 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from robotini_ray import child_process, embedded
-from robotini_ray.child_process import start_child, stop_child
+from robotini_ray import embedded
+from robotini_ray.child_process import start_child
 from robotini_ray.config import SimulatorConfig
 from robotini_ray.embedded import EmbeddedSimulator, EmbeddedSimulatorError
 
 PATIENCE_S = 30
 SLEEPER = "import sys, time; print('up', flush=True); time.sleep(600)"
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
-PARENT = """
-import subprocess, sys
-from robotini_ray.child_process import start_child
-
-child = start_child([sys.executable, "-c", sys.argv[1]], stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
-child.stdout.readline()
-print(child.pid, flush=True)
-sys.stdin.read()
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -37,114 +25,8 @@ def package_path(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(embedded.__file__).parents[1]))
 
 
-def is_running(pid):
-    """Whether a process is there and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def wait_until_gone(pid):
-    deadline_s = time.monotonic() + PATIENCE_S
-    while is_running(pid):
-        assert time.monotonic() < deadline_s, f"process {pid} is still there"
-        time.sleep(0.01)
-
-
 def start(code):
     return start_child([sys.executable, "-c", code], stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
-
-
-@pytest.fixture
-def child():
-    """Starts children that are up, and ends what a test has left of them."""
-    children = []
-
-    def make(code):
-        children.append(start(code))
-        assert children[-1].stdout.readline() == b"up\n"
-        return children[-1]
-
-    yield make
-    for process in children:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-class TestChildProcess:
-    def test_stop_ends_it_with_sigterm(self, child):
-        process = child(SLEEPER)
-        stop_child(process)
-        assert process.returncode == -signal.SIGTERM
-
-    def test_stop_kills_what_does_not_listen(self, child, monkeypatch):
-        monkeypatch.setattr(child_process, "STOP_TIMEOUT_S", 0.2)
-        process = child(STUBBORN)
-        stop_child(process)
-        assert process.returncode == -signal.SIGKILL
-
-    def test_stop_of_one_that_has_ended(self, child):
-        process = child("print('up')")
-        process.wait()
-        stop_child(process)
-        assert process.returncode == 0
-
-    def test_it_is_out_of_reach_of_ctrl_c_and_has_no_input(self):
-        process = start("import os, sys; print(os.getsid(0), os.getpid(), repr(sys.stdin.read()))")
-        session, pid, said = process.communicate(timeout=PATIENCE_S)[0].decode().split()
-        assert session == pid == str(process.pid) and said == "''"
-
-    def test_arguments_arrive_as_they_are(self):
-        command = [sys.executable, "-c", "import sys; print(sys.argv[1:])", "a b", "", "-x", "'q'", "$HOME"]
-        process = start_child(command, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        assert process.communicate(timeout=PATIENCE_S)[0].decode().strip() == str(command[3:])
-
-    def test_it_runs_where_it_is_told_to(self, tmp_path):
-        command = [sys.executable, "-c", "import os; print(os.getcwd())"]
-        process = start_child(command, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=tmp_path)
-        assert process.communicate(timeout=PATIENCE_S)[0].decode().strip() == str(tmp_path.resolve())
-
-    @pytest.mark.parametrize("code", [SLEEPER, STUBBORN])
-    def test_it_dies_with_its_parent_however_that_dies(self, code):
-        parent = subprocess.Popen([sys.executable, "-c", PARENT, code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        with parent:
-            pid = int(parent.stdout.readline())
-            assert is_running(pid)
-            parent.kill()
-        wait_until_gone(pid)
-
-    def test_it_dies_with_the_thread_that_started_it(self):
-        children, may_end = [], threading.Event()
-
-        def life():
-            children.append(start(SLEEPER))
-            children[0].stdout.readline()
-            may_end.wait(PATIENCE_S)
-
-        thread = threading.Thread(target=life)
-        thread.start()
-        with contextlib.closing(Ended(children)):
-            while not children:
-                time.sleep(0.01)
-            assert children[0].poll() is None
-            may_end.set()
-            thread.join(PATIENCE_S)
-            assert children[0].wait(PATIENCE_S) == -signal.SIGKILL
-
-
-class Ended:
-    """Kills children that a failed test leaves."""
-
-    def __init__(self, children):
-        self._children = children
-
-    def close(self):
-        for child in self._children:
-            child.kill()
-            child.wait()
-            child.stdout.close()
 
 
 @pytest.fixture
