@@ -23,6 +23,8 @@ PATH = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
 SIMULATOR_HELP = "HOST[:CAR_PORT[:LOG_PORT]] of a running simulator; without it an embedded one is started."
 TRACK_HELP = "Name of a shipped track, or a Robotini track file."
+SECONDS = click.FloatRange(0, 1e6, min_open=True)
+LINE, OVERRIDES = "line", "overrides"
 CONFIG_EPILOG = "Any value of the config: --section.key VALUE, for example --agent.horizon_s 4."
 
 
@@ -70,7 +72,8 @@ def train(
         "run.minutes": minutes,
         "run.train_steps": train_steps,
     }
-    return run(_config(config, context, named), run_dir or Path("runs") / config.stem, address, fresh)
+    resolved = _config(config, context, named)
+    return run(resolved, run_dir or Path("runs") / config.stem, address, fresh, context.obj[LINE])
 
 
 @cli.command()
@@ -107,7 +110,7 @@ def simulate(**settings: Any) -> int:
 @click.option("--simulator", help=SIMULATOR_HELP)
 @click.option("--track", help=TRACK_HELP)
 @click.option("--cars", type=int, default=1, help="Cars to drive.", show_default=True)
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=30.0, help="Game time.", show_default=True)
+@click.option("--seconds", type=SECONDS, default=30.0, help="Game time.", show_default=True)
 @click.pass_context
 def debug_policy(
     context: click.Context, config: Path, simulator: str | None, track: str | None, cars: int, seconds: float
@@ -124,7 +127,7 @@ def debug_policy(
 @click.option("--track", help=f"{TRACK_HELP} Default: the one that the policy was trained on.")
 @click.option("--simulator", help=SIMULATOR_HELP)
 @click.option("--laps", type=click.IntRange(1), help="Flying laps to drive. Default: 10, if no seconds are given.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Game time to drive.")
+@click.option("--seconds", type=SECONDS, help="Game time to drive.")
 @click.option("--seed", type=int, default=0, help="Of the embedded simulator.", show_default=True)
 @click.option("--json", "print_json", is_flag=True, help="Print the result as one line of JSON, the last of stdout.")
 @click.option("--json-file", type=PATH, help="Write the result as JSON to this file.")
@@ -141,7 +144,8 @@ def main(arguments: list[str]) -> int:
     try:
         verb, rest = _verb(arguments)
         rest, overrides = _split_overrides(verb, rest)
-        return int(cli.main([verb, *rest], "robotini_ray", standalone_mode=False, obj=overrides) or 0)
+        context = {LINE: arguments, OVERRIDES: overrides}
+        return int(cli.main([verb, *rest], "robotini_ray", standalone_mode=False, obj=context) or 0)
     except click.NoSuchOption as error:
         return _refuse(f"unknown flag {error.option_name} of {verb}; {nearest(error.option_name, _flags(verb))}")
     except click.ClickException as error:
@@ -160,7 +164,7 @@ def _hush_imports() -> None:
 
 def _config(path: Path, context: click.Context, named: Overrides) -> Config:
     given = {key: value for key, value in named.items() if value is not None}
-    return load_config(path, {**context.obj, **given})
+    return load_config(path, {**context.obj[OVERRIDES], **given})
 
 
 def _verb(arguments: list[str]) -> tuple[str, list[str]]:
@@ -185,7 +189,7 @@ def _split_overrides(verb: str, arguments: list[str]) -> tuple[list[str], Overri
         if not word.startswith("--") or "." not in key:
             rest.append(word)
             continue
-        if cli.commands[verb].epilog is not CONFIG_EPILOG:
+        if verb in cli.commands and cli.commands[verb].epilog is not CONFIG_EPILOG:
             raise ConfigError(f"{verb} takes no config values: {word}")
         if not equals:
             following = next(words, None)

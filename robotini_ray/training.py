@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
-from robotini_ray.car.address import SimulatorAddress
-from robotini_ray.car.spectator import Spectator
+from robotini_ray.car.connection import reachable
 from robotini_ray.config import Config
 from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.errors import RobotiniError
@@ -237,9 +236,7 @@ class Training:
         """
         if self._config.simulator.address is None:
             return None
-        address = SimulatorAddress.parse(self._config.simulator.address)
-        Spectator(address.host, address.log_port).close()
-        return Site(address, lockstep=False)
+        return Site(reachable(self._config.simulator.address), lockstep=False)
 
     def _simulator(self, role: str) -> EmbeddedSimulator:
         return self._start(lambda: self._builder.simulator(role), lambda simulator: simulator.close)

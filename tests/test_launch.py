@@ -192,7 +192,7 @@ class TestConfigOfALine:
         path.write_text("collection: {cars: 2, noise_low: 0.1, noise_high: 0.2}\nrun: {seed: 1}\n")
         line = [path, "--collection.cars", "3", "--cars", "4", "--collection.noise_high=0.3"]
         for words in (line, ["train", *line], ["train", *line[1:], path], [path, *line[3:], *line[1:3]]):
-            config, run_dir, address, fresh = trained(*words)
+            config, run_dir, address, fresh, _ = trained(*words)
             collection = config.collection
             assert (collection.cars, collection.noise_high, collection.noise_low) == (4, 0.3, 0.1)
             assert config.run.seed == 1 and collection.noise_damping == Config().collection.noise_damping
@@ -202,7 +202,7 @@ class TestConfigOfALine:
         flags = (
             "--run-dir r --simulator h:1:2 --track oval --cars 5 --seed 6 --minutes 7 --train-steps 8 --address auto --fresh"
         )
-        config, run_dir, address, fresh = trained("train", *flags.split())
+        config, run_dir, address, fresh, _ = trained("train", *flags.split())
         assert (config.simulator.address, config.simulator.track) == ("h:1:2", "oval")
         assert (config.collection.cars, config.run.seed, config.run.minutes, config.run.train_steps) == (5, 6, 7.0, 8)
         assert (run_dir, address, fresh) == (Path("r"), "auto", True)
@@ -210,7 +210,7 @@ class TestConfigOfALine:
     def test_without_a_config_it_is_the_quickstart(self, trained):
         quickstart = load_config(PACKAGE_PARENT / "launch" / "quickstart.yaml", {})
         for words in ([], ["train"]):
-            config, run_dir, _, _ = trained(*words)
+            config, run_dir, *_ = trained(*words)
             assert (config, run_dir) == (quickstart, Path("runs/quickstart"))
 
     def test_flags_that_repeat_the_zero_value_are_given(self, trained, tmp_path):
@@ -270,7 +270,9 @@ class TestEvaluate:
         file = tmp_path / "result.json"
         code, out, err = run("evaluate", "--policy", policy, "--seconds", 3, "--json", "--json-file", file, cwd=tmp_path)
         assert code == 0, err
-        result = json.loads(out.splitlines()[-1], parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+        printed = json.loads(out.splitlines()[-1], parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+        assert set(printed) == {"results"}
+        (result,) = printed["results"]
         assert set(result) == RESULT_KEYS
         assert (result["policy"], result["track"]) == (str(policy), "oval")
         assert result["limit_s"] == lap_limit_s(load_track("oval"))
@@ -279,7 +281,7 @@ class TestEvaluate:
         assert result["laps"] == []
         assert result["best_lap_s"] is result["median_lap_s"] is result["ratio_to_limit"] is None
         assert (result["average_return"] is None) == (result["episodes"] == 0)
-        assert json.loads(file.read_text()) == result
+        assert json.loads(file.read_text()) == printed
         assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
 
     def test_without_json_a_person_reads_it(self, policy, capsys):

@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
+from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.errors import SIMULATE_COMMAND, ConnectionLost, FrameTimeout, LoginRefused, SimulatorUnreachable
 from robotini_ray.car.protocol import FrameDecoder, command_lines, image_height, login_line
 
 MAX_CONSECUTIVE_BAD_FRAMES = 20
 FRAMES_KEPT = 2
+REACH_TIMEOUT_S = 2.0
 _RECEIVE_BYTES = 1 << 16
 
 
@@ -46,6 +48,19 @@ class HasFileno(Protocol):
     """Whatever can be waited for: a socket, a CarConnection, a Spectator."""
 
     def fileno(self) -> int: ...
+
+
+def reachable(address: str) -> SimulatorAddress:
+    """The address of a simulator that is there.
+
+    Raises:
+        AddressError: the text is no address.
+        SimulatorUnreachable: nobody listens on one of its two ports, within 5 s.
+    """
+    parsed = SimulatorAddress.parse(address)
+    for port in (parsed.car_port, parsed.log_port):
+        open_socket(parsed.host, port, REACH_TIMEOUT_S).close()
+    return parsed
 
 
 def wait_readable(source: HasFileno, deadline_s: float) -> bool:

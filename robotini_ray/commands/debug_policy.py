@@ -1,17 +1,23 @@
-"""``debug-policy``: the hand-written policy through the whole car side."""
+"""``debug-policy``: the hand-written policy through the whole car side.
+
+What pulls in TensorFlow is imported when the simulator is there: a wrong line is refused at once.
+"""
 
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from robotini_ray.agents.policies import color_balance_action
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.driving import DriveSite, car_name, drive_site
 from robotini_ray.config import FRAMES_PER_SECOND, Config
-from robotini_ray.environment.race_environment import RaceEnvironment, with_frames
 from robotini_ray.terminal import Display
 from robotini_ray.track import load_track
+
+if TYPE_CHECKING:
+    from robotini_ray.environment.race_environment import RaceEnvironment
 
 COLOR = "#2ca02c"
 
@@ -33,11 +39,15 @@ def run(config: Config, seconds: float) -> int:
 
 
 def _join(config: Config, site: DriveSite, spectator: Spectator) -> RaceEnvironment:
+    from robotini_ray.environment.race_environment import RaceEnvironment
+
     login = Login(car_name("debug"), "debug", COLOR, config.environment.image_width, site.lockstep)
     return RaceEnvironment(config.environment, load_track(config.simulator.track), site.address, login, spectator)
 
 
 def _drive(environments: list[RaceEnvironment], seconds: float, display: Display) -> None:
+    from robotini_ray.environment.race_environment import with_frames
+
     began = time.monotonic()
     for environment in environments:
         environment.begin_episode()

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.car.connection import reachable
 from robotini_ray.config import SimulatorConfig
 from robotini_ray.embedded import EmbeddedSimulator
+from robotini_ray.track import load_track
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +28,9 @@ class DriveSite:
 def drive_site(config: SimulatorConfig, seed: int) -> Iterator[DriveSite]:
     """The simulator of ``config.address``, or an embedded one for the time of the context."""
     if config.address is not None:
-        yield DriveSite(SimulatorAddress.parse(config.address), lockstep=False)
+        yield DriveSite(reachable(config.address), lockstep=False)
         return
+    load_track(config.track)  # a bad track is said before a simulator is started
     with tempfile.TemporaryDirectory(prefix="robotini-") as folder:
         simulator = EmbeddedSimulator(config, seed, Path(folder) / "simulator.log")
         try:

@@ -1,4 +1,8 @@
-"""``evaluate``: a trained policy, greedy, in figures."""
+"""``evaluate``: a trained policy, greedy, in figures.
+
+What pulls in TensorFlow is imported when everything else is in order: a wrong line is refused at once, and an embedded
+simulator starts meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,19 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robotini_ray.acting import NumpyPolicy, load_policy
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.driving import car_name, drive_site
-from robotini_ray.config import FRAMES_PER_SECOND, SimulatorConfig
-from robotini_ray.environment.race_environment import RaceEnvironment
-from robotini_ray.evaluation import evaluate
+from robotini_ray.config import FRAMES_PER_SECOND, ConfigError, SimulatorConfig
 from robotini_ray.limit import lap_limit_s
 from robotini_ray.reports import EvaluationResult
 from robotini_ray.track import load_track
+
+if TYPE_CHECKING:
+    from robotini_ray.environment.race_environment import RaceEnvironment
 
 DEFAULT_LAPS = 10
 SECONDS_PER_LAP = 120.0
@@ -39,6 +44,8 @@ def run(
 ) -> int:
     """Evaluates and prints; returns the exit code."""
     driver, _ = load_policy(policy)
+    if json_file is not None and not json_file.parent.is_dir():
+        raise ConfigError(f"--json-file is {json_file}, but there is no directory {json_file.parent}")
     if laps is None and seconds is None:
         laps = DEFAULT_LAPS
     config = SimulatorConfig(address=simulator, track=track or driver.spec.track, pace="max")
@@ -61,6 +68,9 @@ def _drive(
     environment_config = dataclasses.replace(policy.spec.environment(), episode_laps=1000, episode_frames=100_000)
     limit_s = seconds if seconds is not None else SECONDS_PER_LAP * (laps or 1)
     with drive_site(config, seed) as site:
+        from robotini_ray.environment.race_environment import RaceEnvironment
+        from robotini_ray.evaluation import evaluate
+
         spectator = Spectator(site.address.host, site.address.log_port)
         login = Login(car_name("evaluate"), "evaluate", "#f5c211", policy.spec.image_width, site.lockstep)
         environment = RaceEnvironment(environment_config, load_track(config.track), site.address, login, spectator)

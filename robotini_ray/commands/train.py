@@ -17,11 +17,11 @@ IN_OWN_SESSION = "ROBOTINI_RAY_IN_OWN_SESSION"
 """Set in the environment of the process that trains, so that it does not start another."""
 
 
-def run(config: Config, run_dir: Path, address: str, fresh: bool) -> int:
-    """Trains, in a process and a session of its own; returns the exit code."""
+def run(config: Config, run_dir: Path, address: str, fresh: bool, line: list[str]) -> int:
+    """Trains, in a process and a session of its own, which gets the same command line; returns the exit code."""
     if IN_OWN_SESSION not in os.environ:
         os.environ[IN_OWN_SESSION] = "1"
-        return run_in_own_session([sys.executable, "-m", "robotini_ray.launch", *sys.argv[1:]])
+        return run_in_own_session([sys.executable, "-m", "robotini_ray.launch", *line])
     check_memory(config, available_memory_bytes())
     directory = RunDirectory(run_dir, fresh)
     directory.open(config)

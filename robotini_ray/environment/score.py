@@ -41,11 +41,6 @@ class RaceScore:
         self.frames = 0
         self.distance_m = 0.0
 
-    def restart(self) -> None:
-        """After a gap in the states: the lap and the episode that were under way are given up."""
-        self._laps.reset()
-        self._previous = None
-
     def update(self, states: Sequence[CarState]) -> None:
         """Takes the states since the last call, one a world frame, oldest first."""
         for state in states:

@@ -152,24 +152,3 @@ class TestTaking:
             cut.update(states[begin:end])
         assert cut.take() == whole.take()
         assert (cut.crashes, cut.frames, cut.distance_m) == (whole.crashes, whole.frames, whole.distance_m)
-
-
-class TestRestart:
-    def test_what_was_under_way_is_given_up_and_the_gap_is_not_driven(self):
-        score = scored(1, 2, 3, 0, 1, 2)
-        before = score.frames, score.crashes, score.distance_m, list(score.episodes)
-        score.restart()
-        later = dataclasses.replace(START, game_time_s=100.0, crashes=9, returns=9, track_segment=3)
-        score.update([later])
-        assert (score.frames, score.crashes, score.distance_m, score.episodes) == before
-        assert score.laps == []
-
-    def test_it_goes_on_as_anew(self):
-        score = scored(1, 2)
-        score.restart()
-        later = dataclasses.replace(START, game_time_s=100.0, crashes=9, returns=9)
-        states = drive(1, 2, 3, 0, 1, "crash", 2, 3, 0, start=later)
-        score.update(states)
-        assert [episode.frames for episode in score.episodes] == [4, 4]
-        assert score.episodes[0].undiscounted_return == pytest.approx(original_return(states[:5]))
-        assert (score.crashes, len(score.laps)) == (1, 1)
