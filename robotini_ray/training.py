@@ -214,8 +214,8 @@ class Training:
         dashboard = (os.cpu_count() or 1) >= CORES_FOR_DASHBOARD
         os.environ.update(WORKER_ENVIRONMENT)
         os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let simulators starve learner and collectors
-        # tf-agents pins typing-extensions, and so the pydantic that this Ray warns of
-        warnings.filterwarnings("ignore", "Pydantic v1 is deprecated", FutureWarning)
+        # Ray's news of its next versions: of pydantic (which tf-agents' pins keep old) and of hiding GPUs
+        warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
         context = ray.init(
             address=address,
             include_dashboard=dashboard if address == "local" else None,

@@ -256,8 +256,8 @@ def test_the_table_is_bounded_and_never_holds_the_writer(start: Callable[..., Re
     assert left == set(range(40, 50)), "the oldest go first"
 
 
-def sample_until_held(address: str, timeout_ms: int = 1000) -> int:
-    """Samples that the limiter lets through before it holds the sampler for the time."""
+def sample_until_held(address: str, timeout_ms: int = 1000, most: int = 100) -> int:
+    """Samples that the limiter lets through before it holds the sampler for the time, counted up to ``most``."""
     dataset = reverb.TrajectoryDataset.from_table_signature(
         server_address=address,
         table=TABLE,
@@ -266,7 +266,7 @@ def sample_until_held(address: str, timeout_ms: int = 1000) -> int:
         get_signature_timeout_secs=10,
         rate_limiter_timeout_ms=timeout_ms,
     )
-    return sum(1 for _ in dataset)
+    return sum(1 for _ in dataset.take(most))
 
 
 def test_the_limiter_holds_the_sampler_to_the_replay_ratio(start: Callable[..., Replay]) -> None:
