@@ -2,7 +2,7 @@
 
 A policy on disk is a directory with ``policy.json`` (a ``PolicySpec``: what the network looks like and what it expects of
 its car) and ``weights.npz`` (named float32 arrays). In memory all weights are one flat vector, in the order of
-``weight_shapes``, which is also the order of the variables of the TF-Agents actor networks: so a broadcast is one array.
+``weight_shapes`` (``agents.factory`` brings a TF-Agents network's variables into it): so a broadcast is one array.
 """
 
 from __future__ import annotations
