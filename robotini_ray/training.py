@@ -160,11 +160,7 @@ class Training:
 
     def judge(self) -> None:
         """Stops training and waits until the evaluator has judged the last weights, so that they are kept as a policy."""
-        for part in (*self._collectors, self._learner):
-            part.tell("stop")
-        self._await_loops([*self._collectors, self._learner])
-        for part in (*self._collectors, self._learner):  # their loops have ended as they should
-            self._loops = {loop: other for loop, other in self._loops.items() if other is not part}
+        self._stop_loops([*self._collectors, self._learner])
         if not self._progress.train_steps:
             self._display.say("there was not enough replay for a single train step: train on with the same command")
             return
@@ -192,11 +188,8 @@ class Training:
         """Cars first, then the learner, then the checkpoint that equals where both have stopped."""
         deadline = time.monotonic() + END_TIMEOUT_S
         self._display.say("ending: stopping the cars, writing a checkpoint")
-        for part in (*self._collectors, self._evaluator):
-            part.tell("stop")
-        self._await_loops([*self._collectors, self._evaluator])
-        self._learner.tell("stop")
-        self._await_loops([self._learner])
+        self._stop_loops([*self._collectors, self._evaluator])
+        self._stop_loops([self._learner])
         try:
             self._record(self._collect_reports())
             self._checkpoint(max(1.0, deadline - time.monotonic()))
@@ -205,9 +198,14 @@ class Training:
         for part in (*self._collectors, self._evaluator, self._learner, self._replay):
             part.kill()
 
-    def _await_loops(self, parts: list[PartHandle]) -> None:
+    def _stop_loops(self, parts: list[PartHandle]) -> None:
+        """Tells parts to end their loops, waits until they have, and watches over those loops no longer."""
+        for part in parts:
+            part.tell("stop")
         loops = [loop for loop, part in self._loops.items() if part in parts]
         ray.wait(loops, num_returns=len(loops), timeout=LOOP_END_TIMEOUT_S)
+        for loop in loops:
+            del self._loops[loop]
 
     def _start_ray(self, address: str) -> None:
         """Joins the Ray cluster, or starts one on this machine."""
