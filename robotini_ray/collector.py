@@ -98,7 +98,7 @@ class Collector:
         Raises:
             CarError: the simulator refuses a car or cannot be reached at the start; later losses are reconnected.
         """
-        self._spectator = Spectator(self._address.host, self._address.log_port)
+        self._spectator = Spectator(self._address.host, self._address.log_port, track=self._track)
         self._drives = [self._seat_car(seat) for seat in self._seats]
         try:
             for drive in self._drives:
@@ -252,7 +252,7 @@ class Collector:
             self._spectator.drain()
         except CarError:
             self._spectator.close()
-            self._spectator = Spectator(self._address.host, self._address.log_port)
+            self._spectator = Spectator(self._address.host, self._address.log_port, track=self._track)
         drive.environment.connect(self._spectator)
         drive.frames_reported = drive.crashes_reported = 0
         self._begin_episode(drive)

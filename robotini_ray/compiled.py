@@ -15,7 +15,7 @@ from typing import TypeVar
 import numba
 
 PACKAGE = Path(__file__).parent
-SOURCES = (PACKAGE / "track.py", *sorted((PACKAGE / "simulator").glob("*.py")))
+SOURCES = (PACKAGE / "line.py", *sorted((PACKAGE / "simulator").glob("*.py")))
 
 Function = TypeVar("Function", bound=Callable[..., object])
 

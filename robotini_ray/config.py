@@ -66,6 +66,31 @@ class SimulatorConfig(Section):
     track: str = setting("default", "name of a shipped track or path of a Robotini track file")
     pace: Literal["realtime", "max"] = setting("max", "pace of embedded simulators; max is lock-step, faster than real time")
     num_segments: int = setting(30, "segments of the track in embedded simulators", 2, 1000)
+    car_contact: bool = setting(True, "whether cars touch and push each other; false lets them pass through each other")
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomisationConfig(Section):
+    """How embedded simulators differ from car to car and episode to episode; each range is drawn from evenly.
+
+    The defaults are the standard car, and nothing is random. Equal ends fix a value.
+    """
+
+    grip: tuple[float, float] = setting((1.0, 1.0), "factor on the tyres' friction", 0.1, 3.0)
+    mass: tuple[float, float] = setting((1.0, 1.0), "factor on the car's mass", 0.2, 5.0)
+    motor: tuple[float, float] = setting((1.0, 1.0), "factor on the motor's torque", 0.1, 5.0)
+    latency_frames: tuple[int, int] = setting((2, 2), "camera frames between a moment and its picture being sent", 1, 4)
+    light: tuple[float, float] = setting((1.0, 1.0), "factor on the picture's brightness", 0.1, 3.0)
+    colour: tuple[float, float] = setting((1.0, 1.0), "factor on red, green and blue, each drawn for itself", 0.1, 3.0)
+    camera_pitch_deg: tuple[float, float] = setting((0.0, 0.0), "added to the camera's pitch, downwards", -10.0, 10.0)
+    camera_roll_deg: tuple[float, float] = setting((0.0, 0.0), "the camera's roll, clockwise", -10.0, 10.0)
+    camera_yaw_deg: tuple[float, float] = setting((0.0, 0.0), "the camera's yaw, to the right", -10.0, 10.0)
+    camera_height_m: tuple[float, float] = setting((0.0, 0.0), "added to the camera's height", -0.03, 0.05)
+    frame_noise: tuple[float, float] = setting((0.0, 0.0), "standard deviation of a pixel's channels, of 255", 0.0, 64.0)
+    start_anywhere: bool = setting(False, "cars start at random places, as they are put back, not at the starting grid's")
+    start_offset_m: tuple[float, float] = setting((0.0, 0.0), "place of a start or put-back, right of the line", -0.3, 0.3)
+    start_heading_deg: tuple[float, float] = setting((0.0, 0.0), "its heading, clockwise from the track's", -180.0, 180.0)
+    start_speed_m_s: tuple[float, float] = setting((0.0, 0.0), "its speed", 0.0, 3.8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,6 +209,7 @@ class Config:
 
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
     simulator: SimulatorConfig = dataclasses.field(default_factory=SimulatorConfig)
+    randomisation: RandomisationConfig = dataclasses.field(default_factory=RandomisationConfig)
     environment: EnvironmentConfig = dataclasses.field(default_factory=EnvironmentConfig)
     agent: AgentConfig = dataclasses.field(default_factory=AgentConfig)
     replay: ReplayConfig = dataclasses.field(default_factory=ReplayConfig)
@@ -314,14 +340,23 @@ def _checked(key: str, value: Any, hint: Any, limits: typing.Mapping[str, Any]) 
             raise ConfigError(f"{key} is {value!r}; {nearest(str(value), map(str, typing.get_args(hint)))}")
         return value
     if origin is tuple:
-        if not isinstance(value, list | tuple) or not value:
-            raise ConfigError(f"{key} is {value!r}; allowed: a list such as [128, 128]")
-        return tuple(_number(key, item, int, limits) for item in value)
+        return _numbers(key, value, typing.get_args(hint), limits)
     if hint in (int, float):
         return _number(key, value, hint, limits)
     if not isinstance(value, hint):
         raise ConfigError(f"{key} is {value!r}; allowed: {'true or false' if hint is bool else 'text'}")
     return value
+
+
+def _numbers(key: str, value: Any, kinds: tuple[Any, ...], limits: typing.Mapping[str, Any]) -> tuple[Any, ...]:
+    """A list of numbers of any length, or where the type names two of them a range from the lower to the higher."""
+    is_range = kinds[-1] is not Ellipsis
+    if not isinstance(value, list | tuple) or not value or (is_range and len(value) != len(kinds)):
+        raise ConfigError(f"{key} is {value!r}; allowed: {'a range [low, high]' if is_range else 'a list such as [128, 128]'}")
+    numbers = tuple(_number(key, item, kinds[0], limits) for item in value)
+    if is_range and numbers[0] > numbers[1]:
+        raise ConfigError(f"{key} is {list(numbers)}; allowed: a range [low, high], the lower end first")
+    return numbers
 
 
 def _number(key: str, value: Any, kind: type, limits: typing.Mapping[str, Any]) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import json
 import os
 import re
 import select
@@ -10,10 +12,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.child_process import start_child, stop_child
-from robotini_ray.config import SimulatorConfig
+from robotini_ray.config import RandomisationConfig, SimulatorConfig
 from robotini_ray.errors import RobotiniError
 
 START_TIMEOUT_S = 60.0
@@ -33,16 +36,21 @@ class EmbeddedSimulator:
     """``launch simulate`` on free ports of 127.0.0.1; ``close`` ends it, and so does the end of the starting thread.
 
     Args:
-        config: track, pace and segments.
-        seed: of its random put-backs.
+        config: track, pace, segments and contact.
+        seed: of its random put-backs and of what is randomised.
         log_path: where its messages go.
+        randomisation: how its cars differ.
     """
 
-    def __init__(self, config: SimulatorConfig, seed: int, log_path: Path) -> None:
+    def __init__(
+        self, config: SimulatorConfig, seed: int, log_path: Path, randomisation: RandomisationConfig | None = None
+    ) -> None:
         self._log_path = log_path
         command = [sys.executable, "-m", "robotini_ray.launch", "simulate", "--car-port", "0", "--log-port", "0"]
         command += ["--track", config.track, "--pace", config.pace, "--seed", str(seed)]
         command += ["--answer-timeout-ms", str(ANSWER_TIMEOUT_MS), "--num-segments", str(config.num_segments)]
+        command += ["--car-contact" if config.car_contact else "--no-car-contact"]
+        command += _randomisation_flags(randomisation or RandomisationConfig())
         with open(log_path, "ab") as log:
             self._process = start_child(command, stderr=log, stdout=subprocess.PIPE)
         self.lockstep = config.pace == "max"
@@ -71,3 +79,13 @@ class EmbeddedSimulator:
         stop_child(self._process)
         said = self._log_path.read_text().strip().splitlines() or ["it said nothing"]
         raise EmbeddedSimulatorError(f"the embedded simulator did not start: {said[-1]} (log: {self._log_path})")
+
+
+def _randomisation_flags(randomisation: RandomisationConfig) -> list[str]:
+    """What differs from the standard car, as ``launch simulate`` takes it."""
+    values, standard = dataclasses.asdict(randomisation), dataclasses.asdict(RandomisationConfig())
+    return [f"--randomisation.{key}={_as_yaml(value)}" for key, value in values.items() if value != standard[key]]
+
+
+def _as_yaml(value: Any) -> str:
+    return json.dumps(value)  # every JSON text is YAML

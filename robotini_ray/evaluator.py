@@ -104,7 +104,7 @@ class Evaluator:
         self._stop.set()
 
     def _drive(self) -> EvaluationResult:
-        spectator = Spectator(self._address.host, self._address.log_port)
+        spectator = Spectator(self._address.host, self._address.log_port, track=self._track)
         environment = RaceEnvironment(self._environment_config, self._track, self._address, self._login, spectator)
         settings = self._config.evaluation
         try:

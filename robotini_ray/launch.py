@@ -13,6 +13,7 @@ from typing import Any
 import click
 import gym_notices.notices as gym_notices
 
+from robotini_ray.benchmarks.figure import NAMES as BENCHMARKS
 from robotini_ray.config import Config, ConfigError, load_config, nearest
 from robotini_ray.errors import RobotiniError
 
@@ -26,6 +27,9 @@ TRACK_HELP = "Name of a shipped track, or a Robotini track file."
 SECONDS = click.FloatRange(0, 1e6, min_open=True)
 LINE, OVERRIDES = "line", "overrides"
 CONFIG_EPILOG = "Any value of the config: --section.key VALUE, for example --agent.horizon_s 4."
+RANDOMISATION_EPILOG = (
+    "Cars that differ from the standard one: --randomisation.KEY VALUE, for example --randomisation.grip [0.8,1.2]."
+)
 
 
 @click.group(help="Trains race cars for the Robotini Racing Simulator. No verb means: train.")
@@ -76,7 +80,7 @@ def train(
     return run(resolved, run_dir or Path("runs") / config.stem, address, fresh, context.obj[LINE])
 
 
-@cli.command()
+@cli.command(epilog=RANDOMISATION_EPILOG)
 @click.option("--track", default="default", help=TRACK_HELP, show_default=True)
 @click.option("--host", default="127.0.0.1", help="Address to listen on.", show_default=True)
 @click.option("--car-port", type=PORT, default=11000, help="Port for cars; 0 takes a free one.", show_default=True)
@@ -97,12 +101,16 @@ def train(
 )
 @click.option("--parameters", type=PATH, help="RaceParameters.json.")
 @click.option("--num-segments", type=click.IntRange(2, 1000), help="Segments of the track, over those of the parameters.")
-@click.option("--seed", type=int, default=0, help="Of random put-backs.", show_default=True)
-def simulate(**settings: Any) -> int:
+@click.option("--seed", type=int, default=0, help="Of random put-backs and of what is randomised.", show_default=True)
+@click.option("--car-contact/--no-car-contact", default=True, help="Whether cars touch and push each other.", show_default=True)
+@click.option("--upstream", is_flag=True, help="Leave out trackAngle and trackSegment, as the simulator without the fork does.")
+@click.option("--allow-ui-commands", is_flag=True, help="Obey ProceedToNextPhase, MotorsToggle and ResetSimulator.")
+@click.pass_context
+def simulate(context: click.Context, **settings: Any) -> int:
     """Run the embedded simulator as a server."""
     from robotini_ray.commands.simulate import run
 
-    return run(**settings)
+    return run(**settings, randomisation=load_config(None, context.obj[OVERRIDES]).randomisation)
 
 
 @cli.command(epilog=CONFIG_EPILOG)
@@ -122,7 +130,7 @@ def debug_policy(
     return run(_config(config, context, named), seconds)
 
 
-@cli.command()
+@cli.command(epilog=RANDOMISATION_EPILOG)
 @click.option("--policy", type=PATH, required=True, help="Its directory, for example runs/quickstart/policies/best.")
 @click.option("--track", help=f"{TRACK_HELP} Default: the one that the policy was trained on.")
 @click.option("--simulator", help=SIMULATOR_HELP)
@@ -131,9 +139,21 @@ def debug_policy(
 @click.option("--seed", type=int, default=0, help="Of the embedded simulator.", show_default=True)
 @click.option("--json", "print_json", is_flag=True, help="Print the result as one line of JSON, the last of stdout.")
 @click.option("--json-file", type=PATH, help="Write the result as JSON to this file.")
-def evaluate(**settings: Any) -> int:
+@click.pass_context
+def evaluate(context: click.Context, **settings: Any) -> int:
     """Drive a trained policy greedily and report its laps."""
     from robotini_ray.commands.evaluate import run
+
+    return run(**settings, randomisation=load_config(None, context.obj[OVERRIDES]).randomisation)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, metavar=f"[{'|'.join(BENCHMARKS)}]...")
+@click.option("--json", "print_json", is_flag=True, help="Print the figures as one line of JSON too, the last of stdout.")
+@click.option("--json-file", type=PATH, help="Write the figures as JSON to this file.")
+def benchmark(**settings: Any) -> int:
+    """Measure how fast the program is on this machine, all figures or those of the given names."""
+    from robotini_ray.commands.benchmark import run
 
     return run(**settings)
 
@@ -189,8 +209,7 @@ def _split_overrides(verb: str, arguments: list[str]) -> tuple[list[str], Overri
         if not word.startswith("--") or "." not in key:
             rest.append(word)
             continue
-        if verb in cli.commands and cli.commands[verb].epilog is not CONFIG_EPILOG:
-            raise ConfigError(f"{verb} takes no config values: {word}")
+        _check_takes(verb, key)
         if not equals:
             following = next(words, None)
             if following is None:
@@ -198,6 +217,14 @@ def _split_overrides(verb: str, arguments: list[str]) -> tuple[list[str], Overri
             value = following
         overrides[key] = value
     return rest, overrides
+
+
+def _check_takes(verb: str, key: str) -> None:
+    epilog = cli.commands[verb].epilog if verb in cli.commands else CONFIG_EPILOG
+    if epilog is None:
+        raise ConfigError(f"{verb} takes no config values: --{key}")
+    if epilog is RANDOMISATION_EPILOG and not key.startswith("randomisation."):
+        raise ConfigError(f"{verb} takes of the config only values of section randomisation: --{key}")
 
 
 def _flags(verb: str) -> list[str]:

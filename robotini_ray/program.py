@@ -54,9 +54,14 @@ class ProgramBuilder:
         return server
 
     def simulator(self, role: str) -> EmbeddedSimulator:
-        """An embedded simulator, for ``collect`` or ``evaluate``."""
-        seed = self._config.run.seed + (0 if role == "collect" else 1)
-        return EmbeddedSimulator(self._config.simulator, seed, self._logs / f"simulator-{role}.log")
+        """An embedded simulator, for ``collect`` or ``evaluate``, where every car is the standard one."""
+        collecting = role == "collect"
+        return EmbeddedSimulator(
+            self._config.simulator,
+            self._config.run.seed + (0 if collecting else 1),
+            self._logs / f"simulator-{role}.log",
+            self._config.randomisation if collecting else None,
+        )
 
     def replay(self) -> PartHandle:
         """The Reverb server."""

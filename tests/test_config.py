@@ -43,6 +43,9 @@ def values_of(field, hint):
     if hint is str:
         return st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
     assert typing.get_origin(hint) is tuple
+    if Ellipsis not in parts:
+        number = st.integers(low, high) if parts[0] is int else st.floats(low, high)
+        return st.tuples(number, number).map(sorted)
     return st.lists(st.integers(low, high), min_size=1, max_size=4)
 
 
@@ -115,6 +118,11 @@ class TestRoundTrip:
     def test_numbers_that_yaml_takes_for_text_are_numbers(self, tmp_path):
         assert loaded(tmp_path, "agent: {actor_learning_rate: 1e-4}").agent.actor_learning_rate == 1e-4
 
+    def test_ranges_keep_their_type_and_may_be_a_single_value(self):
+        config = config_from_dict({"randomisation": {"grip": [1, 1], "latency_frames": [1.0, 4]}}).randomisation
+        assert config.grip == (1.0, 1.0) and type(config.grip[0]) is float
+        assert config.latency_frames == (1, 4) and type(config.latency_frames[0]) is int
+
     def test_empty_files_and_sections_are_defaults(self, tmp_path):
         assert loaded(tmp_path, "") == Config()
         assert loaded(tmp_path, "agent:\nreplay:\n# nothing\n") == Config()
@@ -164,6 +172,12 @@ class TestRefusals:
     @pytest.mark.parametrize("value", [[], "128", 128, [128, 0], [128, True], [None], {"a": 1}])
     def test_layers_are_lists_of_positive_numbers(self, value):
         assert refusal(config_from_dict, {"agent": {"actor_layers": value}}).startswith("agent.actor_layers is ")
+
+    @pytest.mark.parametrize("value", [0.9, [0.9], [0.9, 1.0, 1.1], [1.1, 0.9], [0.9, 4.0], [0.9, "much"], [None, 1.0], {}])
+    def test_ranges_have_two_ends_in_order(self, value):
+        message = refusal(config_from_dict, {"randomisation": {"grip": value}})
+        assert message.startswith("randomisation.grip is ")
+        assert "allowed: " in message
 
     @pytest.mark.parametrize("value", [1, "true", None, "yes"])
     def test_switches_are_true_or_false(self, value):

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import select
 import signal
@@ -12,7 +13,7 @@ import pytest
 
 from robotini_ray import embedded
 from robotini_ray.child_process import start_child
-from robotini_ray.config import SimulatorConfig
+from robotini_ray.config import RandomisationConfig, SimulatorConfig
 from robotini_ray.embedded import EmbeddedSimulator, EmbeddedSimulatorError
 
 PATIENCE_S = 30
@@ -34,8 +35,8 @@ def simulator(tmp_path):
     """Starts embedded simulators and closes them."""
     simulators = []
 
-    def make(seed=0, **settings):
-        simulators.append(EmbeddedSimulator(SimulatorConfig(**settings), seed, tmp_path / "simulator.log"))
+    def make(seed=0, randomisation=None, **settings):
+        simulators.append(EmbeddedSimulator(SimulatorConfig(**settings), seed, tmp_path / "simulator.log", randomisation))
         return simulators[-1]
 
     yield make
@@ -58,6 +59,38 @@ class TestEmbeddedSimulator:
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         made.close()
+
+    def test_its_cars_differ_as_the_config_says(self, simulator):
+        address = simulator(randomisation=RandomisationConfig(start_speed_m_s=(1.5, 1.5), start_anywhere=True)).address
+        with (
+            socket.create_connection((address.host, address.log_port), timeout=PATIENCE_S) as spectator,
+            socket.create_connection((address.host, address.car_port), timeout=PATIENCE_S) as car,
+        ):
+            car.sendall(b'{"name": "fast", "teamId": "team", "lockstep": true}\n')
+            events = map(json.loads, spectator.makefile())
+            status = next(event for event in events if event["type"] == "GameStatus")
+        velocity = status["cars"][0]["velocity"]
+        assert math.hypot(velocity["x"], velocity["z"]) == pytest.approx(1.5)
+
+    def test_cars_may_pass_through_each_other(self, simulator):
+        """Two cars in one place: the second starts behind the first and drives into it."""
+        address = simulator(car_contact=False, track="oval").address
+        with (
+            socket.create_connection((address.host, address.log_port), timeout=PATIENCE_S) as spectator,
+            socket.create_connection((address.host, address.car_port), timeout=PATIENCE_S) as standing,
+            socket.create_connection((address.host, address.car_port), timeout=PATIENCE_S) as moving,
+        ):
+            standing.sendall(b'{"name": "standing", "teamId": "team", "imageWidth": 8}\n')
+            moving.sendall(b'{"name": "moving", "teamId": "team", "imageWidth": 8}\n')
+            seen = set()
+            for event in map(json.loads, spectator.makefile()):
+                seen.add(event["type"])
+                places = {car["name"]: car["position"] for car in event.get("cars", []) if event["type"] == "GameStatus"}
+                if len(places) == 2 and math.dist(places["standing"].values(), places["moving"].values()) < 0.1:
+                    break
+                standing.sendall(b"{}\n")
+                moving.sendall(b'{"action": "forward", "value": 0.05}\n')
+        assert "CarBumped" not in seen
 
     def test_realtime_does_not_wait_for_cars(self, simulator):
         assert not simulator(pace="realtime").lockstep

@@ -17,7 +17,7 @@ from robotini_ray.limit import lap_limit_s
 from robotini_ray.track import load_track
 
 PATIENCE_S = 90
-VERBS = ["train", "simulate", "debug-policy", "evaluate"]
+VERBS = ["train", "simulate", "debug-policy", "evaluate", "benchmark"]
 PACKAGE_PARENT = Path(launch.__file__).parents[1]
 RESULT_KEYS = {
     "policy",
@@ -79,7 +79,7 @@ class TestRefusals:
         [
             ("trian", "unknown verb trian; did you mean train?"),
             ("debug_policy", "unknown verb debug_policy; did you mean debug-policy?"),
-            ("zzz", "unknown verb zzz; allowed: train, simulate, debug-policy, evaluate"),
+            ("zzz", "unknown verb zzz; allowed: train, simulate, debug-policy, evaluate, benchmark"),
             ("train --card 3", "unknown flag --card of train; did you mean --cars?"),
             ("--run-dri x", "unknown flag --run-dri of train; did you mean --run-dir?"),
             ("simulate --trak oval", "unknown flag --trak of simulate; did you mean --track?"),
@@ -98,8 +98,14 @@ class TestRefusals:
             ("debug-policy --cars 0", "collection.cars is 0; allowed: a whole number from 1 to 10000"),
             ("train no.yaml", "config no.yaml cannot be read: No such file or directory"),
             ("no.yaml --cars 3", "config no.yaml cannot be read: No such file or directory"),
-            ("simulate --agent.horizon_s 3", "simulate takes no config values: --agent.horizon_s"),
-            ("evaluate --agent.horizon_s=3", "evaluate takes no config values: --agent.horizon_s=3"),
+            (
+                "simulate --agent.horizon_s 3",
+                "simulate takes of the config only values of section randomisation: --agent.horizon_s",
+            ),
+            (
+                "evaluate --agent.horizon_s=3",
+                "evaluate takes of the config only values of section randomisation: --agent.horizon_s",
+            ),
         ],
     )
     def test_names_and_values_of_ours(self, refused, line, message):

@@ -155,13 +155,6 @@ def test_a_bad_file_is_refused_by_name(tmp_path, content, reason):
     assert "\n" not in str(refusal.value)
 
 
-def test_a_track_with_height_is_refused_with_its_height(tmp_path):
-    nodes = circle_nodes(2.0)
-    nodes[2] = node(2, 0, math.pi, 2 * QUARTER_HANDLE, y=0.22)
-    with pytest.raises(TrackError, match=r"bridge\.json.*height \(0\.22 m\)"):
-        load_track(write_track(tmp_path / "bridge.json", nodes))
-
-
 def test_an_unknown_name_lists_the_shipped_tracks():
     with pytest.raises(TrackError, match=r"'ovall'.*default, long, oval, twisty"):
         load_track("ovall")

@@ -37,4 +37,8 @@ class StateTimeout(CarError):
 
 
 class TrackFieldsMissing(CarError):
-    """The spectator stream has no `trackAngle` and `trackSegment`: it is the upstream simulator's."""
+    """The spectator stream has no `trackAngle` and `trackSegment` (the upstream simulator's), nor what they follow from."""
+
+
+class TrackMismatch(RobotiniError):
+    """The simulator drives on another track than the one given; no new connection cures that."""

@@ -9,14 +9,17 @@ import time
 from typing import Any
 
 from robotini_ray.car.connection import open_socket, wait_readable
-from robotini_ray.car.errors import SIMULATE_COMMAND, SpectatorLost, StateTimeout, TrackFieldsMissing
+from robotini_ray.car.errors import SpectatorLost, StateTimeout, TrackFieldsMissing
 from robotini_ray.car.protocol import EventDecoder
 from robotini_ray.car.state import CarState
+from robotini_ray.car.track_fields import TrackFields
+from robotini_ray.track import Track
 
 WORLD_FRAMES_PER_S = 60
 MAX_STATES_KEPT = 600
 _RECEIVE_BYTES = 1 << 16
 _MAX_READS_PER_DRAIN = 256
+_SESSION_EVENTS = {"FreePracticeStart", "QualifyingStart", "StartingGridInit", "RaceStart"}
 _COUNTED_EVENTS = {"CarCrashed": "crashes", "CarBumped": "bumps", "CarReturnedToTrack": "returns"}
 
 
@@ -28,6 +31,8 @@ class _FollowedCar:
     bumps: int = 0
     returns: int = 0
     newest: CarState | None = None
+    track_fields: TrackFields | None = None
+    """Where the simulator does not send them."""
     untaken: collections.deque[CarState] = dataclasses.field(default_factory=lambda: collections.deque(maxlen=MAX_STATES_KEPT))
 
 
@@ -37,14 +42,19 @@ class Spectator:
     Whoever follows cars must call `drain` or `wait_for` regularly, or the simulator drops the connection. Blocking:
     only the constructor and `wait_for`, each with a limit. A lost connection is replaced by a new Spectator, whose
     counters and game time start from 0. Threads: one at a time.
+
+    `trackAngle` and `trackSegment` are the simulator's where it sends them, as the fork does; otherwise they are computed
+    from `track`, the track that it drives on. A segment is then -1 until the car crosses a trigger, also for a car that
+    has been driving for long when it is first followed.
     """
 
-    def __init__(self, host: str, port: int, timeout_s: float = 5.0) -> None:
+    def __init__(self, host: str, port: int, timeout_s: float = 5.0, track: Track | None = None) -> None:
         """Connects. Raises SimulatorUnreachable."""
         self.parameters: dict[str, Any] | None = None
         """The newest RaceParameters event."""
         self.bad_events = 0
         """Events of a known type whose fields are not what they should be."""
+        self._track = track
         self._address = f"{host}:{port}"
         self._socket = open_socket(host, port, timeout_s)
         self._decoder = EventDecoder()
@@ -95,7 +105,10 @@ class Spectator:
         return states
 
     def drain(self) -> None:
-        """Reads and applies all that has arrived, without blocking. Raises SpectatorLost, TrackFieldsMissing."""
+        """Reads and applies all that has arrived, without blocking.
+
+        Raises SpectatorLost, TrackFieldsMissing, TrackMismatch.
+        """
         count = _RECEIVE_BYTES
         for _ in range(_MAX_READS_PER_DRAIN):
             try:
@@ -115,7 +128,7 @@ class Spectator:
         """The newest state of a followed car, once it belongs to the car's camera frame `frames_sent` or a later one.
 
         Where the simulator does not number its frames (Unity) it is simply the newest, and only a first one is waited
-        for. Raises StateTimeout, SpectatorLost, TrackFieldsMissing.
+        for. Raises StateTimeout, SpectatorLost, TrackFieldsMissing, TrackMismatch.
         """
         followed = self._followed[name]
         deadline_s = time.monotonic() + timeout_s
@@ -144,6 +157,8 @@ class Spectator:
                 self.parameters = event
             elif kind in _COUNTED_EVENTS or kind in ("CarAdded", "CarRemoved"):
                 self._apply_car_event(kind, event["car"]["name"])
+            elif kind in _SESSION_EVENTS:
+                self._restart_track_fields()
         except (KeyError, TypeError, ValueError, OverflowError):
             self.bad_events += 1
 
@@ -154,10 +169,17 @@ class Spectator:
         if kind in _COUNTED_EVENTS:
             counter = _COUNTED_EVENTS[kind]
             setattr(car, counter, getattr(car, counter) + 1)
+            if kind == "CarReturnedToTrack" and car.track_fields is not None:
+                car.track_fields.put_back()
         else:
             # Frame numbers start again with the next connection: a state of the last one would pass for a later frame.
-            car.newest = None
+            car.newest = car.track_fields = None
             car.untaken.clear()
+
+    def _restart_track_fields(self) -> None:
+        for car in self._followed.values():
+            if car.track_fields is not None:
+                car.track_fields.restart()
 
     def _count_world_frame(self, timestamp: Any) -> None:
         self._last_status_s = time.monotonic()
@@ -171,23 +193,34 @@ class Spectator:
             followed = self._followed.get(status["name"])
             if followed is None:
                 continue
-            if followed.newest is None and "trackAngle" not in status and "trackSegment" not in status:
-                raise self._upstream(status["name"])
-            followed.newest = _car_state(status, followed, self.game_time_s)
+            if "trackAngle" in status or "trackSegment" in status:
+                followed.track_fields = None
+            elif followed.newest is None:
+                followed.track_fields = self._track_fields(status["name"])
+            state = _car_state(status, followed, self.game_time_s)
+            followed.newest = state if followed.track_fields is None else followed.track_fields.complete(state)
             followed.untaken.append(followed.newest)
 
-    def _upstream(self, name: str) -> TrackFieldsMissing:
-        return TrackFieldsMissing(
-            f"the simulator at {self._address} sends no trackAngle and trackSegment for car {name!r}: it is the "
-            f"upstream Robotini simulator; use the fork that trainers use, or the embedded one (`{SIMULATE_COMMAND}`)"
-        )
+    def _track_fields(self, name: str) -> TrackFields:
+        missing = f"the simulator at {self._address} sends no trackAngle and trackSegment for car {name!r}"
+        if self._track is None:
+            raise TrackFieldsMissing(
+                f"{missing}: it is the upstream Robotini simulator; give the file of its track with --track"
+            )
+        if self.parameters is None:
+            raise TrackFieldsMissing(f"{missing}, and no RaceParameters to compute them with")
+        return TrackFields(self._track, int(self.parameters["numSegments"]))
 
     def _lost(self, reason: str) -> SpectatorLost:
         return SpectatorLost(f"spectator connection to {self._address} lost: {reason}")
 
 
 def _car_state(status: dict[str, Any], counters: _FollowedCar, game_time_s: float) -> CarState:
-    """One car of a GameStatus. Its forward axis is its rotation, a unit quaternion, applied to +z."""
+    """One car of a GameStatus. Its forward axis is its rotation, a unit quaternion, applied to +z.
+
+    Fields of the track that are to be computed are left at 0 and -1.
+    """
+    sends_fields = counters.track_fields is None
     position, velocity, rotation = status["position"], status["velocity"], status["rotation"]
     qx, qy, qz, qw = rotation["x"], rotation["y"], rotation["z"], rotation["w"]
     vx, vy, vz = velocity["x"], velocity["y"], velocity["z"]
@@ -204,8 +237,8 @@ def _car_state(status: dict[str, Any], counters: _FollowedCar, game_time_s: floa
         speed_m_s=math.sqrt(vx * vx + vy * vy + vz * vz),
         forward_speed_m_s=vx * forward_x + vy * forward_y + vz * forward_z,
         heading_rad=math.atan2(forward_x, forward_z),
-        track_angle_deg=float(status["trackAngle"]),
-        track_segment=int(status["trackSegment"]),
+        track_angle_deg=float(status["trackAngle"]) if sends_fields else 0.0,
+        track_segment=int(status["trackSegment"]) if sends_fields else -1,
         crashes=counters.crashes,
         bumps=counters.bumps,
         returns=counters.returns,

@@ -43,7 +43,7 @@ class CarState:
     track_angle_deg: float
     """Between the car and the track's direction: 0 straight ahead, 180 the wrong way round."""
     track_segment: int
-    """The last segment trigger crossed, -1 before the first."""
+    """The last segment trigger crossed, -1 before the first; like the angle computed where the simulator sends none."""
     crashes: int
     bumps: int
     returns: int

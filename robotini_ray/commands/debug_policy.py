@@ -14,7 +14,7 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.driving import DriveSite, car_name, drive_site
 from robotini_ray.config import FRAMES_PER_SECOND, Config
 from robotini_ray.terminal import Display
-from robotini_ray.track import load_track
+from robotini_ray.track import Track, load_track
 
 if TYPE_CHECKING:
     from robotini_ray.environment.race_environment import RaceEnvironment
@@ -24,9 +24,10 @@ COLOR = "#2ca02c"
 
 def run(config: Config, seconds: float) -> int:
     """Drives and prints laps, crashes and frames per second; returns the exit code."""
-    with drive_site(config.simulator, config.run.seed) as site, Display("debug-policy") as display:
-        spectator = Spectator(site.address.host, site.address.log_port)
-        environments = [_join(config, site, spectator) for _ in range(config.collection.cars)]
+    with drive_site(config.simulator, config.run.seed, config.randomisation) as site, Display("debug-policy") as display:
+        track = load_track(config.simulator.track)
+        spectator = Spectator(site.address.host, site.address.log_port, track=track)
+        environments = [_join(config, track, site, spectator) for _ in range(config.collection.cars)]
         try:
             _drive(environments, seconds, display)
         except KeyboardInterrupt:
@@ -38,11 +39,11 @@ def run(config: Config, seconds: float) -> int:
     return 0
 
 
-def _join(config: Config, site: DriveSite, spectator: Spectator) -> RaceEnvironment:
+def _join(config: Config, track: Track, site: DriveSite, spectator: Spectator) -> RaceEnvironment:
     from robotini_ray.environment.race_environment import RaceEnvironment
 
     login = Login(car_name("debug"), "debug", COLOR, config.environment.image_width, site.lockstep)
-    return RaceEnvironment(config.environment, load_track(config.simulator.track), site.address, login, spectator)
+    return RaceEnvironment(config.environment, track, site.address, login, spectator)
 
 
 def _drive(environments: list[RaceEnvironment], seconds: float, display: Display) -> None:

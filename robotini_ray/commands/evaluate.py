@@ -17,7 +17,7 @@ from robotini_ray.acting import NumpyPolicy, load_policy
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.driving import car_name, drive_site
-from robotini_ray.config import FRAMES_PER_SECOND, ConfigError, SimulatorConfig
+from robotini_ray.config import FRAMES_PER_SECOND, ConfigError, RandomisationConfig, SimulatorConfig
 from robotini_ray.limit import lap_limit_s
 from robotini_ray.reports import EvaluationResult
 from robotini_ray.track import load_track
@@ -41,6 +41,7 @@ def run(
     seed: int,
     print_json: bool,
     json_file: Path | None,
+    randomisation: RandomisationConfig,
 ) -> int:
     """Evaluates and prints; returns the exit code."""
     driver, _ = load_policy(policy)
@@ -50,7 +51,9 @@ def run(
         laps = DEFAULT_LAPS
     config = SimulatorConfig(address=simulator, track=track or driver.spec.track, pace="max")
     limit_s = lap_limit_s(load_track(config.track))
-    result = _drive(driver, config, laps, seconds, seed)
+    if simulator is not None and randomisation != RandomisationConfig():
+        raise ConfigError(f"--randomisation.* needs an embedded simulator; the cars of {simulator} are as they are")
+    result = _drive(driver, config, laps, seconds, seed, randomisation)
     row = {"policy": str(policy), "track": config.track, **result.to_json(limit_s)}
     line = json.dumps({"results": [row]}, allow_nan=False)
     if json_file is not None:
@@ -63,17 +66,23 @@ def run(
 
 
 def _drive(
-    policy: NumpyPolicy, config: SimulatorConfig, laps: int | None, seconds: float | None, seed: int
+    policy: NumpyPolicy,
+    config: SimulatorConfig,
+    laps: int | None,
+    seconds: float | None,
+    seed: int,
+    randomisation: RandomisationConfig,
 ) -> EvaluationResult:
     environment_config = dataclasses.replace(policy.spec.environment(), episode_laps=1000, episode_frames=100_000)
     limit_s = seconds if seconds is not None else SECONDS_PER_LAP * (laps or 1)
-    with drive_site(config, seed) as site:
+    with drive_site(config, seed, randomisation) as site:
         from robotini_ray.environment.race_environment import RaceEnvironment
         from robotini_ray.evaluation import evaluate
 
-        spectator = Spectator(site.address.host, site.address.log_port)
+        track = load_track(config.track)
+        spectator = Spectator(site.address.host, site.address.log_port, track=track)
         login = Login(car_name("evaluate"), "evaluate", "#f5c211", policy.spec.image_width, site.lockstep)
-        environment = RaceEnvironment(environment_config, load_track(config.track), site.address, login, spectator)
+        environment = RaceEnvironment(environment_config, track, site.address, login, spectator)
         try:
             return evaluate(environment, policy, laps, limit_s, _Progress(laps, limit_s))
         finally:

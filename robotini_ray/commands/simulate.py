@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Literal
 
+from robotini_ray.config import RandomisationConfig
 from robotini_ray.simulator.parameters import RaceParameters, load_parameters
 from robotini_ray.simulator.server import SimulatorServer
 from robotini_ray.track import load_track
@@ -22,6 +23,10 @@ def run(
     parameters: Path | None,
     num_segments: int | None,
     seed: int,
+    car_contact: bool,
+    upstream: bool,
+    allow_ui_commands: bool,
+    randomisation: RandomisationConfig,
 ) -> int:
     """Serves until Ctrl-C or SIGTERM."""
     race = RaceParameters() if parameters is None else load_parameters(parameters)
@@ -36,6 +41,10 @@ def run(
         pace=pace,
         answer_timeout_ms=answer_timeout_ms,
         seed=seed,
+        car_contact=car_contact,
+        randomisation=randomisation,
+        upstream=upstream,
+        allow_ui_commands=allow_ui_commands,
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())

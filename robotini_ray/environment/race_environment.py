@@ -15,14 +15,13 @@ from tf_agents.trajectories import time_step as ts
 
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import CarConnection, Login, wait_readable
-from robotini_ray.car.errors import SpectatorLost
+from robotini_ray.car.errors import SpectatorLost, TrackMismatch
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state import CarState
 from robotini_ray.config import ACTION_SIZE, FEATURES_PER_FRAME, EnvironmentConfig
 from robotini_ray.environment.observation import BadFrame, HistoryStack, decode_png, features, merge_frames
 from robotini_ray.environment.reward import OriginalReward, ProgressReward, ProgressWeights, Reward
 from robotini_ray.environment.score import RaceScore
-from robotini_ray.errors import RobotiniError
 from robotini_ray.track import Track
 
 READ_BACK_FRAMES = 2
@@ -36,10 +35,6 @@ REALTIME_TIMEOUT_S = 10.0
 
 STATE_TIMEOUT_S = 5.0
 """Longest wait for the state that belongs to a frame that has arrived."""
-
-
-class TrackMismatch(RobotiniError):
-    """The simulator drives on another track than the config names."""
 
 
 class RaceEnvironment(py_environment.PyEnvironment):
@@ -70,7 +65,7 @@ class RaceEnvironment(py_environment.PyEnvironment):
 
     Raises:
         CarError: the simulator cannot be reached, refuses the car or is lost; every blocking call is limited in time.
-        TrackMismatch: the simulator says that it drives on another track.
+        TrackMismatch: the simulator drives on another track.
     """
 
     def __init__(

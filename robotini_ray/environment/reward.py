@@ -105,7 +105,7 @@ class ProgressReward:
 
     def reset(self, state: CarState) -> None:
         self._previous = state
-        self._arc_m = self._track.locate(state.x, state.z).arc_m
+        self._arc_m = self._track.locate(state.x, state.z, y=state.y).arc_m
 
     def step(self, states: Sequence[CarState]) -> RewardTerms:
         terms = {"progress": 0.0, "crash": 0.0, "wall": 0.0}
@@ -119,8 +119,10 @@ class ProgressReward:
     def _pay_state(self, previous: CarState, state: CarState, terms: RewardTerms) -> None:
         weights = self._weights
         was_put_back = state.returns != previous.returns
-        place = self._track.locate(state.x, state.z, None if was_put_back else self._arc_m)
-        if not was_put_back:
+        if was_put_back:
+            place = self._track.locate(state.x, state.z, y=state.y)
+        else:
+            place = self._track.locate(state.x, state.z, self._arc_m)
             terms["progress"] += weights.progress_per_m * self._arc_gained_m(place.arc_m)
         self._arc_m = place.arc_m
         if state.crashes > previous.crashes and not terms["crash"]:

@@ -12,13 +12,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.compiled import compiled
 from robotini_ray.simulator.contacts import BODY_LENGTH_M, BODY_WIDTH_M, REACH_M
 from robotini_ray.simulator.ground import CELL_M, CLEARANCE_CELL_M, Colour, GroundMap, map_ground
+from robotini_ray.simulator.look import apply_look
+from robotini_ray.simulator.png import encode_png  # noqa: F401 (until the server imports it from there)
+from robotini_ray.simulator.randomisation import Look
 from robotini_ray.simulator.view import (
     CAMERA_AHEAD_M,
     CAMERA_HEIGHT_M,
@@ -50,37 +52,40 @@ class Camera:
         self._ground = map_ground(track)
         self._views: dict[int, View] = {}
 
-    def render(self, width: int, slots: list[int], poses: Any, colours: Any) -> NDArray[np.uint8]:
-        """What the cars of `slots` see: uint8[len(slots), height, width, 3], blue first as OpenCV has it.
+    def render(
+        self,
+        width: int,
+        viewers: list[int],
+        poses: NDArray[np.float64],
+        colours: NDArray[np.float64],
+        looks: list[Look],
+        frame: int,
+    ) -> NDArray[np.uint8]:
+        """What the cars of the slots `viewers` see: uint8[len(viewers), height, width, 3], blue first as OpenCV has it.
 
-        `poses` float64[n, 3] are (x, z, heading) of all cars by slot, NaN where there is none; `colours` float64[n, 3]
-        their red, green and blue, 0..255.
+        `poses` float64[len(viewers), slots, 5] are (x, z, heading, y, pitch) of all cars as each viewer sees them, NaN
+        where there is none; `colours` float64[slots, 3] their red, green and blue, 0..255. `looks` are those of the
+        viewers, and `frame` is the world's frame number, which the noise depends on.
         """
         if width not in self._views:
             self._views[width] = make_view(width)
-        images = np.empty((len(slots), picture_height(width), width, 3), np.uint8)
-        _render(images, self._views[width], self._ground, np.array(slots), poses, colours)
+        images = np.empty((len(viewers), picture_height(width), width, 3), np.uint8)
+        _render(images, self._views[width], self._ground, np.array(viewers), poses, colours)
+        for image, look in zip(images, looks, strict=True):
+            apply_look(image, look, frame)
         return images
-
-
-def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """A picture of `render` as a PNG file, made with OpenCV's default (fast) parameters."""
-    done, data = cv2.imencode(".png", image)
-    if not done:
-        raise RuntimeError(f"OpenCV could not encode a picture of shape {image.shape} as PNG")
-    return data.tobytes()
 
 
 @compiled
 def _render(images: Any, view: View, ground: GroundMap, slots: Any, poses: Any, colours: Any) -> None:
     walls_m = np.empty(len(view.ray_sin), np.float32)
     for k in range(len(slots)):
-        x, z, heading = poses[slots[k], 0], poses[slots[k], 1], poses[slots[k], 2]
+        x, z, heading = poses[k, slots[k], 0], poses[k, slots[k], 1], poses[k, slots[k], 2]
         camera_x = x + CAMERA_AHEAD_M * math.sin(heading)
         camera_z = z + CAMERA_AHEAD_M * math.cos(heading)
         nearest_m, farthest_m = _trace_walls(walls_m, view, ground, camera_x, camera_z, heading)
         _paint(images[k], view, walls_m, nearest_m, ground, x, z, heading)
-        _paint_cars(images[k], view, walls_m, farthest_m, camera_x, camera_z, slots[k], poses, colours)
+        _paint_cars(images[k], view, walls_m, farthest_m, camera_x, camera_z, slots[k], poses[k], colours)
 
 
 @compiled

@@ -9,14 +9,13 @@ import math
 from typing import Any
 
 from robotini_ray.compiled import compiled
-from robotini_ray.track import Line, locate_on
+from robotini_ray.line import LEVEL_M, Line, locate_on, wall_on
+from robotini_ray.line import WALL_OFFSET_M as WALL_OFFSET_M
 
-MASS_KG = 0.553
 BODY_LENGTH_M = 0.26
 BODY_WIDTH_M = 0.12
-YAW_INERTIA_KG_M2 = MASS_KG * (BODY_LENGTH_M**2 + BODY_WIDTH_M**2) / 12  # of a box
+YAW_INERTIA_PER_KG_M2 = (BODY_LENGTH_M**2 + BODY_WIDTH_M**2) / 12  # of a box
 
-WALL_OFFSET_M = 0.44
 FRICTION = 0.6  # Unity's default between bodies
 CONTACT_GAP_M = 0.005  # a contact lasts until the gap is wider than this
 # Points of the body's outline that can touch: both sides, then the middle of front and rear, which alone are within
@@ -34,7 +33,7 @@ OUTLINE_WINDOW_M = 0.6
 def collide_with_walls(car: Any, line: Line, step_s: float) -> None:
     """Find the car's place on the track, push it off a wall, and keep the account of its contact."""
     car.arc, car.offset, car.track_heading = locate_on(line, car.x, car.z, car.arc, CAR_WINDOW_M)
-    gap = WALL_OFFSET_M - abs(car.offset) - REACH_M
+    gap = line.narrowest_m - abs(car.offset) - REACH_M
     if gap < CONTACT_GAP_M:
         gap = _push_off_walls(car, line)
     if gap > CONTACT_GAP_M:
@@ -55,8 +54,8 @@ def _push_off_walls(car: Any, line: Line) -> float:
         sin, cos = math.sin(car.heading), math.cos(car.heading)
         arm_x = OUTLINE_RIGHT_M[point] * cos + OUTLINE_AHEAD_M[point] * sin
         arm_z = OUTLINE_AHEAD_M[point] * cos - OUTLINE_RIGHT_M[point] * sin
-        _, offset, heading = locate_on(line, car.x + arm_x, car.z + arm_z, car.arc, OUTLINE_WINDOW_M)
-        gap = WALL_OFFSET_M - abs(offset)
+        arc, offset, heading = locate_on(line, car.x + arm_x, car.z + arm_z, car.arc, OUTLINE_WINDOW_M)
+        gap = wall_on(line, arc, offset) - abs(offset)
         smallest = min(smallest, gap)
         if gap < 0.0:
             # The normal points from the wall back to the centre line.
@@ -66,7 +65,7 @@ def _push_off_walls(car: Any, line: Line) -> float:
             car.z -= gap * normal_z
             speed_x = car.speed_x + car.yaw_rate * arm_z
             speed_z = car.speed_z - car.yaw_rate * arm_x
-            push, slide = _impulses(speed_x, speed_z, normal_x, normal_z, arm_x, arm_z, 0.0, 0.0, 0.0)
+            push, slide = _impulses(speed_x, speed_z, normal_x, normal_z, 1 / car.mass_kg, arm_x, arm_z, 0.0, 0.0, 0.0)
             _strike(car, push * normal_x + slide * normal_z, push * normal_z - slide * normal_x, arm_x, arm_z)
     return smallest
 
@@ -77,6 +76,7 @@ def _impulses(
     speed_z: float,
     normal_x: float,
     normal_z: float,
+    inverse_mass: float,
     arm_x: float,
     arm_z: float,
     other_inverse_mass: float,
@@ -91,23 +91,23 @@ def _impulses(
     if approach >= 0.0:
         return 0.0, 0.0
     sliding = speed_x * normal_z - speed_z * normal_x
-    inverse_mass = 1.0 / MASS_KG + other_inverse_mass
-    other_yaw = 1.0 / YAW_INERTIA_KG_M2 if other_inverse_mass > 0.0 else 0.0
+    both = inverse_mass + other_inverse_mass
+    yaw, other_yaw = inverse_mass / YAW_INERTIA_PER_KG_M2, other_inverse_mass / YAW_INERTIA_PER_KG_M2
     lever = arm_z * normal_x - arm_x * normal_z
     other_lever = other_arm_z * normal_x - other_arm_x * normal_z
-    push = -approach / (inverse_mass + lever**2 / YAW_INERTIA_KG_M2 + other_lever**2 * other_yaw)
+    push = -approach / (both + lever**2 * yaw + other_lever**2 * other_yaw)
     lever = arm_z * normal_z + arm_x * normal_x
     other_lever = other_arm_z * normal_z + other_arm_x * normal_x
-    slide = -sliding / (inverse_mass + lever**2 / YAW_INERTIA_KG_M2 + other_lever**2 * other_yaw)
+    slide = -sliding / (both + lever**2 * yaw + other_lever**2 * other_yaw)
     return push, min(FRICTION * push, max(-FRICTION * push, slide))
 
 
 @compiled
 def _strike(car: Any, impulse_x: float, impulse_z: float, arm_x: float, arm_z: float) -> None:
     """An impulse on the car at `arm` from its centre; a push to the right in front of it turns it clockwise."""
-    car.speed_x += impulse_x / MASS_KG
-    car.speed_z += impulse_z / MASS_KG
-    car.yaw_rate += (arm_z * impulse_x - arm_x * impulse_z) / YAW_INERTIA_KG_M2
+    car.speed_x += impulse_x / car.mass_kg
+    car.speed_z += impulse_z / car.mass_kg
+    car.yaw_rate += (arm_z * impulse_x - arm_x * impulse_z) / (car.mass_kg * YAW_INERTIA_PER_KG_M2)
 
 
 @compiled
@@ -121,7 +121,7 @@ def collide_cars(cars: Any, touching: Any) -> None:
                 continue
             apart = math.hypot(cars[i].x - cars[j].x, cars[i].z - cars[j].z)
             gap = math.inf
-            if apart < 2 * REACH_M + CONTACT_GAP_M:
+            if apart < 2 * REACH_M + CONTACT_GAP_M and abs(cars[i].y - cars[j].y) < LEVEL_M:
                 gap = min(_push_apart(cars[i], cars[j]), _push_apart(cars[j], cars[i]))
             if gap <= 0.0:
                 touching[i, j] = True
@@ -152,13 +152,25 @@ def _push_apart(car: Any, other: Any) -> float:
             normal_x, normal_z = math.copysign(1.0, right) * cos, -math.copysign(1.0, right) * sin
         else:
             normal_x, normal_z = math.copysign(1.0, ahead) * sin, math.copysign(1.0, ahead) * cos
-        car.x -= gap / 2 * normal_x
-        car.z -= gap / 2 * normal_z
-        other.x += gap / 2 * normal_x
-        other.z += gap / 2 * normal_z
+        share = other.mass_kg / (car.mass_kg + other.mass_kg)
+        car.x -= gap * share * normal_x
+        car.z -= gap * share * normal_z
+        other.x += gap * (1.0 - share) * normal_x
+        other.z += gap * (1.0 - share) * normal_z
         speed_x = car.speed_x + car.yaw_rate * arm_z - other.speed_x - other.yaw_rate * other_arm_z
         speed_z = car.speed_z - car.yaw_rate * arm_x - other.speed_z + other.yaw_rate * other_arm_x
-        push, slide = _impulses(speed_x, speed_z, normal_x, normal_z, arm_x, arm_z, 1.0 / MASS_KG, other_arm_x, other_arm_z)
+        push, slide = _impulses(
+            speed_x,
+            speed_z,
+            normal_x,
+            normal_z,
+            1.0 / car.mass_kg,
+            arm_x,
+            arm_z,
+            1.0 / other.mass_kg,
+            other_arm_x,
+            other_arm_z,
+        )
         impulse_x, impulse_z = push * normal_x + slide * normal_z, push * normal_z - slide * normal_x
         _strike(car, impulse_x, impulse_z, arm_x, arm_z)
         _strike(other, -impulse_x, -impulse_z, other_arm_x, other_arm_z)

@@ -55,14 +55,18 @@ class LapAccount:
     best_lap_s: float = math.nan
     total_time_s: float = 0.0
     dnf: bool = False
+    finished: bool = False  # its race is over: it may drive on, but its laps do not count any more
     segment: int = -1  # until the first trigger is crossed
     lap_started_s: float = math.nan
 
     def cross(self, segment: int, num_segments: int, time_s: float) -> tuple[bool, bool]:
-        """Note the crossing of a trigger: (did it start the next segment in order, did that complete a lap)."""
+        """Note the crossing of a trigger: (did it start the next segment in order, did that complete a lap).
+
+        `time_s` counts from the beginning of the session.
+        """
         progress = segment == (self.segment + 1) % num_segments
         self.segment = segment
-        if not progress or segment != 0:
+        if not progress or segment != 0 or self.finished:
             return progress, False
         self.lap_count += 1
         self.total_time_s = time_s
@@ -72,6 +76,16 @@ class LapAccount:
             self.best_lap_s = min(self.last_lap_s, self.best_lap_s) if self.lap_count > 1 else self.last_lap_s
         self.lap_started_s = time_s
         return True, completed
+
+    @property
+    def best_lap_rank(self) -> float:
+        """Smaller is better: for standings by the best lap."""
+        return math.inf if math.isnan(self.best_lap_s) else self.best_lap_s
+
+    @property
+    def race_rank(self) -> tuple[int, float]:
+        """Smaller is better: for standings by laps completed, then by when the last one was."""
+        return -self.lap_count, self.total_time_s if self.lap_count > 0 else 0.0
 
     def to_json(self) -> dict[str, Any]:
         return {

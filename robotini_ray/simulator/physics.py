@@ -1,8 +1,10 @@
 """How the cars move: four wheels with load and slip, walls, and each other; all cars in one compiled loop.
 
-The car is Robotini's: its masses, torques and friction curves are the constants below. The ground is flat, so a car
-is a rigid body in the plane (x, z, heading) with four spinning wheels. Units are SI, headings are clockwise from +z as
-seen from above, and in the car's own frame the first axis points right and the second forward.
+The car is Robotini's: its masses, torques and friction curves are the constants below. A car is a rigid body in the
+plane (x, z, heading) with four spinning wheels. Where the track has height, the car stays on the road, which may rise
+along the track but not across it: gravity pulls along the slope, load follows slope and crests, and the way covered in
+the plan shortens. Units are SI, headings are clockwise from +z as seen from above, and in the car's own frame the first
+axis points right and the second forward.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.compiled import compiled
-from robotini_ray.simulator.contacts import MASS_KG, YAW_INERTIA_KG_M2, collide_cars, collide_with_walls
-from robotini_ray.track import Line
+from robotini_ray.line import Line, height_on, pose_on, slope_on
+from robotini_ray.simulator.contacts import YAW_INERTIA_PER_KG_M2, collide_cars, collide_with_walls
 
 STEP_S = 0.002
 STEPS_OF_FRAME = (8, 8, 9)  # physics steps in turn; 25 steps make three frames of 1/60 s
 
+MASS_KG = 0.553
 GRAVITY_M_S2 = 9.81
 ANGULAR_DRAG_PER_S = 0.05
 BODY_HEIGHT_M = 0.048  # of the body's origin above the road
@@ -51,26 +54,35 @@ LOAD_LAG_S = 0.05
 CAR = np.dtype(
     [
         ("present", np.bool_),
+        # what it is like
+        ("grip", np.float64),  # factor on both friction curves
+        ("mass_kg", np.float64),
+        ("motor", np.float64),  # factor on the motor's torque
         # commands
         ("throttle", np.float64),
         ("brake", np.float64),
         ("turn", np.float64),
         # motion
         ("x", np.float64),
+        ("y", np.float64),
         ("z", np.float64),
         ("heading", np.float64),
+        ("pitch", np.float64),  # positive nose up
         ("speed_x", np.float64),
+        ("speed_y", np.float64),
         ("speed_z", np.float64),
-        ("speed_ahead", np.float64),
+        ("speed_ahead", np.float64),  # along the road
         ("yaw_rate", np.float64),
         ("steering", np.float64),  # -1 full left .. +1 full right
         ("wheel_spin", np.float64, (4,)),  # rad/s
         ("load_shift_ahead", np.float64),  # lagged acceleration, m/s^2
         ("load_shift_right", np.float64),
+        ("load_shift_up", np.float64),
         # place on the track
         ("arc", np.float64),
         ("offset", np.float64),
         ("track_heading", np.float64),
+        ("track_slope", np.float64),
         # contacts
         ("touching_wall", np.bool_),
         ("wall_contact_s", np.float64),
@@ -79,20 +91,48 @@ CAR = np.dtype(
 )
 
 
+KEPT = ("present", "grip", "mass_kg", "motor", "throttle", "brake", "turn")  # when a car is put elsewhere
+
+
 def parked_cars(capacity: int) -> NDArray[Any]:
-    """`capacity` slots for cars, none of them present: a record array of dtype `CAR`."""
-    return np.zeros(capacity, CAR)
+    """`capacity` slots for standard cars, none of them present: a record array of dtype `CAR`."""
+    cars = np.zeros(capacity, CAR)
+    cars["grip"] = cars["motor"] = 1.0
+    cars["mass_kg"] = MASS_KG
+    cars["y"] = BODY_HEIGHT_M
+    return cars
 
 
-def place_car(cars: NDArray[Any], slot: int, pose: tuple[float, float, float], arc_m: float) -> None:
-    """Put the car of `slot` at rest at `pose` (x, z, heading) on the centre line; its commands stay as they are."""
+def place_car(
+    cars: NDArray[Any],
+    slot: int,
+    line: Line,
+    arc_m: float,
+    *,
+    offset_m: float = 0.0,
+    turned_rad: float = 0.0,
+    speed_m_s: float = 0.0,
+) -> None:
+    """Put the car of `slot` on the road at `arc_m`, `offset_m` right of the centre line.
+
+    It faces `turned_rad` clockwise from the line's heading and rolls ahead at `speed_m_s`. Commands, grip, mass and motor
+    stay as they are.
+    """
     car = cars[slot]
-    kept = {name: car[name] for name in ("present", "throttle", "brake", "turn")}
+    kept = {name: car[name] for name in KEPT}
     cars[slot] = np.zeros((), CAR)
     for name, value in kept.items():
         car[name] = value
-    car["x"], car["z"], car["heading"] = pose
-    car["arc"], car["track_heading"] = arc_m, pose[2]
+    x, z, track_heading = pose_on(line, arc_m)
+    heading, slope = track_heading + turned_rad, slope_on(line, arc_m)
+    car["x"], car["z"] = x + offset_m * math.cos(track_heading), z - offset_m * math.sin(track_heading)
+    car["y"] = height_on(line, arc_m) + BODY_HEIGHT_M
+    car["heading"], car["pitch"] = heading, _pitch(slope, turned_rad)
+    car["arc"], car["offset"] = arc_m % line.length_m, offset_m
+    car["track_heading"], car["track_slope"] = track_heading, slope
+    car["speed_x"], car["speed_z"] = speed_m_s * math.sin(heading), speed_m_s * math.cos(heading)
+    car["speed_ahead"], car["wheel_spin"] = speed_m_s, speed_m_s / WHEEL_RADIUS_M
+    _project_speed(cars[slot])
 
 
 @compiled
@@ -103,25 +143,73 @@ def advance(cars: Any, touching: Any, line: Line, steps: int, car_contact: bool)
     """
     for i in range(len(cars)):
         cars[i].new_wall_contacts = 0
+        if not line.is_flat and cars[i].present:
+            _unroll_speed(cars[i])
     for _ in range(steps):
         for i in range(len(cars)):
             if cars[i].present:
                 _drive(cars[i])
                 collide_with_walls(cars[i], line, STEP_S)
+                if not line.is_flat:
+                    _follow_road(cars[i], line)
         if car_contact:
             collide_cars(cars, touching)
     for i in range(len(cars)):
         cars[i].speed_ahead = cars[i].speed_x * math.sin(cars[i].heading) + cars[i].speed_z * math.cos(cars[i].heading)
+        if not line.is_flat and cars[i].present:
+            _project_speed(cars[i])
 
 
 @compiled
 def copy_poses(cars: Any, poses: Any) -> None:
-    """Write (x, z, heading) of every present car into its row of `poses`."""
+    """Write (x, z, heading, y, pitch) of every present car into its row of `poses`, float64[capacity, 5]."""
     for i in range(len(cars)):
         if cars[i].present:
             poses[i, 0] = cars[i].x
             poses[i, 1] = cars[i].z
             poses[i, 2] = cars[i].heading
+            poses[i, 3] = cars[i].y
+            poses[i, 4] = cars[i].pitch
+
+
+@compiled
+def _pitch(slope: float, turned: float) -> float:
+    """How far a car's nose is up on a road that rises by `slope`, turned away from the road's own heading."""
+    return math.atan(math.tan(slope) * math.cos(turned))
+
+
+@compiled
+def _unroll_speed(car: Any) -> None:
+    """From the velocity's part in the plan to the velocity over the road, which the steps work with."""
+    sin, cos = math.sin(car.track_heading), math.cos(car.track_heading)
+    along = car.speed_x * sin + car.speed_z * cos
+    more = along / math.cos(car.track_slope) - along
+    car.speed_x += more * sin
+    car.speed_z += more * cos
+
+
+@compiled
+def _project_speed(car: Any) -> None:
+    """The reverse: from the velocity over the road to its parts in the plan and upwards."""
+    sin, cos = math.sin(car.track_heading), math.cos(car.track_heading)
+    along = car.speed_x * sin + car.speed_z * cos
+    more = along * math.cos(car.track_slope) - along
+    car.speed_x += more * sin
+    car.speed_z += more * cos
+    car.speed_y = along * math.sin(car.track_slope)
+
+
+@compiled
+def _follow_road(car: Any, line: Line) -> None:
+    """Height and pitch of the road where the car is now, and the load that its bends up and down bring."""
+    slope = slope_on(line, car.arc)
+    along = car.speed_x * math.sin(car.track_heading) + car.speed_z * math.cos(car.track_heading)
+    # Centripetal acceleration: speed times the rate at which the slope changes, upwards in a dip.
+    up = along * (slope - car.track_slope) / STEP_S
+    car.load_shift_up += (up - car.load_shift_up) * (STEP_S / LOAD_LAG_S)
+    car.track_slope = slope
+    car.y = height_on(line, car.arc) + BODY_HEIGHT_M
+    car.pitch = _pitch(slope, car.heading - car.track_heading)
 
 
 @compiled
@@ -159,6 +247,8 @@ def _turn_wheel(
 ) -> tuple[float, float, float]:
     """One step of one wheel moving over ground at (ahead, right) m/s: new spin, force ahead, force right.
 
+    `load` (N) is times the grip.
+
     The slips ahead and to the right share one friction: with each in units of its peak slip, their length goes into
     both curves, and the force points against the slip (the similarity method), so the grip is the same in any direction.
     The wheels are so light that explicit steps of their spin are unstable: with the force as `grip` (N s/m) times the
@@ -189,14 +279,16 @@ def _drive(car: Any) -> None:
     ahead = car.speed_x * sin + car.speed_z * cos
     right = car.speed_x * cos - car.speed_z * sin
     spins = car.wheel_spin
-    motor = _motor(car.throttle, (spins[0] + spins[1] + spins[2] + spins[3]) / 4)
+    motor = _motor(car.throttle * car.motor, (spins[0] + spins[1] + spins[2] + spins[3]) / 4)
     brake = car.brake * BRAKE_TORQUE_NM
     steering_sin, steering_cos = math.sin(STEERING_RAD * car.steering), math.cos(STEERING_RAD * car.steering)
+    slope_sin, slope_cos = (math.sin(car.track_slope), math.cos(car.track_slope)) if car.track_slope != 0.0 else (0.0, 1.0)
+    pressing = GRAVITY_M_S2 * slope_cos + car.load_shift_up
     force_ahead, force_right, twist = 0.0, 0.0, 0.0
     for wheel in range(4):
         at_right, at_ahead = WHEEL_RIGHT_M[wheel], WHEEL_AHEAD_M[wheel]
         shift = car.load_shift_ahead / at_ahead + car.load_shift_right / at_right
-        load = max(0.0, MASS_KG / 4 * (GRAVITY_M_S2 - MASS_HEIGHT_M * shift))
+        load = max(0.0, car.mass_kg / 4 * (pressing - MASS_HEIGHT_M * shift))
         wheel_sin, wheel_cos = (steering_sin, steering_cos) if at_ahead > 0 else (0.0, 1.0)
         over_ahead = ahead - car.yaw_rate * at_right
         over_right = right + car.yaw_rate * at_ahead
@@ -204,7 +296,7 @@ def _drive(car: Any) -> None:
             spins[wheel],
             motor,
             brake,
-            load,
+            load * car.grip,
             over_ahead * wheel_cos + over_right * wheel_sin,
             over_right * wheel_cos - over_ahead * wheel_sin,
         )
@@ -214,13 +306,29 @@ def _drive(car: Any) -> None:
         force_ahead += push_ahead
         force_right += push_right
         twist += push_right * at_ahead - push_ahead * at_right
-    force_ahead /= MASS_KG
-    force_right /= MASS_KG
+    force_ahead /= car.mass_kg
+    force_right /= car.mass_kg
     car.load_shift_ahead += (force_ahead - car.load_shift_ahead) * (STEP_S / LOAD_LAG_S)
     car.load_shift_right += (force_right - car.load_shift_right) * (STEP_S / LOAD_LAG_S)
     car.speed_x += (force_ahead * sin + force_right * cos) * STEP_S
     car.speed_z += (force_ahead * cos - force_right * sin) * STEP_S
-    car.yaw_rate = (car.yaw_rate + twist / YAW_INERTIA_KG_M2 * STEP_S) * (1 - ANGULAR_DRAG_PER_S * STEP_S)
-    car.x += car.speed_x * STEP_S
-    car.z += car.speed_z * STEP_S
+    inertia = car.mass_kg * YAW_INERTIA_PER_KG_M2
+    car.yaw_rate = (car.yaw_rate + twist / inertia * STEP_S) * (1 - ANGULAR_DRAG_PER_S * STEP_S)
+    if slope_sin != 0.0:
+        _move_on_slope(car, slope_sin, slope_cos)
+    else:
+        car.x += car.speed_x * STEP_S
+        car.z += car.speed_z * STEP_S
     car.heading += car.yaw_rate * STEP_S
+
+
+@compiled
+def _move_on_slope(car: Any, slope_sin: float, slope_cos: float) -> None:
+    """Gravity's pull along the track, and the way that a step covers in the plan."""
+    sin, cos = math.sin(car.track_heading), math.cos(car.track_heading)
+    pull = -GRAVITY_M_S2 * slope_sin * STEP_S
+    car.speed_x += pull * sin
+    car.speed_z += pull * cos
+    along = car.speed_x * sin + car.speed_z * cos
+    car.x += (car.speed_x - along * (1.0 - slope_cos) * sin) * STEP_S
+    car.z += (car.speed_z - along * (1.0 - slope_cos) * cos) * STEP_S

@@ -1,163 +1,204 @@
 """Cars on a track: who drives where, crashes, put-backs, segments and laps, as events; no sockets, no clock.
 
-Time is counted in rendered frames of 1/60 s of game time. This file is free practice (`mode: development`).
+Time is counted in rendered frames of 1/60 s of game time. What phases a race goes through is the matter of `phases`:
+here are sessions, in which cars drive and laps count, and cars that have entered but are not on the track yet.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from dataclasses import dataclass, field
+import logging
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robotini_ray.config import RandomisationConfig
 from robotini_ray.simulator import physics
+from robotini_ray.simulator.entries import MAX_CARS, Car, Entries, Event, JoinError
 from robotini_ray.simulator.laps import LapAccount, Triggers
 from robotini_ray.simulator.parameters import RaceParameters
+from robotini_ray.simulator.places import nearest_free_arc, start_arc_m
+from robotini_ray.simulator.randomisation import Look, draw
+from robotini_ray.simulator.sight import Sight
+from robotini_ray.simulator.status import car_statuses
 from robotini_ray.track import Track
 
-FRAME_S = 1 / 60
-MAX_CARS = 32
-PICTURE_AGE_FRAMES = 2  # the real simulator reads its pictures back from the GPU that much later
+LOG = logging.getLogger(__name__)
+
+FRAMES_PER_S = 60
+FRAME_S = 1 / FRAMES_PER_S
 
 COMMAND_TIMEOUT_FRAMES = 18  # 0.3 s
 WALL_CONTACT_LIMIT_S = 0.2
 STANDSTILL_LIMIT_FRAMES = 120  # 2 s
 STANDSTILL_M_S = 0.01
 
-FREE_DISTANCE_M = 0.28  # between the centres of two cars at a start or a put-back: their length and a little more
-FREE_SEARCH_M = 0.02
-
-STATUS_COLUMNS = ("x", "z", "heading", "speed_x", "speed_z", "track_heading")
-
-Event = dict[str, Any]
-
-
-class JoinError(Exception):
-    """A car that cannot join; the message says why."""
-
-
-@dataclass
-class Car:
-    """What a race knows about one car besides its motion."""
-
-    slot: int
-    info: Event
-    laps: LapAccount = field(default_factory=LapAccount)
-    last_command_frame: int = 0
-    started: bool = False
-    standing_since_frame: int | None = None
+NO_RANDOMISATION = RandomisationConfig()
 
 
 class Race:
-    """The world of one simulator. Call `step` for every frame and `take_events` after anything that may cause some."""
+    """The world of one simulator. Call `step` for every frame and `take_events` after anything that may cause some.
 
-    def __init__(self, track: Track, parameters: RaceParameters, seed: int = 0, car_contact: bool = True) -> None:
+    `cars` are those on the track and `waiting` those that have entered but are not on it, both by slot; `retired` have
+    gone but stay in the standings. `lapped` are the cars that completed a lap in the last frame.
+    """
+
+    def __init__(
+        self,
+        track: Track,
+        parameters: RaceParameters,
+        seed: int = 0,
+        car_contact: bool = True,
+        randomisation: RandomisationConfig = NO_RANDOMISATION,
+    ) -> None:
         self.track = track
         self.parameters = parameters
         self.frame = 0
-        self.cars: dict[int, Car] = {}
+        self._entries = Entries(parameters.cars, seed)
+        self.cars, self.waiting, self.retired = self._entries.on_track, self._entries.waiting, self._entries.retired
+        self.lapped: list[Car] = []
+        self._car_contact = car_contact
+        self._randomisation = randomisation
         self._motion = physics.parked_cars(MAX_CARS)
         self._touching = np.zeros((MAX_CARS, MAX_CARS), np.bool_)
-        self._car_contact = car_contact
-        self._random = np.random.default_rng(seed)
+        self._sight = Sight(MAX_CARS)
         self._triggers = Triggers(track, parameters.num_segments)
-        self._joined = 0
+        self._goes_below_0 = float(track.heights_m.min()) + physics.BODY_HEIGHT_M < 0.0
+        self._heard_frame = [0] * MAX_CARS
         self._events: list[Event] = []
-        self._colours = np.zeros((MAX_CARS, 3))
-        self._poses: deque[NDArray[np.float64]] = deque(maxlen=PICTURE_AGE_FRAMES + 1)
-        self._remember_poses()
-        self._publish("FreePracticeStart")
+        self._motors_on = True
+        self._qualifying = True
+        self._session_began_s = 0.0
 
     @property
     def time_s(self) -> float:
         return self.frame * FRAME_S
+
+    @property
+    def gap_m(self) -> float:
+        """How far apart along the line cars start."""
+        return self.parameters.num_segments_between_cars * self.track.length_m / self.parameters.num_segments
 
     def take_events(self) -> list[Event]:
         """The events since the last call, in order, without GameStatus."""
         events, self._events = self._events, []
         return events
 
+    def publish(self, kind: str, **content: Any) -> None:
+        """Add an event of this moment."""
+        self._events.append(self._event(kind, **content))
+
+    def parameters_event(self) -> Event:
+        return self._event("RaceParameters", **{**self.parameters.to_json(), "track": self.track.name})
+
     def welcome_events(self) -> list[Event]:
         """What a new spectator is told first."""
-        settings = {**self.parameters.to_json(), "track": self.track.name}
-        return [
-            self._event("RaceParameters", **settings),
-            *(self._event("CarAdded", car=car.info) for car in self.cars.values()),
-        ]
+        return [self.parameters_event(), *(self._event("CarAdded", car=car.info) for car in self.cars.values())]
 
     def join(self, team_id: str, name: str, color: str = "", texture: str = "") -> int:
-        """Put a new car on the track and return its slot.
+        """Enter a car and put it on the track at once, at the next start place. Returns its slot.
 
         Raises:
-          JoinError: the name is on the track already, or there is no room for the car.
+          JoinError: the name is taken already, or there is no room for the car.
         """
-        for listed in self.parameters.cars:
-            if listed.team_id == team_id:
-                name, color, texture = listed.name, listed.color or color, listed.texture or texture
-        if any(car.info["name"] == name for car in self.cars.values()):
-            raise JoinError(f"a car named {name!r} is on the track already")
-        slot = next((slot for slot in range(MAX_CARS) if slot not in self.cars), None)
-        if slot is None:
-            raise JoinError(f"there are {MAX_CARS} cars on the track already")
-        length_m, parameters = self.track.length_m, self.parameters
-        behind_m = self._joined * parameters.num_segments_between_cars * length_m / parameters.num_segments
-        arc_m = self._free_arc((length_m - behind_m % length_m) % length_m, slot)
+        car = self._entries.new_car(team_id, name, color, texture, self.time_s)
+        arc_m = self._start_arc(car, start_arc_m(self.track, self.gap_m, self._entries.count))
         if arc_m is None:
             raise JoinError("there is no free place on the track")
-        self._joined += 1
-        info = self._event("CarInfo", teamId=team_id, name=name, color=color, texture=texture)
-        self.cars[slot] = Car(slot, info, last_command_frame=self.frame)
-        self._colours[slot] = parse_colour(color)
-        self._motion[slot]["present"] = True
-        for command in ("throttle", "brake", "turn"):
-            self._motion[slot][command] = 0.0
-        self._place(slot, arc_m)
-        for poses in self._poses:  # its first pictures show it where it stands
-            poses[slot] = self._poses_now()[slot]
-        self._publish("CarConnected", car=info)
-        self._publish("CarAdded", car=info)
-        return slot
+        self._admit(car)
+        self._put_on_track(car, arc_m)
+        return car.slot
 
-    def leave(self, slot: int) -> None:
-        """Take a car off the track, because its client has gone."""
-        car = self.cars[slot]
-        self._publish("CarDisconnected", car=car.info)
-        car.laps.dnf = True
-        self._publish("CurrentStandings", **self.standings())
-        del self.cars[slot]
-        self._motion[slot]["present"] = False
-        self._touching[slot, :] = self._touching[:, slot] = False
-        for poses in self._poses:
-            poses[slot] = np.nan
-        self._publish("CarRemoved", car=car.info)
+    def enter(self, team_id: str, name: str, color: str = "", texture: str = "") -> int:
+        """Enter a car that is to wait for its start (`start`). Returns its slot; raises JoinError as `join` does."""
+        car = self._entries.new_car(team_id, name, color, texture, self.time_s)
+        self._admit(car)
+        return car.slot
+
+    def start(self, slot: int, wanted_m: float) -> None:
+        """Put a waiting car on the track, as near to `wanted_m` as there is a free place; else it waits on."""
+        car = self.waiting[slot]
+        arc_m = self._start_arc(car, wanted_m)
+        if arc_m is None:
+            LOG.warning("car %r waits: there is no free place on the track", car.info["name"])
+        else:
+            self._put_on_track(car, arc_m)
+
+    def line_up(self, slots: list[int], gap_m: float) -> None:
+        """Put the cars of these slots, which are on the track, `gap_m` apart on the line, in this order and at rest."""
+        cars = [self.cars.pop(slot) for slot in slots]
+        for index, car in enumerate(cars):
+            arc_m = self._free_arc(start_arc_m(self.track, gap_m, index), 0.0)
+            self.cars[car.slot] = car
+            if arc_m is None:
+                LOG.warning("car %r has to leave the track, which has no free place", car.info["name"])
+                self.take_off(car.slot)
+            else:
+                self._place(car, arc_m)
+
+    def take_off(self, slot: int) -> None:
+        """Take a car off the track whose client is still there; it waits for another start."""
+        car = self.waiting[slot] = self.cars.pop(slot)
+        self._clear(slot)
+        self.publish("CarRemoved", car=car.info)
+
+    def leave(self, slot: int, stays_in_standings: bool = False) -> None:
+        """A car's client has gone: the car leaves the track, or is not waited for any more."""
+        car = self.waiting.pop(slot, None) or self.cars[slot]
+        self.publish("CarDisconnected", car=car.info)
+        if slot in self.cars:
+            car.laps.dnf = not car.laps.finished
+            self.publish_standings()
+            del self.cars[slot]
+            self._clear(slot)
+            if stays_in_standings:
+                self.retired.append(car)
+                return
+        self.publish("CarRemoved", car=car.info)
+
+    def begin_session(self, qualifying: bool) -> None:
+        """Laps count from here. Standings go by the best lap if `qualifying`, else by laps completed and their time."""
+        self._qualifying = qualifying
+        self._session_began_s = self.time_s
+        for car in (*self.cars.values(), *self.retired):
+            car.laps = LapAccount(dnf=car.laps.dnf)
+
+    @property
+    def motors_on(self) -> bool:
+        return self._motors_on
+
+    @motors_on.setter
+    def motors_on(self, on: bool) -> None:
+        """Without motors throttle has no effect; drivers who want some go on as they send their next command."""
+        self._motors_on = on
+        if not on:
+            self._motion["throttle"] = 0.0
 
     def command(self, slot: int, action: str, value: float) -> None:
         """Do what the driver asks: `forward`, `brake`, `reverse` or `turn`."""
         if action == "turn":
             self._motion["turn"][slot] = value
         else:
-            self._motion["throttle"][slot] = value if action == "forward" else 0.0
+            self._motion["throttle"][slot] = value if action == "forward" and self._motors_on else 0.0
             self._motion["brake"][slot] = value if action == "brake" else 0.0
 
     def heard_from(self, slot: int) -> None:
         """A car whose driver says nothing for 0.3 s stops; this is called whenever it says something."""
-        self.cars[slot].last_command_frame = self.frame
+        self._heard_frame[slot] = self.frame
 
     def step(self) -> None:
         """One frame of game time."""
-        for slot, car in self.cars.items():
-            if self.frame - car.last_command_frame >= COMMAND_TIMEOUT_FRAMES:
+        for slot in self.cars:
+            if self.frame - self._heard_frame[slot] >= COMMAND_TIMEOUT_FRAMES:
                 self.command(slot, "reverse", 0.0)
                 self.command(slot, "turn", 0.0)
-        slots = max(self.cars, default=-1) + 1
+        slots = self._slots()
         motion, touching = self._motion[:slots], self._touching[:slots, :slots]
         before_arcs_m, touched = motion["arc"].tolist(), touching.copy()
         steps = physics.STEPS_OF_FRAME[self.frame % len(physics.STEPS_OF_FRAME)]
         physics.advance(motion, touching, self.track.line, steps, self._car_contact)
         self.frame += 1
+        self.lapped = []
         self._report_contacts(touching > touched, motion["new_wall_contacts"].tolist())
         after_arcs_m, speeds_m_s = motion["arc"].tolist(), motion["speed_ahead"].tolist()
         contacts_s = motion["wall_contact_s"].tolist()
@@ -165,62 +206,87 @@ class Race:
             self._update_laps(car, before_arcs_m[slot], after_arcs_m[slot])
             if self._must_return(car, speeds_m_s[slot], contacts_s[slot]):
                 self._return_to_track(car)
-        self._remember_poses()
+        self._sight.record(self.frame, self._motion)
 
-    def status(self, frames_sent: dict[int, int]) -> Event:
-        """The GameStatus event; `frames_sent` is by slot."""
-        motion = self._motion[: max(self.cars, default=-1) + 1]
-        columns = [motion[name].tolist() for name in STATUS_COLUMNS]
-        cars = []
-        for slot, car in self.cars.items():
-            x, z, heading, speed_x, speed_z, track_heading = (column[slot] for column in columns)
-            cars.append(
-                {
-                    "name": car.info["name"],
-                    "position": {"x": x, "y": physics.BODY_HEIGHT_M, "z": z},
-                    "velocity": {"x": speed_x, "y": 0.0, "z": speed_z},
-                    "rotation": {"x": 0.0, "y": math.sin(heading / 2), "z": 0.0, "w": math.cos(heading / 2)},
-                    "trackAngle": math.degrees(abs(math.remainder(heading - track_heading, 2 * math.pi))),
-                    "trackSegment": car.laps.segment,
-                    "frames_sent": frames_sent[slot],
-                }
-            )
+    def status(self, frames_sent: dict[int, int], upstream: bool = False) -> Event:
+        """The GameStatus event; see `car_statuses`."""
+        cars = car_statuses(self.cars.values(), self._motion[: self._slots()], frames_sent, upstream)
         return self._event("GameStatus", cars=cars)
 
-    def standings(self) -> Event:
-        """The fields of CurrentStandings: every car's laps, the best lap first; free practice counts as qualifying."""
-        ordered = sorted(self.cars.values(), key=lambda car: _or_infinite(car.laps.best_lap_s))
-        return {"standings": [self._lap_event(car) for car in ordered], "qualifying": True}
+    def ranking(self) -> list[Car]:
+        """The cars of the session, the best first, those that have gone included."""
+        return self._entries.ranking(self._qualifying)
 
-    def sight(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What cameras show now: the cars' poses (x, z, heading) and colours by slot, both float64[slots, 3].
+    def lap_event(self, car: Car) -> Event:
+        """A car's laps as LapCompleted tells them, and every list of standings."""
+        return self._event("LapCompleted", car=car.info, **car.laps.to_json())
 
-        A pose is NaN where there is no car. They are two frames old, as the pictures of the real simulator are.
+    def publish_standings(self) -> None:
+        """CurrentStandings; free practice counts as qualifying."""
+        standings = [self.lap_event(car) for car in self.ranking()]
+        self.publish("CurrentStandings", standings=standings, qualifying=self._qualifying)
+
+    def sight(self, viewers: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64], list[Look]]:
+        """What the cameras of these slots show now: poses float64[len(viewers), slots, 5], colours float64[slots, 3], looks.
+
+        Poses are (x, z, heading, y, pitch), NaN where there is no car. Each viewer's are as old as its latency: in the
+        real simulator pictures are read back from the GPU two frames late.
         """
-        return self._poses[0], self._colours
+        conditions = [self.cars[slot].conditions for slot in viewers]
+        slots = self._slots()
+        poses = self._sight.poses(self.frame, [each.latency_frames for each in conditions], slots)
+        return poses, self._sight.colours(slots), [each.look for each in conditions]
+
+    def _slots(self) -> int:
+        """All slots from here on are empty."""
+        return max(self.cars, default=-1) + 1
+
+    def _admit(self, car: Car) -> None:
+        self._entries.enter(car)
+        self.publish("CarConnected", car=car.info)
+
+    def _put_on_track(self, car: Car, arc_m: float) -> None:
+        del self.waiting[car.slot]
+        self.cars[car.slot] = car
+        car.laps = LapAccount()
+        self._heard_frame[car.slot] = self.frame
+        for command in ("throttle", "brake", "turn"):
+            self._motion[command][car.slot] = 0.0
+        self._motion["present"][car.slot] = True
+        self._place_as_drawn(car, arc_m)
+        self._sight.appear(self.frame, car.slot, car.info["color"], self._motion)
+        self.publish("CarAdded", car=car.info)
+
+    def _clear(self, slot: int) -> None:
+        self._motion["present"][slot] = False
+        self._touching[slot, :] = self._touching[:, slot] = False
+        self._sight.vanish(slot)
 
     def _report_contacts(self, new_bumps: NDArray[np.bool_], new_wall_contacts: list[int]) -> None:
         """CarBumped for each of two cars that begin to touch, CarCrashed for each contact with a wall that begins."""
         if new_bumps.any():
             for first, second in np.argwhere(new_bumps).tolist():
                 one, other = self.cars[first].info, self.cars[second].info
-                self._publish("CarBumped", car=one, other=other)
-                self._publish("CarBumped", car=other, other=one)
+                self.publish("CarBumped", car=one, other=other)
+                self.publish("CarBumped", car=other, other=one)
         for slot, car in self.cars.items():
             for _ in range(new_wall_contacts[slot]):
-                self._publish("CarCrashed", car=car.info)
+                self.publish("CarCrashed", car=car.info)
 
     def _update_laps(self, car: Car, before_arc_m: float, after_arc_m: float) -> None:
         for segment, part in self._triggers.crossed(before_arc_m, after_arc_m):
-            time_s = self.time_s - (1 - part) * FRAME_S
+            time_s = self.time_s - (1 - part) * FRAME_S - self._session_began_s
             progress, completed = car.laps.cross(segment, self._triggers.num_segments, time_s)
             if completed:
-                self._events.append(self._lap_event(car))
+                self.lapped.append(car)
+                self._events.append(self.lap_event(car))
             if progress:
-                self._publish("CurrentStandings", **self.standings())
+                self.publish_standings()
 
     def _must_return(self, car: Car, speed_ahead_m_s: float, wall_contact_s: float) -> bool:
         if wall_contact_s >= WALL_CONTACT_LIMIT_S:
+            return True
+        if self._goes_below_0 and self._motion["y"][car.slot] < 0.0:
             return True
         if speed_ahead_m_s >= STANDSTILL_M_S:
             car.started, car.standing_since_frame = True, None
@@ -230,54 +296,42 @@ class Race:
         return standing_since is not None and self.frame - standing_since >= STANDSTILL_LIMIT_FRAMES
 
     def _return_to_track(self, car: Car) -> None:
-        wanted_m = float(self._random.uniform(0, self.track.length_m))
-        arc_m = self._free_arc(wanted_m, car.slot)
-        self._place(car.slot, wanted_m if arc_m is None else arc_m)
-        car.started, car.standing_since_frame = False, None
-        car.laps.segment = self._triggers.segment_at(float(self._motion[car.slot]["arc"]))
-        self._publish("CarReturnedToTrack", car=car.info)
+        """Put the car back at a random place; where there is none free, it tries again in the next frame."""
+        arc_m = self._drawn_arc(car, None)
+        if arc_m is not None:
+            self._place_as_drawn(car, arc_m)
+            car.laps.segment = self._triggers.segment_at(arc_m)
+            self.publish("CarReturnedToTrack", car=car.info)
 
-    def _place(self, slot: int, arc_m: float) -> None:
-        physics.place_car(self._motion, slot, self.track.pose(arc_m), arc_m)
+    def _start_arc(self, car: Car, wanted_m: float) -> float | None:
+        return self._drawn_arc(car, None if self._randomisation.start_anywhere else wanted_m)
+
+    def _drawn_arc(self, car: Car, wanted_m: float | None) -> float | None:
+        """Draw the car's new conditions; returns the free place nearest to `wanted_m`, or to anywhere if that is None."""
+        car.conditions = draw(self._randomisation, car.random)
+        if wanted_m is None:
+            wanted_m = float(car.random.uniform(0, self.track.length_m))
+        return self._free_arc(wanted_m, car.conditions.start_offset_m, car)
+
+    def _free_arc(self, wanted_m: float, offset_m: float, besides: Car | None = None) -> float | None:
+        taken = [slot for slot, car in self.cars.items() if car is not besides]
+        places = np.stack([self._motion[axis][taken] for axis in "xyz"], axis=1)
+        return nearest_free_arc(self.track, wanted_m, offset_m, places)
+
+    def _place_as_drawn(self, car: Car, arc_m: float) -> None:
+        conditions = car.conditions
+        motion = self._motion[car.slot]
+        motion["grip"], motion["motor"] = conditions.grip, conditions.motor
+        motion["mass_kg"] = conditions.mass * physics.MASS_KG
+        self._place(car, arc_m, conditions.start_offset_m, conditions.start_heading_rad, conditions.start_speed_m_s)
+
+    def _place(self, car: Car, arc_m: float, offset_m: float = 0.0, turned_rad: float = 0.0, speed_m_s: float = 0.0) -> None:
+        slot = car.slot
+        physics.place_car(
+            self._motion, slot, self.track.line, arc_m, offset_m=offset_m, turned_rad=turned_rad, speed_m_s=speed_m_s
+        )
         self._touching[slot, :] = self._touching[:, slot] = False
-
-    def _free_arc(self, wanted_m: float, slot: int) -> float | None:
-        """The place nearest to `wanted_m` along the line where no car but that of `slot` stands."""
-        others = [other for other in self.cars if other != slot]
-        places = np.stack([self._motion["x"][others], self._motion["z"][others]], axis=1)
-        for step in range(math.ceil(self.track.length_m / 2 / FREE_SEARCH_M)):
-            for arc_m in (wanted_m + step * FREE_SEARCH_M, wanted_m - step * FREE_SEARCH_M):
-                x, z, _ = self.track.pose(arc_m)
-                if (np.hypot(places[:, 0] - x, places[:, 1] - z) > FREE_DISTANCE_M).all():
-                    return arc_m % self.track.length_m
-        return None
-
-    def _poses_now(self) -> NDArray[np.float64]:
-        poses = np.full((MAX_CARS, 3), np.nan)
-        physics.copy_poses(self._motion, poses)
-        return poses
-
-    def _remember_poses(self) -> None:
-        self._poses.append(self._poses_now())
+        car.started, car.standing_since_frame = False, None
 
     def _event(self, kind: str, **content: Any) -> Event:
         return {"type": kind, "timestamp": self.time_s, **content}
-
-    def _lap_event(self, car: Car) -> Event:
-        return self._event("LapCompleted", car=car.info, **car.laps.to_json())
-
-    def _publish(self, kind: str, **content: Any) -> None:
-        self._events.append(self._event(kind, **content))
-
-
-def parse_colour(text: str) -> tuple[int, int, int]:
-    """Red, green and blue of `#rrggbb`; grey for anything else."""
-    try:
-        red, green, blue = bytes.fromhex(text.removeprefix("#"))
-    except ValueError:
-        return 128, 128, 128
-    return red, green, blue
-
-
-def _or_infinite(time_s: float) -> float:
-    return math.inf if math.isnan(time_s) else time_s

@@ -1,12 +1,14 @@
 """The embedded simulator as a server: one loop over all sockets, in real time or in lock-step with its clients.
 
 The rules of the wire and of time are the real simulator's. In lock-step (`pace="max"`) the world moves on when every
-car has answered its last frame; a car that logs in gets its first frame, and a GameStatus that shows it, at once,
-and no time passes for that.
+car on the track has answered its last frame; a car that logs in gets its first frame, and a GameStatus that shows it, at
+once, and no time passes for that. Before qualifying, when cars have entered but none is on the track, time runs as in
+reality in either pace, so that the others can come too. With no client of a car at all it stands still.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import selectors
@@ -14,12 +16,16 @@ import socket
 import time
 from typing import Literal
 
-from robotini_ray.errors import RobotiniError
-from robotini_ray.simulator import wire
-from robotini_ray.simulator.camera import Camera, encode_png
+from robotini_ray.config import RandomisationConfig
+from robotini_ray.simulator import phases, wire
+from robotini_ray.simulator.cameras import make_camera
+from robotini_ray.simulator.entries import MAX_CARS, JoinError
+from robotini_ray.simulator.listener import accept, listen
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.peer import CarPeer, Driver, Peer, SpectatorPeer
-from robotini_ray.simulator.race import FRAME_S, MAX_CARS, JoinError, Race
+from robotini_ray.simulator.png import encode_png
+from robotini_ray.simulator.race import FRAME_S, NO_RANDOMISATION, Race
+from robotini_ray.simulator.results import RaceFiles
 from robotini_ray.simulator.view import MAX_WIDTH
 from robotini_ray.track import Track
 
@@ -30,10 +36,6 @@ MAX_STRANGERS = 32  # clients of the car port that have not logged in yet
 MAX_SPECTATORS = 64
 LATEST_TICK_S = 0.05  # real time lost beyond this is not caught up with
 IDLE_S = 0.5
-
-
-class SimulatorError(RobotiniError):
-    """The server cannot start; the message says why and what to do."""
 
 
 class SimulatorServer:
@@ -54,33 +56,46 @@ class SimulatorServer:
         answer_timeout_ms: int = 1000,
         seed: int = 0,
         car_contact: bool = True,
+        randomisation: RandomisationConfig = NO_RANDOMISATION,
+        upstream: bool = False,
+        allow_ui_commands: bool = False,
     ) -> None:
         """Bind both ports (0 takes a free one) and compile what needs compiling, a few seconds the first time.
 
+        Args:
+          answer_timeout_ms: how long lock-step waits for a car's answer.
+          upstream: leave out of GameStatus what only the trainers' fork sends.
+          allow_ui_commands: obey ProceedToNextPhase, MotorsToggle and ResetSimulator of any spectator.
+
         Raises:
           SimulatorError: a port cannot be bound.
+          ResultsError: a file of the race cannot be written.
         """
         self._lockstep = pace == "max"
         self._answer_timeout_s = answer_timeout_ms / 1000
-        self._race = Race(track, parameters, seed, car_contact)
-        self._camera = Camera(track)
+        self._upstream = upstream
+        self._allow_ui_commands = allow_ui_commands
+        self._race = Race(track, parameters, seed, car_contact, randomisation)
+        self._phases = phases.begin(self._race)
+        self._camera = make_camera(track)
         self._drivers: dict[int, Driver] = {}  # by the slots of their cars
         self._strangers: list[CarPeer] = []
         self._spectators: list[SpectatorPeer] = []
         self._tick_s = 0.0  # when the last frame was rendered; in real time, when it was due
         self._stopping = False
-        self._selector = selectors.DefaultSelector()
-        self._wake_receiver, self._wake_sender = socket.socketpair()
-        self._wake_sender.setblocking(False)
-        self._car_listener = _listen(host, car_port)
-        try:
-            self._log_listener = _listen(host, log_port)
-        except SimulatorError:
-            self._car_listener.close()
-            raise
+        with contextlib.ExitStack() as opened:
+            self._files = opened.enter_context(RaceFiles(parameters.race_log_file, parameters.race_result_file))
+            self._car_listener = opened.enter_context(listen(host, car_port))
+            self._log_listener = opened.enter_context(listen(host, log_port))
+            self._selector = opened.enter_context(selectors.DefaultSelector())
+            self._wake_receiver, self._wake_sender = map(opened.enter_context, socket.socketpair())
+            self._wake_sender.setblocking(False)
+            self._opened = opened.pop_all()
         self.car_address: tuple[str, int] = self._car_listener.getsockname()[:2]
         self.log_address: tuple[str, int] = self._log_listener.getsockname()[:2]
-        self._warm_up(track)
+        self._files.log(wire.encode_event(self._race.parameters_event()))
+        self._publish_events()
+        self._warm_up(track, randomisation)
 
     def stop(self) -> None:
         """Make `run` return soon; may be called from any thread or a signal handler."""
@@ -108,7 +123,7 @@ class SimulatorServer:
         if not self._drivers:
             return math.inf
         now = time.monotonic()
-        if not self._lockstep:
+        if not self._lockstep or not self._race.cars:
             return max(0.0, self._tick_s + FRAME_S - now)
         wait_s, all_silent = 0.0, True
         for driver in self._drivers.values():
@@ -127,23 +142,26 @@ class SimulatorServer:
             self._tick_s += FRAME_S
         for driver in self._drivers.values():
             driver.silent = driver.answer_due
-        self._race.step()
+        self._phases.step()
         self._show([driver for driver in self._drivers.values() if driver.wants_frame])
 
     def _show(self, viewers: list[Driver]) -> None:
-        """Send the events so far, the status, then to each of `viewers` its picture."""
+        """Send the events so far, then if any car is on the track the status, and to each of `viewers` its picture."""
+        self._publish_events()
+        if not self._race.cars:
+            return
+        viewers = [driver for driver in viewers if driver.slot in self._race.cars]
         for driver in viewers:
             driver.frames_sent += 1
-        self._publish_events()
-        if self._spectators:
+        if self._spectators or self._files.has_log:
             frames_sent = {slot: driver.frames_sent for slot, driver in self._drivers.items()}
-            self._broadcast(wire.encode_status(self._race.status(frames_sent)))
+            self._broadcast(wire.encode_status(self._race.status(frames_sent, self._upstream)))
         by_width: dict[int, list[Driver]] = {}
         for driver in viewers:
             by_width.setdefault(driver.login.image_width, []).append(driver)
-        poses, colours = self._race.sight()
         for width, group in by_width.items():
-            images = self._camera.render(width, [driver.slot for driver in group], poses, colours)
+            slots = [driver.slot for driver in group]
+            images = self._camera.render(width, slots, *self._race.sight(slots), self._race.frame)
             for image, driver in zip(images, group, strict=True):
                 driver.wants_frame = False
                 driver.answer_due = True
@@ -178,15 +196,21 @@ class SimulatorServer:
 
     def _obey(self, peer: Peer, line: bytes) -> None:
         if not isinstance(peer, CarPeer):
-            kind = wire.check_spectator_line(line)
-            LOG.info("%s from a spectator is not allowed here", kind)
+            self._obey_spectator(wire.parse_ui_command(line))
         elif peer.driver is None:
             self._log_in(peer, wire.parse_login(line))
         else:
             self._obey_driver(peer.driver, wire.parse_command(line))
 
+    def _obey_spectator(self, command: wire.UiCommand) -> None:
+        if self._allow_ui_commands:
+            self._phases.obey(command)
+            self._publish_events()
+        else:
+            LOG.info("%s from a spectator is ignored; --allow-ui-commands obeys it", command)
+
     def _log_in(self, peer: CarPeer, login: wire.Login) -> None:
-        slot = self._race.join(login.team_id, login.name, login.color)
+        slot = self._phases.join(login.team_id, login.name, login.color)
         self._strangers.remove(peer)
         peer.lines.limit_bytes = wire.LINE_LIMIT_BYTES
         peer.driver = Driver(peer, login, slot)
@@ -208,7 +232,7 @@ class SimulatorServer:
             driver.answer_due = driver.silent = False
 
     def _accept_car(self) -> None:
-        connection = _accept(self._car_listener)
+        connection = accept(self._car_listener)
         if connection is None:
             return
         if len(self._strangers) >= MAX_STRANGERS or len(self._drivers) >= MAX_CARS:
@@ -220,7 +244,7 @@ class SimulatorServer:
         self._selector.register(connection, selectors.EVENT_READ, peer)
 
     def _accept_spectator(self) -> None:
-        connection = _accept(self._log_listener)
+        connection = accept(self._log_listener)
         if connection is None:
             return
         if len(self._spectators) >= MAX_SPECTATORS:
@@ -240,10 +264,13 @@ class SimulatorServer:
 
     def _publish_events(self) -> None:
         for event in self._race.take_events():
-            if self._spectators:
+            if self._spectators or self._files.has_log:
                 self._broadcast(wire.encode_event(event))
+            if event["type"] == "RaceFinished":
+                self._files.write_result(event)
 
     def _broadcast(self, line: bytes) -> None:
+        self._files.log(line)
         for peer in list(self._spectators):
             self._send(peer, line)
 
@@ -273,44 +300,17 @@ class SimulatorServer:
             self._strangers.remove(peer)
         elif isinstance(peer, CarPeer) and peer.driver is not None:
             del self._drivers[peer.driver.slot]
-            self._race.leave(peer.driver.slot)
+            self._phases.leave(peer.driver.slot)
             self._publish_events()
 
-    def _warm_up(self, track: Track) -> None:
+    def _warm_up(self, track: Track, randomisation: RandomisationConfig) -> None:
         """Have every compiled function ready before the first client needs it."""
-        scratch = Race(track, RaceParameters())
+        scratch = Race(track, RaceParameters(), randomisation=randomisation)
         slots = [scratch.join("team", name) for name in ("ahead", "behind")]
         scratch.step()
-        self._camera.render(MAX_WIDTH, slots, *scratch.sight())
+        self._camera.render(MAX_WIDTH, slots, *scratch.sight(slots), scratch.frame)
 
     def _close(self) -> None:
         for peer in [*self._strangers, *(driver.peer for driver in self._drivers.values()), *self._spectators]:
             peer.close()
-        for each in (self._car_listener, self._log_listener, self._wake_receiver, self._wake_sender):
-            each.close()
-        self._selector.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = getattr(error, "strerror", None) or error
-        raise SimulatorError(
-            f"cannot listen on {host}:{port} ({reason}); stop what uses it or choose another port, 0 for a free one"
-        ) from None
-    listener.setblocking(False)
-    return listener
-
-
-def _accept(listener: socket.socket) -> socket.socket | None:
-    """The next connection, or None if it has gone again or no file is left for it."""
-    try:
-        return listener.accept()[0]
-    except OSError as error:
-        LOG.info("a connection could not be accepted: %s", error)
-        return None
+        self._opened.close()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from robotini_ray.simulator.ground import CELL_M, LEVELS, WALL_HEIGHT_M
 from robotini_ray.simulator.physics import BODY_HEIGHT_M
+from robotini_ray.simulator.randomisation import STANDARD, Look
 
 CAMERA_HEIGHT_M = BODY_HEIGHT_M + 0.02
 CAMERA_AHEAD_M = 0.095
@@ -20,6 +21,8 @@ PITCH_RAD = math.radians(11.0)  # downwards
 FIELD_OF_VIEW_RAD = math.radians(48.8)  # vertical
 NEAR_M, FAR_M = 0.01, 20.0
 SAMPLES = ((0.25, 0.25), (0.75, 0.75))  # of a pixel
+
+STANDARD_LOOK = STANDARD.look
 
 MIN_WIDTH, MAX_WIDTH = 8, 128
 RAYS_PER_COLUMN = 1.0
@@ -60,7 +63,7 @@ def make_view(width: int) -> View:
     """The tables of a camera with pictures of `width` pixels."""
     height = picture_height(width)
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    samples = [_directions(columns + right, rows + down, width, height) for right, down in SAMPLES]
+    samples = [directions(columns + right, rows + down, width) for right, down in SAMPLES]
     right, ahead, up = (np.stack(parts, axis=-1) for parts in zip(*samples, strict=True))
     plan = np.hypot(right, ahead)
     angles = np.arctan2(right, ahead)
@@ -70,7 +73,7 @@ def make_view(width: int) -> View:
     climb = up / plan
     with np.errstate(divide="ignore"):
         open_beyond_m = np.where(climb > 0, (WALL_HEIGHT_M - CAMERA_HEIGHT_M) / climb, -CAMERA_HEIGHT_M / climb)
-    first_right, row_ahead, row_up = _directions(0.5, np.arange(height) + 0.5, width, height)
+    first_right, row_ahead, row_up = directions(0.5, np.arange(height) + 0.5, width)
     pixel = 2 * math.tan(FIELD_OF_VIEW_RAD / 2) / height
     reach = np.where(row_up < 0, -CAMERA_HEIGHT_M / np.minimum(row_up, -1e-9), 0)
     level = np.clip(np.round(np.log2(np.maximum(reach * pixel * SOFTNESS / CELL_M, 1))), 0, LEVELS - 1)
@@ -91,9 +94,17 @@ def make_view(width: int) -> View:
     )
 
 
-def _directions(columns: Any, rows: Any, width: int, height: int) -> tuple[Any, Any, Any]:
-    """Where image points look: metres right, ahead and up per metre along the optical axis."""
+def directions(columns: Any, rows: Any, width: int, look: Look = STANDARD_LOOK) -> tuple[Any, Any, Any]:
+    """Where points of a picture look, in the car's frame: metres right, ahead and up per metre along the optical axis.
+
+    The camera is turned about the car's upright axis (yaw), then down (pitch), then about its own axis (roll).
+    """
+    height = picture_height(width)
     scale = 2 * math.tan(FIELD_OF_VIEW_RAD / 2) / height
     right, down = (columns - width / 2) * scale, (rows - height / 2) * scale
-    ahead = math.cos(PITCH_RAD) - down * math.sin(PITCH_RAD)
-    return right, ahead, -math.sin(PITCH_RAD) - down * math.cos(PITCH_RAD)
+    sin, cos = math.sin(look.roll_rad), math.cos(look.roll_rad)
+    right, down = right * cos - down * sin, right * sin + down * cos
+    sin, cos = math.sin(PITCH_RAD + look.pitch_rad), math.cos(PITCH_RAD + look.pitch_rad)
+    ahead, up = cos - down * sin, -sin - down * cos
+    sin, cos = math.sin(look.yaw_rad), math.cos(look.yaw_rad)
+    return right * cos + ahead * sin, ahead * cos - right * sin, up

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -15,7 +15,8 @@ LOGIN_LIMIT_BYTES = 1024
 LINE_LIMIT_BYTES = 512
 LARGEST_VALUE = 100.0  # values count as sent, within what the physics can compute
 ACTIONS = ("forward", "turn", "brake", "reverse")
-UI_COMMANDS = ("ProceedToNextPhase", "MotorsToggle", "ResetSimulator")
+UiCommand = Literal["ProceedToNextPhase", "MotorsToggle", "ResetSimulator"]
+UI_COMMANDS: tuple[UiCommand, ...] = get_args(UiCommand)
 
 
 class WireError(Exception):
@@ -104,12 +105,13 @@ def parse_command(line: bytes) -> Command:
     return Command(action, max(-LARGEST_VALUE, min(LARGEST_VALUE, value)))
 
 
-def check_spectator_line(line: bytes) -> str:
-    """The type of a spectator's command; raises WireError if it is not one of the UI commands."""
+def parse_ui_command(line: bytes) -> UiCommand:
+    """What a spectator asks for; raises WireError if it is not one of the UI commands."""
     kind = _parse_object(line).get("type")
-    if kind not in UI_COMMANDS:
-        raise WireError(f"no UI command: {kind!r}")
-    return str(kind)
+    for command in UI_COMMANDS:
+        if command == kind:
+            return command
+    raise WireError(f"no UI command: {kind!r}")
 
 
 def encode_event(event: dict[str, Any]) -> bytes:

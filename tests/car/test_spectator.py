@@ -1,3 +1,4 @@
+import json
 import math
 import socket
 import threading
@@ -6,17 +7,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.car.errors import SimulatorUnreachable, SpectatorLost, StateTimeout, TrackFieldsMissing
+from robotini_ray.car.errors import SimulatorUnreachable, SpectatorLost, StateTimeout, TrackFieldsMissing, TrackMismatch
 from robotini_ray.car.spectator import Spectator
+from robotini_ray.track import load_track
 
 
 class Stream:
     """The simulator's end of one spectator connection, written to by the test."""
 
-    def __init__(self, serve):
+    def __init__(self, serve, track=None):
         self._ready, self._finished = threading.Event(), threading.Event()
         self.server = serve(self._script)
-        self.spectator = Spectator(*self.server.address)
+        self.spectator = Spectator(*self.server.address, track=track)
         assert self._ready.wait(10)
 
     def _script(self, sock):
@@ -40,6 +42,40 @@ def stream(serve):
     stream = Stream(serve)
     yield stream
     stream.close()
+
+
+@pytest.fixture
+def upstream(serve):
+    """A stream without the track's fields, read by a spectator that knows the track."""
+    stream = Stream(serve, load_track("oval"))
+    stream.send(PARAMETERS)
+    stream.spectator.follow("car")
+    yield stream
+    stream.close()
+
+
+PARAMETERS = b'{"type":"RaceParameters","numSegments":12,"track":"oval.json"}\n'
+
+
+def on_oval(wire, part, turned_rad=0.0, **fields):
+    """The status line of a car on the centre line of the oval at a part (0..1) of its length."""
+    track = load_track("oval")
+    x, z, heading = track.pose(part * track.length_m)
+    half = (heading + turned_rad) / 2
+    rotation = {"x": 0.0, "y": math.sin(half), "z": 0.0, "w": math.cos(half)}
+    return wire.status(position={"x": x, "y": 0.048, "z": z}, rotation=rotation, **fields)
+
+
+def without_fields(line):
+    status = json.loads(line)
+    for car in status["cars"]:
+        del car["trackAngle"], car["trackSegment"]
+    return json.dumps(status).encode() + b"\n"
+
+
+def segments_of(stream, number):
+    stream.spectator.wait_for("car", number, 10)
+    return [state.track_segment for state in stream.spectator.take_states("car")]
 
 
 def event(kind, name="car", more=""):
@@ -160,10 +196,99 @@ def test_a_lost_stream_is_an_error_after_its_last_state(stream, wire):
     assert stream.spectator.state("car").frames_sent == 1
 
 
+@pytest.mark.parametrize("pitch_deg", [-20, -3, 0, 8])
+@pytest.mark.parametrize("yaw", [-2.0, 0.0, 0.7])
+def test_speed_along_a_slope(stream, wire, yaw, pitch_deg):
+    """Unity turns by yaw about y, then about the car's own x, where positive is nose down."""
+    stream.spectator.follow("car")
+    pitch = math.radians(pitch_deg)
+    half_yaw, half_pitch = yaw / 2, -pitch / 2
+    rotation = {
+        "x": math.cos(half_yaw) * math.sin(half_pitch),
+        "y": math.sin(half_yaw) * math.cos(half_pitch),
+        "z": -math.sin(half_yaw) * math.sin(half_pitch),
+        "w": math.cos(half_yaw) * math.cos(half_pitch),
+    }
+    forward = {
+        "x": math.cos(pitch) * math.sin(yaw),
+        "y": math.sin(pitch),
+        "z": math.cos(pitch) * math.cos(yaw),
+    }
+    up_hill = {axis: -2.5 * part for axis, part in forward.items()}
+    up_hill["x"], up_hill["z"] = up_hill["x"] + math.cos(yaw), up_hill["z"] - math.sin(yaw)  # and 1 m/s to the right
+    stream.send(wire.status(frames_sent=1, rotation=rotation, velocity=up_hill))
+    state = stream.spectator.wait_for("car", 1, 10)
+    assert state.forward_speed_m_s == pytest.approx(-2.5)
+    assert state.speed_m_s == pytest.approx(math.hypot(2.5, 1.0))
+    assert state.heading_rad == pytest.approx(yaw)
+
+
+def test_fields_that_are_not_sent_are_computed(upstream, wire):
+    lines = [on_oval(wire, part / 40, 0.2, frames_sent=part + 1) for part in range(38)]
+    upstream.send(b"".join(map(without_fields, lines)))
+    # A fortieth of the oval a frame is 0.34 m; the twelve triggers stand at thirteenths.
+    expected = [-1, *(max(0, math.floor(13 * part / 40) - 1) for part in range(1, 38))]
+    assert segments_of(upstream, 38) == expected
+    assert upstream.spectator.state("car").track_angle_deg == pytest.approx(math.degrees(0.2))
+
+
+def test_fields_that_are_sent_are_believed(upstream, wire):
+    upstream.send(on_oval(wire, 0.5, frames_sent=1) + on_oval(wire, 0.51, frames_sent=2, segment=29, trackAngle=170.5))
+    assert segments_of(upstream, 2) == [3, 29]
+    assert upstream.spectator.state("car").track_angle_deg == 170.5
+
+
+def test_one_state_without_its_fields_among_others_is_a_bad_event(upstream, wire):
+    lines = [on_oval(wire, 0.5, frames_sent=number) for number in (1, 2, 3)]
+    upstream.send(lines[0] + without_fields(lines[1]) + lines[2])
+    assert segments_of(upstream, 3) == [3, 3]
+    assert upstream.spectator.bad_events == 1
+
+
+def test_a_computed_segment_follows_a_put_back_and_forgets_a_car_that_left(upstream, wire):
+    def line(number, part):
+        return without_fields(on_oval(wire, part, frames_sent=number))
+
+    upstream.send(line(1, 0.14) + line(2, 0.16) + event("CarReturnedToTrack") + line(3, 0.6) + line(4, 0.62))
+    assert segments_of(upstream, 4) == [-1, 1, 6, 7]
+    upstream.send(event("CarRemoved") + event("CarAdded") + line(5, 0.6) + line(6, 0.62))
+    assert segments_of(upstream, 6) == [-1, 7]
+
+
+@pytest.mark.parametrize("session", ["FreePracticeStart", "QualifyingStart", "StartingGridInit", "RaceStart"])
+def test_a_new_session_forgets_the_computed_segment(upstream, wire, session):
+    lines = [without_fields(on_oval(wire, part, frames_sent=number)) for number, part in enumerate((0.6, 0.62, 0.62, 0.7), 1)]
+    upstream.send(lines[0] + lines[1] + b'{"type":"%s","timestamp":1}\n' % session.encode() + lines[2] + lines[3])
+    assert segments_of(upstream, 4) == [-1, 7, -1, 8]
+
+
+def test_a_state_that_is_no_number_does_not_disturb_the_computed_ones(upstream, wire):
+    broken = without_fields(on_oval(wire, 0.15, frames_sent=2)).replace(b'"y": 0.048', b'"y": NaN')
+    upstream.send(without_fields(on_oval(wire, 0.14, frames_sent=1)) + broken)
+    upstream.send(without_fields(on_oval(wire, 0.16, frames_sent=3)))
+    assert segments_of(upstream, 3) == [-1, 1]
+    assert upstream.spectator.bad_events == 1
+
+
+def test_a_car_of_another_track_is_an_error_with_a_cure(upstream, wire):
+    upstream.send(without_fields(wire.status(frames_sent=1, position={"x": 50.0, "y": 0.048, "z": 50.0})))
+    with pytest.raises(TrackMismatch, match=r"'car' is \d\d\.\d\d m from .* track 'oval\.json' .*--track"):
+        upstream.spectator.wait_for("car", 1, 10)
+
+
+def test_without_race_parameters_nothing_can_be_computed(serve, wire):
+    stream = Stream(serve, load_track("oval"))
+    stream.spectator.follow("car")
+    stream.send(without_fields(on_oval(wire, 0.5, frames_sent=1)))
+    with pytest.raises(TrackFieldsMissing, match="RaceParameters"):
+        stream.spectator.wait_for("car", 1, 10)
+    stream.close()
+
+
 def test_upstream_simulator_is_named(stream):
     stream.spectator.follow("car")
     stream.send(b'{"type":"GameStatus","cars":[{"name":"car","position":{},"velocity":{},"rotation":{}}]}\n')
-    with pytest.raises(TrackFieldsMissing, match=r"upstream .* fork"):
+    with pytest.raises(TrackFieldsMissing, match=r"127\.0\.0\.1:\d+ sends no trackAngle .* 'car': .* upstream .* --track"):
         stream.spectator.wait_for("car", 1, 10)
 
 

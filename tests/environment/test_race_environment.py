@@ -24,9 +24,16 @@ FULL_LEFT = np.array([1.0, 1.0], np.float32)
 
 
 @contextlib.contextmanager
-def simulator(track_name="oval"):
+def simulator(track_name="oval", **settings):
     server = SimulatorServer(
-        load_track(track_name), RaceParameters(), car_port=0, log_port=0, pace="max", answer_timeout_ms=60_000, seed=3
+        load_track(track_name),
+        RaceParameters(),
+        car_port=0,
+        log_port=0,
+        pace="max",
+        answer_timeout_ms=60_000,
+        seed=3,
+        **settings,
     )
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -39,12 +46,13 @@ def simulator(track_name="oval"):
 
 @contextlib.contextmanager
 def joined(address, config=CONFIG, names=("a",), track_name="oval"):
-    spectator = Spectator(address.host, address.log_port)
+    track = load_track(track_name)
+    spectator = Spectator(address.host, address.log_port, track=track)
     environments = []
     try:
         for name in names:
             login = Login(name, name, "#123456", config.image_width, lockstep=True)
-            environments.append(RaceEnvironment(config, load_track(track_name), address, login, spectator))
+            environments.append(RaceEnvironment(config, track, address, login, spectator))
         yield environments
     finally:
         for environment in environments:
@@ -172,6 +180,31 @@ def test_rewards_are_progress_in_metres():
             step = environment.step(color_balance_action(step.observation))
             paid += float(step.reward)
         assert paid == pytest.approx(environment.score.distance_m, rel=0.1)
+
+
+def test_training_is_the_same_without_the_fields_of_the_fork():
+    """In lock-step the same seed and the same actions are the same drive, so everything that is learned from is equal."""
+    config = dataclasses.replace(CONFIG, reward="original", episode_laps=1, throttle_low=0.06)
+
+    def drive(upstream):
+        with simulator(upstream=upstream) as address, joined(address, config) as (environment,):
+            steps = [environment.reset()]
+            for number in range(520):
+                careful = not 420 <= number < 480
+                action = color_balance_action(steps[-1].observation) if careful else FULL_LEFT
+                steps.append(environment.step(action))
+            return steps, environment.score
+
+    (with_fields, score), (without, upstream_score) = drive(False), drive(True)
+    for sent, computed in zip(with_fields, without, strict=True):
+        np.testing.assert_array_equal(computed.observation, sent.observation)
+        assert float(computed.reward) == pytest.approx(float(sent.reward), abs=1e-4)
+        assert (computed.step_type, computed.discount) == (sent.step_type, sent.discount)
+    assert upstream_score.laps == score.laps and len(score.laps) >= 1
+    assert upstream_score.crashes == score.crashes >= 1
+    assert {float(step.discount) for step in without if step.is_last()} == {0.0, 1.0}, "both ends of episodes were seen"
+    returns = [[episode.undiscounted_return for episode in each.episodes] for each in (score, upstream_score)]
+    assert returns[1] == pytest.approx(returns[0]) and len(returns[0]) >= 3
 
 
 def test_another_track_is_refused_with_both_names():

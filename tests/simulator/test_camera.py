@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from robotini_ray.simulator import camera as camera_module
-from robotini_ray.simulator.camera import Camera, encode_png
+from robotini_ray.simulator.camera import Camera
+from robotini_ray.simulator.physics import BODY_HEIGHT_M
+from robotini_ray.simulator.png import encode_png
+from robotini_ray.simulator.randomisation import STANDARD
 from robotini_ray.simulator.view import make_view, picture_height
 from robotini_ray.track import load_track
 
@@ -28,14 +31,13 @@ class Scene:
         x, z, heading = self.track.pose(arc_m)
         return x + offset_m * math.cos(heading), z - offset_m * math.sin(heading), heading + turned_rad
 
-    def look(self, pose, *others, width=128, colour=(200, 100, 50)):
+    def look(self, pose, *others, width=128, colour=(200, 100, 50), look=STANDARD.look, frame=0):
         """The picture as red, green, blue from a car at `pose`."""
-        poses = np.full((8, 3), np.nan)
-        poses[2] = pose
-        for slot, other in enumerate(others):
-            poses[3 + slot] = other
+        poses = np.full((1, 8, 5), np.nan)
+        for slot, (x, z, heading) in enumerate((pose, *others)):
+            poses[0, 2 + slot] = x, z, heading, BODY_HEIGHT_M, 0.0
         colours = np.tile(np.array(colour, float), (8, 1))
-        return self.camera.render(width, [2], poses, colours)[0][..., ::-1].astype(int)
+        return self.camera.render(width, [2], poses, colours, [look], frame)[0][..., ::-1].astype(int)
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +56,7 @@ def test_pictures_have_the_real_sizes(oval, width, height):
 
 
 def test_a_picture_is_a_png_of_8_bit_rgb(oval):
-    poses = np.full((1, 3), np.nan)
-    poses[0] = oval.pose(0.5)
-    image = oval.camera.render(128, [0], poses, np.zeros((1, 3)))[0]
+    image = np.ascontiguousarray(oval.look(oval.pose(0.5))[..., ::-1].astype(np.uint8))
     png = encode_png(image)
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     assert png[16:29] == (128).to_bytes(4, "big") + (80).to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
@@ -175,10 +175,8 @@ def test_cars_behind_the_camera_or_a_wall_are_not_seen(oval):
 
 
 def test_the_camera_does_not_see_its_own_body(oval):
-    poses = np.full((1, 3), np.nan)
-    poses[0] = oval.pose(1.0)
-    alone = oval.camera.render(64, [0], poses, np.full((1, 3), 255.0))[0]
-    assert is_like(alone[-1, 20:44, ::-1].astype(int), BLUE).all()
+    alone = oval.look(oval.pose(1.0), width=64, colour=(255, 255, 255))
+    assert is_like(alone[-1, 20:44], BLUE).all()
 
 
 def test_edges_are_antialiased(oval):

@@ -6,8 +6,28 @@ import time
 import numpy as np
 import pytest
 
-from robotini_ray.simulator.camera import Camera
+from robotini_ray.config import RandomisationConfig
+from robotini_ray.simulator.cameras import make_camera
+from robotini_ray.simulator.randomisation import Look
 from robotini_ray.track import load_track
+
+EVERYTHING = RandomisationConfig(
+    grip=(0.7, 1.2),
+    mass=(0.8, 1.3),
+    motor=(0.8, 1.2),
+    latency_frames=(1, 4),
+    light=(0.6, 1.2),
+    colour=(0.8, 1.2),
+    camera_pitch_deg=(-2.0, 2.0),
+    camera_roll_deg=(-2.0, 2.0),
+    camera_yaw_deg=(-2.0, 2.0),
+    camera_height_m=(-0.01, 0.01),
+    frame_noise=(2.0, 10.0),
+    start_anywhere=True,
+    start_offset_m=(-0.15, 0.15),
+    start_heading_deg=(-20.0, 20.0),
+    start_speed_m_s=(0.0, 1.0),
+)
 
 
 def test_the_world_waits_for_a_first_answer(world):
@@ -125,26 +145,30 @@ def drive_two_cars(world):
     return pngs
 
 
-def test_the_same_seed_and_commands_give_the_same_frames(make_world):
+@pytest.mark.parametrize("randomisation", [RandomisationConfig(), EVERYTHING], ids=["standard", "randomised"])
+def test_the_same_seed_and_commands_give_the_same_frames(make_world, randomisation):
     """Byte for byte, crashes and put-backs included; another seed puts cars back elsewhere."""
-    runs = [drive_two_cars(make_world(seed=seed)) for seed in (3, 3, 4)]
+    runs = [drive_two_cars(make_world(seed=seed, randomisation=randomisation)) for seed in (3, 3, 4)]
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
 
 
-def test_pictures_are_two_frames_late(world):
-    """Each picture is that of the pose two states before the one that its number belongs to."""
+@pytest.mark.parametrize("latency_frames", [None, 1, 3, 4])
+def test_pictures_are_so_many_frames_late(make_world, latency_frames):
+    """Each picture is that of a pose before the one that its number belongs to: two states before, if nothing is set."""
+    randomisation = RandomisationConfig(latency_frames=(latency_frames or 2,) * 2)
+    world = make_world(**({} if latency_frames is None else {"randomisation": randomisation}))
     spectator, car = world.spectator(), world.car(imageWidth=128)
     pictures, poses = [], []
     for frame in range(1, 61):
         pictures.append(car.picture().astype(int))
         status = spectator.status(frame)
         turn = 2 * math.atan2(status["rotation"]["y"], status["rotation"]["w"])
-        poses.append((status["position"]["x"], status["position"]["z"], turn))
+        poses.append((status["position"]["x"], status["position"]["z"], turn, status["position"]["y"], 0.0))
         car.drive(0.1, math.sin(frame / 3))
-    camera = Camera(load_track("oval"))
+    camera = make_camera(load_track("oval"))
     nothing = np.zeros((1, 3))
     for frame in range(40, 60):
-        rendered = [camera.render(128, [0], np.array([poses[frame - age]]), nothing)[0] for age in range(5)]
+        rendered = [camera.render(128, [0], np.array([[poses[frame - age]]]), nothing, [Look()], frame)[0] for age in range(6)]
         differences = [np.abs(pictures[frame] - picture).sum() for picture in rendered]
-        assert np.argmin(differences) == 2
+        assert np.argmin(differences) == (latency_frames or 2)

@@ -39,9 +39,22 @@ def test_without_a_file_the_defaults_are_those_of_trainers():
 
 
 def test_in_a_file_the_defaults_are_the_simulators():
-    parameters = parameters_from_json({})
-    assert (parameters.num_segments, parameters.num_segments_between_cars) == (3, 1)
-    assert (parameters.lap_count, parameters.mode) == (5, "development")
+    assert parameters_from_json({}).to_json() == {
+        "lapCount": 5,
+        "numSegments": 3,
+        "numSegmentsBetweenCars": 1,
+        "mode": "development",
+        "cars": [],
+        "visibility": "team",
+        "track": "",
+        "autoStartQualifyingSeconds": 30,
+        "qualifyingDurationSeconds": 30,
+        "autoStartRaceSeconds": 10,
+        "raceTimeoutSeconds": 300,
+        "raceTimeoutAfterWinnerSeconds": 60,
+        "raceLogFile": "",
+        "raceResultFile": "",
+    }
 
 
 def test_what_is_written_is_read_again(tmp_path):

@@ -11,9 +11,23 @@ import pytest
 
 from robotini_ray.simulator import peer as peer_module
 from robotini_ray.simulator import server as server_module
+from robotini_ray.simulator.listener import SimulatorError
 from robotini_ray.simulator.parameters import ListedCar, RaceParameters
-from robotini_ray.simulator.server import SimulatorError, SimulatorServer
+from robotini_ray.simulator.server import SimulatorServer
 from robotini_ray.track import load_track
+
+CAR_FIELDS = {"teamId", "name", "color", "texture", "type", "timestamp"}
+
+
+class Clock:
+    """Stands still until the test moves it on; stands in for the `time` that the server reads."""
+
+    def __init__(self, monkeypatch):
+        self.now_s = 1000.0
+        monkeypatch.setattr(server_module, "time", self)
+
+    def monotonic(self):
+        return self.now_s
 
 
 def png_size(png):
@@ -23,6 +37,39 @@ def png_size(png):
 @pytest.mark.parametrize(("width", "size"), [(64, (64, 40)), (8, (8, 5)), (128, (128, 80)), (7, (128, 80)), (None, (128, 80))])
 def test_login_brings_a_frame_of_the_width_asked_for(world, width, size):
     assert png_size(world.car(imageWidth=width).png()) == size
+
+
+def test_frames_are_8_bit_rgb(world):
+    png = world.car().png()
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert png[24:29] == bytes([8, 2, 0, 0, 0])
+
+
+def test_a_missing_image_width_means_128(world):
+    car = world.stranger()
+    car.say({"name": "a", "teamId": "t", "color": "#ff0000"})
+    assert png_size(car.png()) == (128, 80)
+
+
+def test_nothing_waits_for_a_fuller_packet(world):
+    world.car().png()
+    world.spectator().next()
+    (driver,), (spectator,) = world.server._drivers.values(), world.server._spectators
+    for peer in (driver.peer, spectator):
+        assert peer.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_the_server_listens_for_this_machine_only(world):
+    assert world.server.car_address[0] == world.server.log_address[0] == "127.0.0.1"
+
+
+def test_a_frame_is_not_sent_before_the_line_is_whole(world):
+    car = world.car(lockstep=False)
+    car.png()
+    car.socket.sendall(b'{"action": "forward", "value": 0.1}')
+    assert not car.has_frame()
+    car.socket.sendall(b"\n")
+    assert car.png()
 
 
 @pytest.mark.parametrize("change", [{"name": ""}, {"teamId": ""}, {"name": None}, {"teamId": None}])
@@ -125,6 +172,48 @@ def test_a_spectator_hears_the_parameters_and_who_is_there(world):
     ]
 
 
+def test_every_event_has_a_type_and_a_timestamp_and_every_car_all_its_fields(world):
+    spectator, car = world.spectator(), world.car()
+    for _ in range(90):
+        assert car.png()
+        car.drive(0.08, -1.0)  # into the wall
+    car.close()
+    spectator.until("CarRemoved")
+    seen = {event["type"]: event for event in spectator.seen}
+    assert set(seen) >= {"RaceParameters", "GameStatus", "CurrentStandings", "CarCrashed", "CarReturnedToTrack"}
+    assert set(seen) >= {"CarConnected", "CarAdded", "CarDisconnected", "CarRemoved"}
+    for event in spectator.seen:
+        assert isinstance(event["type"], str) and event["timestamp"] >= 0
+        if "car" in event:
+            assert set(event["car"]) == CAR_FIELDS
+    for standing in seen["CurrentStandings"]["standings"]:
+        assert set(standing) == {"type", "timestamp", "car", "lapCount", "lastLap", "bestLap", "totalTime", "dnf"}
+    (status,) = seen["GameStatus"]["cars"]
+    assert set(status["position"]) == set(status["velocity"]) == {"x", "y", "z"}
+    assert set(status["rotation"]) == {"x", "y", "z", "w"}
+
+
+def test_a_time_that_does_not_exist_is_a_bare_nan(world):
+    spectator, car = world.spectator(), world.car()
+    for _ in range(3):
+        assert car.png()
+        car.drive(0.1, 0.0)
+    line = b""
+    while b"CurrentStandings" not in line:
+        line = spectator._reader.readline()
+    assert b'"lastLap":NaN,' in line
+
+
+def test_there_is_no_status_without_a_car(make_world):
+    world = make_world(pace="realtime")
+    spectator, car = world.spectator(), world.car()
+    car.png()
+    car.close()
+    spectator.until("CarRemoved")
+    world.car("next")
+    assert spectator.next()["type"] == "CarConnected"
+
+
 def test_events_come_before_the_status_of_their_frame(world):
     spectator = world.spectator()
     car = world.car()
@@ -189,9 +278,16 @@ def test_a_long_line_needs_no_end_to_be_refused(world):
     assert stranger.png() is None
 
 
-def test_who_does_not_log_in_is_dropped(make_world, monkeypatch):
-    monkeypatch.setattr(server_module, "LOGIN_TIMEOUT_S", 0.1)
-    assert make_world().stranger().png() is None
+def test_who_does_not_log_in_within_5_s_is_dropped(make_world, monkeypatch):
+    clock = Clock(monkeypatch)
+    world = make_world()
+    stranger, other = world.stranger(), world.stranger()
+    stranger.socket.sendall(b'{"name": ')
+    time.sleep(0.1)  # for both to be accepted
+    clock.now_s += 4.9
+    assert not stranger.has_frame(0.7)  # longer than the server sleeps
+    clock.now_s += 0.2
+    assert stranger.png() is None and other.png() is None
 
 
 def test_33_cars_are_one_too_many(world):
@@ -270,6 +366,32 @@ def test_real_time_is_at_most_60_frames_a_second(make_world):
     assert time.monotonic() - started_s > 29 / 60 - 0.06
 
 
+def test_a_faster_client_gets_no_more_than_60_frames_a_second(make_world, monkeypatch):
+    clock = Clock(monkeypatch)
+    car = make_world(pace="realtime").car()
+    assert not car.has_frame(0.1)
+    for _ in range(5):
+        clock.now_s += 1 / 60
+        assert car.png()
+        car.drive(0.1, 0.0)
+        car.say("", "", "")
+        assert not car.has_frame(0.06)
+
+
+def test_lost_time_is_not_caught_up_with(make_world, monkeypatch):
+    clock = Clock(monkeypatch)
+    world = make_world(pace="realtime")
+    spectator, car = world.spectator(), world.car()
+    spectator.until("CarAdded")
+    clock.now_s += 10.0
+    assert spectator.until("GameStatus")["timestamp"] == pytest.approx(1 / 60)
+    assert car.png()
+    car.say("")
+    assert not car.has_frame(0.1)
+    clock.now_s += 1 / 60
+    assert spectator.until("GameStatus")["timestamp"] == pytest.approx(2 / 60)
+
+
 def test_real_time_goes_on_without_answers(make_world):
     world = make_world(pace="realtime")
     spectator, car = world.spectator(), world.car()
@@ -333,17 +455,6 @@ def test_stop_before_run_ends_it_at_once():
     server.stop()
     server.run()
     server.stop()
-
-
-def test_logins_and_departures_leave_nothing_behind(world):
-    spectator = world.spectator()
-    for k in range(40):
-        car = world.car(str(k), imageWidth=8)
-        car.png()
-        car.close()
-        spectator.until("CarRemoved")
-    assert (world.server._drivers, world.server._strangers) == ({}, [])
-    assert len(world.server._selector.get_map()) == 4  # two listeners, the wake-up, the spectator
 
 
 def test_the_simulator_never_imports_tensorflow_or_ray():

@@ -115,13 +115,13 @@ def test_a_huge_whole_number_is_survived():
 
 @pytest.mark.parametrize("kind", ["ProceedToNextPhase", "MotorsToggle", "ResetSimulator"])
 def test_ui_commands(kind):
-    assert wire.check_spectator_line(json.dumps({"type": kind}).encode()) == kind
+    assert wire.parse_ui_command(json.dumps({"type": kind}).encode()) == kind
 
 
 @pytest.mark.parametrize("line", [b"", b"{}", b'{"type": "GameStatus"}', b'{"type": []}', b"x", b"[]"])
 def test_anything_else_from_a_spectator_is_refused(line):
     with pytest.raises(WireError):
-        wire.check_spectator_line(line)
+        wire.parse_ui_command(line)
 
 
 def test_events_are_lines_with_bare_nan():

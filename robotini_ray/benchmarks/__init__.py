@@ -1,0 +1,1 @@
+"""Figures of how fast the program is, measured on the machine at hand."""

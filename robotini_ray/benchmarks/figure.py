@@ -1,0 +1,90 @@
+"""A measured figure, and the names that figures are asked for by."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+from robotini_ray.benchmarks.pairs import Spread
+from robotini_ray.config import ConfigError, nearest
+
+NAMES = ("simulator",)
+"""Each is a module of this package with a tuple ``MEASUREMENTS``. To add a figure, write its module and name it here."""
+
+
+class Target(NamedTuple):
+    """What a figure should be at least or at most."""
+
+    bound: Literal["at least", "at most"]
+    value: float
+
+    def met_by(self, value: float) -> bool:
+        """Whether a value is good enough."""
+        return value >= self.value if self.bound == "at least" else value <= self.value
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One row of the benchmark's table.
+
+    Args:
+        name: of the row; the first row of a measurement has the name that it is asked for by.
+        spread: the value, between which values it lay, and in how many repetitions.
+        unit: of value and target.
+        target: None for a figure that only informs.
+        pace: of the simulator, if one ran.
+        network: of the policy or the learner, if one was needed.
+    """
+
+    name: str
+    spread: Spread
+    unit: str
+    target: Target | None = None
+    pace: Literal["max", "realtime"] | None = None
+    network: str | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is reached; None where there is none."""
+        return None if self.target is None else self.target.met_by(self.spread.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """The figure as benchmark files hold it."""
+        return {
+            "name": self.name,
+            "value": self.spread.value,
+            "min": self.spread.low,
+            "max": self.spread.high,
+            "pairs": self.spread.pairs,
+            "target": None if self.target is None else self.target.value,
+            "met": self.met,
+            "unit": self.unit,
+            "pace": self.pace,
+            "network": self.network,
+        }
+
+
+Say = Callable[[str], None]
+"""Takes a line about how far a measurement is."""
+
+Measurement = Callable[[Say], list[Figure]]
+
+
+def choose(names: Sequence[str]) -> tuple[str, ...]:
+    """The names to measure, each once; all of them if none is given.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise ConfigError(f"unknown figure {name}; {nearest(name, NAMES)}")
+    return tuple(dict.fromkeys(names)) or NAMES
+
+
+def measurements(name: str) -> tuple[Measurement, ...]:
+    """What has to be run for a name; imports its module, and so what that needs."""
+    found: tuple[Measurement, ...] = importlib.import_module(f"robotini_ray.benchmarks.{name}").MEASUREMENTS
+    return found

@@ -1,0 +1,183 @@
+"""A client that reads and answers, to measure a simulator with: plain sockets, all its cars in one loop.
+
+Every frame is read whole and answered in one packet with throttle, turn and, in lock-step, the blank line that ends the
+answer. One frame in sixteen of each car is unpacked, and its colours say where to turn until the next one; the cars take
+turns at that. So they follow the road at 0.86 m/s and stand at no wall, and a frame costs the client little.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+import socket
+import time
+from types import TracebackType
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.car.connection import open_socket
+from robotini_ray.car.protocol import command_lines, login_line
+from robotini_ray.errors import RobotiniError
+
+THROTTLE = 0.05  # 0.86 m/s
+TURN_GAIN = 1.3
+LOOK_EVERY_FRAMES = 16
+LOOK_COLUMNS = 32
+BRIGHT = 100  # a channel of the road is over it, everything else below
+COLOR = "#1f77b4"
+
+CONNECT_TIMEOUT_S = 5.0
+SILENCE_LIMIT_S = 10.0
+LARGEST_FRAME_BYTES = 2 + 0xFFFF
+
+
+class FleetError(RobotiniError):
+    """The simulator has hung up on a car or fallen silent."""
+
+
+class Window(NamedTuple):
+    """What a stretch of driving came to; `intervals_s` are those between the frames of each car, all cars mixed."""
+
+    frames: int
+    wall_s: float
+    client_cpu_s: float
+    intervals_s: list[float]
+
+
+def turn_by_colour(picture: NDArray[np.uint8]) -> float:
+    """Turn in [-1, 1], positive to the left: towards the blue middle between red (left) and green (right).
+
+    Args:
+        picture: ``<uint8>[height, width, 3]``, blue first.
+    """
+    step = max(1, picture.shape[1] // LOOK_COLUMNS)
+    road = picture[picture.shape[0] // 4 :: step, ::step]
+    seen = (road == road.max(axis=2, keepdims=True)) & (road > BRIGHT)
+    blue, green, red = np.count_nonzero(seen, axis=(0, 1)).tolist()
+    return max(-1.0, min(1.0, TURN_GAIN * (green - red) / (blue + green + red + 1)))
+
+
+class Fleet:
+    """Cars that have logged in. The car's first frame waits to be read by `drive`.
+
+    Args:
+        address: of the simulator.
+        cars: how many; their names are free for the next fleet once this one is closed.
+        width: of their pictures.
+        lockstep: whether the world waits for them.
+
+    Raises:
+        SimulatorUnreachable: nobody listens there.
+    """
+
+    def __init__(self, address: SimulatorAddress, cars: int, width: int, lockstep: bool) -> None:
+        self._poll = select.epoll()
+        self._cars: dict[int, _Car] = {}
+        try:
+            for number in range(cars):
+                sock = open_socket(address.host, address.car_port, CONNECT_TIMEOUT_S)
+                car = _Car(sock, f"fleet-{number}", lockstep, frames_to_look=number % LOOK_EVERY_FRAMES)
+                self._cars[sock.fileno()] = car
+                self._poll.register(sock, select.EPOLLIN)
+                car.log_in(width)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def drive(self, seconds: float) -> Window:
+        """Reads and answers for so long, and at least one frame. The next call goes on where this one ended.
+
+        Raises:
+            FleetError: the simulator hung up on a car, does not read, or sent no frame for 10 s.
+        """
+        poll, cars, clock = self._poll.poll, self._cars, time.perf_counter
+        intervals_s: list[float] = []
+        began_cpu_s, began_s = time.thread_time(), clock()
+        now_s, ends_s = began_s, began_s + seconds
+        while now_s < ends_s:
+            ready = poll(SILENCE_LIMIT_S)
+            if not ready:
+                raise FleetError(f"the simulator sent none of {len(cars)} cars a frame for {SILENCE_LIMIT_S:g} s")
+            for fileno, _ in ready:
+                car = cars[fileno]
+                if car.receive():
+                    now_s = clock()
+                    intervals_s.append(now_s - car.received_s)
+                    car.received_s = now_s
+                    car.answer()
+        return Window(len(intervals_s), clock() - began_s, time.thread_time() - began_cpu_s, intervals_s)
+
+    def close(self) -> None:
+        """Leaves the track; returns when the simulator has taken the cars off it."""
+        for car in self._cars.values():
+            car.leave()
+        self._poll.close()
+
+
+class _Car:
+    def __init__(self, sock: socket.socket, name: str, lockstep: bool, frames_to_look: int) -> None:
+        self.received_s = math.nan
+        self._socket, self._name, self._lockstep = sock, name, lockstep
+        self._frames_to_look = frames_to_look
+        self._buffer = bytearray(LARGEST_FRAME_BYTES)
+        self._view = memoryview(self._buffer)
+        self._pixels = np.frombuffer(self._buffer, np.uint8)
+        self._filled = 0
+        self._commands = command_lines(THROTTLE, 0.0, lockstep)
+
+    def log_in(self, width: int) -> None:
+        self.received_s = time.perf_counter()
+        self._send(login_line(self._name, "fleet", COLOR, width, self._lockstep))
+
+    def receive(self) -> bool:
+        """Reads what has arrived; whether that completes a frame. The simulator sends the next one when we have answered."""
+        try:
+            count = self._socket.recv_into(self._view[self._filled :])
+        except ConnectionError:
+            count = 0
+        if count == 0:
+            raise FleetError(f"the simulator closed the connection of car {self._name}")
+        self._filled += count
+        buffer = self._buffer
+        if self._filled < 2 or self._filled < 2 + (buffer[0] << 8 | buffer[1]):
+            return False
+        self._filled = 0
+        return True
+
+    def answer(self) -> None:
+        if self._frames_to_look == 0:
+            self._frames_to_look = LOOK_EVERY_FRAMES
+            size = self._buffer[0] << 8 | self._buffer[1]
+            picture = cv2.imdecode(self._pixels[2 : 2 + size], cv2.IMREAD_COLOR)
+            self._commands = command_lines(THROTTLE, turn_by_colour(picture), self._lockstep)
+        self._frames_to_look -= 1
+        self._send(self._commands)
+
+    def leave(self) -> None:
+        """Closes our half of the connection, and waits for the simulator's."""
+        try:
+            self._socket.settimeout(CONNECT_TIMEOUT_S)
+            self._socket.shutdown(socket.SHUT_WR)
+            while self._socket.recv_into(self._view):
+                pass
+        except OSError:
+            pass  # the simulator is gone already, and the car with it
+        self._socket.close()
+
+    def _send(self, data: bytes) -> None:
+        try:
+            sent = self._socket.send(data)
+        except OSError as error:
+            raise FleetError(f"car {self._name} cannot send to the simulator: {error.strerror}") from error
+        if sent < len(data):
+            raise FleetError(f"the simulator does not read what car {self._name} sends")

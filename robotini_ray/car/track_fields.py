@@ -1,0 +1,121 @@
+"""`trackAngle` and `trackSegment` of a car from its positions, for simulators that do not send them.
+
+The rules are the simulator's: segment 0 begins at the finish line and has a trigger of its own as well, triggers stand
+at equal distances, and every crossing in either direction sets the segment. Where a car has been put back, its segment
+is that of its true place.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from bisect import bisect_left, bisect_right
+
+from robotini_ray.car.errors import TrackMismatch
+from robotini_ray.car.state import CarState
+from robotini_ray.track import Track, TrackPlace
+
+OFF_TRACK_M = 0.6
+"""Farther from the line a car is not on the road: the walls stand at 0.45 m."""
+
+JUMP_M = 0.5
+"""A car that is so far from its last place has not driven there: it makes at most 0.07 m a frame."""
+
+ASTRAY_LIMIT_FRAMES = 180
+"""A car that has flown over a wall is put back within 2 s; one that is off the line for longer is on another track."""
+
+ROLLED_M = 0.01
+"""A car that starts at most so far past a trigger was placed on it: in its first frame it rolls at most 1.4 mm."""
+
+RESOLUTION_M = 0.0001
+"""A car that starts at most so far past a trigger still stands on it, but for rounding."""
+
+
+class TrackFields:
+    """Follows one car. Every state must be given in turn, and each put-back and each new session announced.
+
+    Args:
+        track: that the car drives on.
+        num_segments: of the track, as RaceParameters says.
+    """
+
+    def __init__(self, track: Track, num_segments: int) -> None:
+        self._track = track
+        # Of three laps, so that neither end of a move across the line needs care.
+        triggers_m = [0.0, *track.trigger_arcs_m(num_segments).tolist()]
+        self._triggers_m = [lap * track.length_m + arc_m for lap in (-1, 0, 1) for arc_m in triggers_m]
+        self._segments = [0, *range(num_segments)] * 3
+        self._last: CarState | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """The car starts again, from wherever its next state is: no trigger has been crossed yet."""
+        self._segment = -1
+        self._place: TrackPlace | None = None
+        self._was_put_back = False
+        self._astray_frames = 0
+
+    def put_back(self) -> None:
+        """The simulator has put the car back: its next state is somewhere else."""
+        self._was_put_back = True
+
+    def complete(self, state: CarState) -> CarState:
+        """The same state with the track's two fields.
+
+        Raises:
+            TrackMismatch: the car starts off the track's line, or stays off it: it drives on another track.
+        """
+        if self._place is None or self._last is None:
+            place = self._start(state)
+        elif self._was_put_back or math.hypot(state.x - self._last.x, state.z - self._last.z) > JUMP_M:
+            place = self._land(state, self._place)
+        else:
+            place = self._drive(state, self._place)
+        self._place, self._last = place, state
+        angle_rad = abs(math.remainder(state.heading_rad - place.heading_rad, 2 * math.pi))
+        return dataclasses.replace(state, track_angle_deg=math.degrees(angle_rad), track_segment=self._segment)
+
+    def _start(self, state: CarState) -> TrackPlace:
+        place = self._track.locate(state.x, state.z, y=state.y)
+        if abs(place.offset_m) > OFF_TRACK_M:
+            raise self._mismatch(state.name, place)
+        index = bisect_right(self._triggers_m, place.arc_m) - 1
+        past_m = place.arc_m - self._triggers_m[index]
+        if past_m <= RESOLUTION_M:
+            return place._replace(arc_m=self._triggers_m[index])
+        if past_m <= ROLLED_M:
+            self._segment = self._segments[index]
+        return place
+
+    def _drive(self, state: CarState, last: TrackPlace) -> TrackPlace:
+        place = self._track.locate(state.x, state.z, last.arc_m)
+        if abs(place.offset_m) > OFF_TRACK_M:  # over the wall, perhaps to another part of the track
+            return self._land(state, last)
+        self._astray_frames = 0
+        moved_m = math.remainder(place.arc_m - last.arc_m, self._track.length_m)
+        reached_m = last.arc_m + moved_m
+        # Whoever stands on a trigger crosses it by moving on.
+        first = bisect_left(self._triggers_m, min(last.arc_m, reached_m))
+        behind = bisect_left(self._triggers_m, max(last.arc_m, reached_m))
+        if first < behind:
+            self._segment = self._segments[behind - 1 if moved_m > 0 else first]
+        return place
+
+    def _land(self, state: CarState, last: TrackPlace) -> TrackPlace:
+        """The place of a car that did not drive there; its last one while it is on no part of the road."""
+        place = self._track.locate(state.x, state.z, y=state.y)
+        if abs(place.offset_m) > OFF_TRACK_M:
+            self._astray_frames += 1
+            if self._astray_frames > ASTRAY_LIMIT_FRAMES:
+                raise self._mismatch(state.name, place)
+            return last
+        self._astray_frames = 0
+        self._was_put_back = False
+        self._segment = self._segments[bisect_right(self._triggers_m, place.arc_m) - 1]
+        return place
+
+    def _mismatch(self, name: str, place: TrackPlace) -> TrackMismatch:
+        return TrackMismatch(
+            f"car {name!r} is {abs(place.offset_m):.2f} m from the line of track {self._track.name!r} "
+            f"({self._track.path}): this is not the track it drives on; give the file of its track with --track"
+        )

@@ -1,0 +1,56 @@
+"""``benchmark``: measures figures and prints them beside their targets."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from robotini_ray.benchmarks.figure import Figure, choose, measurements
+from robotini_ray.benchmarks.machine import machine, versions
+from robotini_ray.benchmarks.report import Report
+from robotini_ray.benchmarks.witness import read_witness
+from robotini_ray.config import ConfigError
+
+PLAIN_WIDTH = 120
+"""Columns where standard output is no terminal."""
+
+
+def run(names: tuple[str, ...], print_json: bool, json_file: Path | None) -> int:
+    """Measures the figures of these names, all if there are none, and prints the table; returns the exit code.
+
+    A target that is missed is no error: the table says so.
+    """
+    chosen = choose(names)
+    if json_file is not None and not json_file.parent.is_dir():
+        raise ConfigError(f"--json-file is {json_file}, but there is no directory {json_file.parent}")
+    report = measure(chosen)
+    line = report.to_json()
+    if json_file is not None:
+        json_file.write_text(line + "\n")
+    console = Console()
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    console.print(report.to_text(), soft_wrap=True)
+    if print_json:
+        print(line)
+    return 0
+
+
+def measure(names: tuple[str, ...]) -> Report:
+    """Takes the measurements one after the other, and the witness's readings before, between and after them."""
+    began_s = time.monotonic()
+    figures: list[Figure] = []
+    witness = [read_witness()]
+    for name in names:
+        for measurement in measurements(name):
+            figures += measurement(_say)
+            witness.append(read_witness())
+    _say(f"measured in {time.monotonic() - began_s:.0f} s")
+    return Report(machine(), versions(), witness, figures)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,166 @@
+"""A track's centre line as compiled code takes it: poses, heights and walls along it, and where a point lies.
+
+The conventions are those of `track`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robotini_ray.compiled import compiled
+
+FloatArray = NDArray[np.float64]
+
+WALL_OFFSET_M = 0.44  # of the walls' inner faces from the centre line
+LEVEL_M = 0.15  # what differs more in height is on the two levels of a bridge
+
+
+class Line(NamedTuple):
+    """The samples of a centre line as compiled code takes them; see `track.Track` for the meaning of most fields.
+
+    `walls_m` is float64[n, 2]: how far to the left and to the right the first wall stands; `narrowest_m` is its minimum.
+    """
+
+    points: FloatArray
+    arc_m: FloatArray
+    headings_rad: FloatArray
+    length_m: float
+    heights_m: FloatArray
+    slopes_rad: FloatArray
+    is_flat: bool
+    walls_m: FloatArray
+    narrowest_m: float
+
+
+def room_to_walls(points: FloatArray, headings: FloatArray, heights: FloatArray) -> FloatArray:
+    """float64[n, 2]: how far left and right of each sample the first wall stands on its level.
+
+    That is 0.44 m, unless another leg, or the other end of a very tight bend, is so close that its wall stands before.
+    """
+    rights = np.stack([np.cos(headings), -np.sin(headings)], axis=1)
+    sides = [points - WALL_OFFSET_M * rights, points + WALL_OFFSET_M * rights]
+    feet = np.concatenate(sides)
+    edges = np.concatenate([np.roll(side, -1, axis=0) for side in sides]) - feet
+    levels = np.tile(heights, 2)
+    walls_m = np.full((len(points), 2), WALL_OFFSET_M)
+    for index, (point, height) in enumerate(zip(points, heights, strict=True)):
+        gaps, same_level = feet - point, np.abs(levels - height) < LEVEL_M
+        for side, (x, z) in enumerate((-rights[index], rights[index])):
+            across = x * edges[:, 1] - z * edges[:, 0]
+            across[across == 0] = np.inf  # a wall along the way is not met
+            away_m = (gaps[:, 0] * edges[:, 1] - gaps[:, 1] * edges[:, 0]) / across
+            part = (gaps[:, 0] * z - gaps[:, 1] * x) / across
+            met = same_level & (part >= 0) & (part <= 1) & (away_m > 0) & (away_m < WALL_OFFSET_M - 1e-6)
+            walls_m[index, side] = away_m[met].min(initial=WALL_OFFSET_M)
+    walls_m.setflags(write=False)
+    return walls_m
+
+
+@compiled
+def _sample_before(arc_m: FloatArray, arc: float) -> int:
+    """Index of the last sample at or before `arc`, which lies in [0, length)."""
+    low, high = 0, len(arc_m)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if arc_m[middle] <= arc:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def _interpolated_heading(headings: FloatArray, index: int, part: float) -> float:
+    following = headings[(index + 1) % len(headings)]
+    turn = (following - headings[index] + math.pi) % (2 * math.pi) - math.pi
+    return headings[index] + part * turn
+
+
+@compiled
+def _place_of(line: Line, arc: float) -> tuple[int, int, float]:
+    """The samples before and after `arc`, taken modulo the length, and how far between them (0..1) it lies."""
+    arc = arc % line.length_m
+    index = _sample_before(line.arc_m, arc)
+    following = (index + 1) % len(line.arc_m)
+    end = line.arc_m[following] if following else line.length_m
+    return index, following, (arc - line.arc_m[index]) / (end - line.arc_m[index])
+
+
+@compiled
+def pose_on(line: Line, arc: float) -> tuple[float, float, float]:
+    """(x, z, heading) on the line at arc length `arc`, taken modulo the length."""
+    index, following, part = _place_of(line, arc)
+    x = line.points[index, 0] + part * (line.points[following, 0] - line.points[index, 0])
+    z = line.points[index, 1] + part * (line.points[following, 1] - line.points[index, 1])
+    return x, z, _interpolated_heading(line.headings_rad, index, part)
+
+
+@compiled
+def height_on(line: Line, arc: float) -> float:
+    """Height of the line at arc length `arc`, taken modulo the length."""
+    index, following, part = _place_of(line, arc)
+    return line.heights_m[index] + part * (line.heights_m[following] - line.heights_m[index])
+
+
+@compiled
+def slope_on(line: Line, arc: float) -> float:
+    """Slope of the line (rad, positive uphill) at arc length `arc`, taken modulo the length."""
+    index, following, part = _place_of(line, arc)
+    return line.slopes_rad[index] + part * (line.slopes_rad[following] - line.slopes_rad[index])
+
+
+@compiled
+def wall_on(line: Line, arc: float, side: float) -> float:
+    """How far from the line its first wall stands at arc length `arc`; to the right if `side` is positive."""
+    index, following, part = _place_of(line, arc)
+    column = 1 if side > 0.0 else 0
+    return line.walls_m[index, column] + part * (line.walls_m[following, column] - line.walls_m[index, column])
+
+
+@compiled
+def _nearest_chord(line: Line, x: float, z: float, near: float, window_m: float) -> tuple[int, float]:
+    """The chord nearest to (x, z) and how far along it (0..1) the nearest point lies."""
+    n = len(line.arc_m)
+    whole = 2 * window_m >= line.length_m
+    first = 0 if whole else _sample_before(line.arc_m, (near - window_m) % line.length_m)
+    limit_m = math.inf if whole else 2 * window_m
+    best, best_part, best_square, passed_m = 0, 0.0, math.inf, 0.0
+    for step in range(n):
+        index = (first + step) % n
+        following = (index + 1) % n
+        chord_m = (line.arc_m[following] if following else line.length_m) - line.arc_m[index]
+        chord_x = line.points[following, 0] - line.points[index, 0]
+        chord_z = line.points[following, 1] - line.points[index, 1]
+        gap_x = x - line.points[index, 0]
+        gap_z = z - line.points[index, 1]
+        plan = chord_x * chord_x + chord_z * chord_z
+        part = min(1.0, max(0.0, (gap_x * chord_x + gap_z * chord_z) / plan))
+        square = (gap_x - part * chord_x) ** 2 + (gap_z - part * chord_z) ** 2
+        if square < best_square:
+            best, best_part, best_square = index, part, square
+        passed_m += chord_m
+        if passed_m > limit_m + chord_m:
+            break
+    return best, best_part
+
+
+@compiled
+def locate_on(line: Line, x: float, z: float, near: float, window_m: float) -> tuple[float, float, float]:
+    """(arc, offset, heading) of the point of the line nearest to (x, z), within `window_m` of arc `near`."""
+    index, part = _nearest_chord(line, x, z, near, window_m)
+    following = (index + 1) % len(line.arc_m)
+    chord_x = line.points[following, 0] - line.points[index, 0]
+    chord_z = line.points[following, 1] - line.points[index, 1]
+    chord_m = (line.arc_m[following] if following else line.length_m) - line.arc_m[index]
+    gap_x = x - line.points[index, 0] - part * chord_x
+    gap_z = z - line.points[index, 1] - part * chord_z
+    # (dz, -dx) points to the right of a chord: the sign of this product is the side. The distance is the whole gap,
+    # which at the outside of a vertex is more than its part along that normal.
+    side = gap_x * chord_z - gap_z * chord_x
+    offset = math.copysign(math.hypot(gap_x, gap_z), side)
+    arc = (line.arc_m[index] + part * chord_m) % line.length_m
+    return arc, offset, _interpolated_heading(line.headings_rad, index, part)

@@ -1,0 +1,195 @@
+"""What a track with height looks like: the corners of its road and walls in space, and the colours along its floor.
+
+Made once per track. The floor's colours lie in a strip, unrolled along the centre line, with the sun's light and the
+shadows of walls and bridges in it; a pyramid of coarser copies keeps far floor from flickering.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from robotini_ray.compiled import compiled
+from robotini_ray.line import WALL_OFFSET_M, Line, height_on, pose_on
+from robotini_ray.simulator.ground import (
+    BLACK,
+    CELL_M,
+    FINISH_DASH_M,
+    FINISH_HALF_WIDTH_M,
+    FLOOR_HALF_WIDTH_M,
+    LEVELS,
+    SHADED,
+    STRIPE_EDGES,
+    STRIPES,
+    SUNLIGHT,
+    SUNLIT,
+    WALL_HEIGHT_M,
+    Colour,
+)
+from robotini_ray.track import Track
+
+FloatArray = NDArray[np.float64]
+
+# Corners of a section across the road, from left to right: where they stand and how high above the floor.
+CORNER_OFFSETS_M = (
+    -FLOOR_HALF_WIDTH_M,
+    -FLOOR_HALF_WIDTH_M,
+    -WALL_OFFSET_M,
+    -WALL_OFFSET_M,
+    WALL_OFFSET_M,
+    WALL_OFFSET_M,
+    FLOOR_HALF_WIDTH_M,
+    FLOOR_HALF_WIDTH_M,
+)
+CORNER_HEIGHTS_M = (WALL_HEIGHT_M, 0.0, 0.0, WALL_HEIGHT_M, WALL_HEIGHT_M, 0.0, 0.0, WALL_HEIGHT_M)
+LEFT_EDGE, RIGHT_EDGE = 1, 6  # the corners that bound the floor
+LEFT_WALL, RIGHT_WALL = 2, 5  # the feet of the walls' inner faces
+WALL_FACES = ((0, 1), (2, 3), (4, 5), (6, 7))  # pairs of corners, each of which makes a face with the next section's
+
+BLOCK = 2 ** (LEVELS - 1)
+COLUMNS = math.ceil(2 * FLOOR_HALF_WIDTH_M / CELL_M / BLOCK) * BLOCK
+CELL_ACROSS_M = 2 * FLOOR_HALF_WIDTH_M / COLUMNS
+LIGHT_PER_M = (SUNLIGHT[0] / -SUNLIGHT[1], SUNLIGHT[2] / -SUNLIGHT[1])  # how far (x, z) a metre of height throws shadow
+CLEAR_HEIGHT_M = 0.1  # road so much higher is another level, and throws its shadow
+
+
+class RoadStrip(NamedTuple):
+    """The road of a track as compiled code takes it.
+
+    `corners` is float64[n + 1, 8, 3]: (x, y, z) of the corners of each section; the last section repeats the first, at
+    the end of the lap. `arc_m` is float64[n + 1]. `turns` is float64[n, 2]: for both triangles of each piece of floor
+    (left, right, next right; left, next right, next left) 1, or -1 where the inside of a very tight bend folds over.
+
+    `texels` holds all levels of the floor's colours one after the other, each int32 0xRRGGBB by rows from the finish line
+    on, from left to right; level k has cells of `cell_along_m` * 2**k by CELL_ACROSS_M * 2**k, starts at `starts[k]` and
+    has `heights[k]` rows of COLUMNS / 2**k.
+    """
+
+    corners: FloatArray
+    arc_m: FloatArray
+    turns: FloatArray
+    texels: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    heights: NDArray[np.int64]
+    cell_along_m: float
+
+
+@lru_cache(maxsize=4)
+def map_strip(track: Track) -> RoadStrip:
+    """Paint the floor of a track, which takes some tenths of a second; simulators in one process share it."""
+    corners = _corners(track)
+    rows = math.ceil(track.length_m / CELL_M / BLOCK) * BLOCK
+    shaded = np.zeros((rows, COLUMNS), np.bool_)
+    _cast_shadows(shaded, track.line, corners)
+    colours = np.where(shaded[..., None], _stripes(SHADED), _stripes(SUNLIT))
+    _paint_finish_line(colours, track.length_m / rows)
+    texels, starts, heights = _pyramid(colours.astype(np.uint8))
+    arc_m = np.append(track.arc_m, track.length_m)
+    return RoadStrip(corners, arc_m, _turns(corners), texels, starts, heights, track.length_m / rows)
+
+
+def _corners(track: Track) -> FloatArray:
+    rights = np.stack([np.cos(track.headings_rad), -np.sin(track.headings_rad)], axis=1)
+    plan = track.points[:, None] + np.array(CORNER_OFFSETS_M)[None, :, None] * rights[:, None]
+    heights = track.heights_m[:, None] + np.array(CORNER_HEIGHTS_M)
+    sections = np.stack([plan[..., 0], heights, plan[..., 1]], axis=-1)
+    return np.concatenate([sections, sections[:1]])
+
+
+def _turns(corners: FloatArray) -> FloatArray:
+    left, right = corners[:-1, LEFT_EDGE], corners[:-1, RIGHT_EDGE]
+    next_left, next_right = corners[1:, LEFT_EDGE], corners[1:, RIGHT_EDGE]
+    upwards = [np.cross(b - a, c - a)[:, 1] for a, b, c in ((left, right, next_right), (left, next_right, next_left))]
+    # Seen from above, left to right to ahead goes round counterclockwise: in Unity's left-handed frame that is downwards.
+    return np.where(np.stack(upwards, axis=1) <= 0, 1.0, -1.0)
+
+
+def _stripes(colours: tuple[Colour, ...]) -> NDArray[np.float32]:
+    """float32[COLUMNS, 3]: red, green, blue from the floor's left to its right edge, stripes' edges softened."""
+    samples = (np.arange(COLUMNS)[:, None] + (np.arange(3) + 0.5) / 3) * (256 / COLUMNS)
+    stripe = np.searchsorted(STRIPE_EDGES, samples, side="right") - 1
+    return np.array(colours, np.float32)[np.array(STRIPES)[stripe]].mean(axis=1).round()
+
+
+def _paint_finish_line(colours: NDArray[np.float32], cell_along_m: float) -> None:
+    """Black dashes across both ends of the strip."""
+    across = (np.arange(COLUMNS) + 0.5) * CELL_ACROSS_M - FLOOR_HALF_WIDTH_M
+    dash = np.floor(across / FINISH_DASH_M).astype(int) % 2 == 0
+    reach = round(FINISH_HALF_WIDTH_M / cell_along_m)
+    colours[:reach, dash] = colours[-reach:, dash] = SHADED[BLACK]
+
+
+def _pyramid(colours: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+    packed, heights = [], []
+    for _ in range(LEVELS):
+        heights.append(len(colours))
+        wide = colours.astype(np.int32)
+        packed.append((wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]).ravel())
+        colours = cv2.resize(colours, (colours.shape[1] // 2, len(colours) // 2), interpolation=cv2.INTER_AREA)
+    starts = np.cumsum([0] + [len(level) for level in packed[:-1]])
+    return np.concatenate(packed), starts, np.array(heights)
+
+
+@compiled
+def _cast_shadows(shaded: Any, line: Line, corners: Any) -> None:
+    """Mark bool[rows, COLUMNS], the cells of the floor that lie in the shadow of a wall or of a bridge."""
+    quad = np.empty((4, 2))
+    for row in range(len(shaded)):
+        arc = (row + 0.5) / len(shaded) * line.length_m
+        x, z, heading = pose_on(line, arc)
+        height = height_on(line, arc)
+        for piece in range(len(corners) - 1):
+            up = corners[piece, LEFT_EDGE, 1] - height
+            if up < -WALL_HEIGHT_M:
+                continue
+            gap_x = (corners[piece, LEFT_EDGE, 0] + corners[piece, RIGHT_EDGE, 0]) / 2 + up * LIGHT_PER_M[0] - x
+            gap_z = (corners[piece, LEFT_EDGE, 2] + corners[piece, RIGHT_EDGE, 2]) / 2 + up * LIGHT_PER_M[1] - z
+            if gap_x * gap_x + gap_z * gap_z > 1.5 * 1.5:  # floor to the edges, shadow, and a piece's length
+                continue
+            for corner in (LEFT_WALL, RIGHT_WALL):
+                for k in range(2):
+                    foot = corners[piece + k, corner]
+                    _throw(quad[k], foot, max(0.0, foot[1] - height))
+                    _throw(quad[3 - k], foot, max(0.0, foot[1] - height + WALL_HEIGHT_M))
+                _mark(shaded[row], quad, x, z, heading)
+            if up > CLEAR_HEIGHT_M:
+                for k in range(2):
+                    left, right = corners[piece + k, LEFT_EDGE], corners[piece + k, RIGHT_EDGE]
+                    _throw(quad[k], left, left[1] - height)
+                    _throw(quad[3 - k], right, right[1] - height)
+                _mark(shaded[row], quad, x, z, heading)
+
+
+@compiled
+def _throw(shadow: Any, point: Any, up: float) -> None:
+    """Where (x, z) the shadow of a point `up` metres above falls."""
+    shadow[0] = point[0] + up * LIGHT_PER_M[0]
+    shadow[1] = point[2] + up * LIGHT_PER_M[1]
+
+
+@compiled
+def _mark(shaded: Any, quad: Any, x: float, z: float, heading: float) -> None:
+    """Mark the cells of a row across the road at (x, z) whose middles lie in a convex quadrilateral float64[4, 2]."""
+    right_x, right_z = math.cos(heading), -math.sin(heading)
+    low, high = -FLOOR_HALF_WIDTH_M, FLOOR_HALF_WIDTH_M
+    area = (quad[2, 0] - quad[0, 0]) * (quad[3, 1] - quad[1, 1]) - (quad[2, 1] - quad[0, 1]) * (quad[3, 0] - quad[1, 0])
+    for k in range(4):
+        edge_x, edge_z = quad[(k + 1) % 4, 0] - quad[k, 0], quad[(k + 1) % 4, 1] - quad[k, 1]
+        # Inside is where start + offset * rate, the side of the edge times the sense of the corners, is positive.
+        start = math.copysign(1.0, area) * (edge_x * (z - quad[k, 1]) - edge_z * (x - quad[k, 0]))
+        rate = math.copysign(1.0, area) * (edge_x * right_z - edge_z * right_x)
+        if rate > 1e-12:
+            low = max(low, -start / rate)
+        elif rate < -1e-12:
+            high = min(high, -start / rate)
+        elif start < 0.0:
+            return
+    first = math.ceil((low + FLOOR_HALF_WIDTH_M) / CELL_ACROSS_M - 0.5)
+    last = math.floor((high + FLOOR_HALF_WIDTH_M) / CELL_ACROSS_M - 0.5)
+    for column in range(max(0, first), min(COLUMNS, last + 1)):
+        shaded[column] = True

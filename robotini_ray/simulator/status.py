@@ -1,0 +1,52 @@
+"""GameStatus: where every car is, as the spectator stream tells it in every frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from robotini_ray.simulator.entries import Car, Event
+
+COLUMNS = ("x", "y", "z", "heading", "pitch", "speed_x", "speed_y", "speed_z", "track_heading")
+
+
+def car_statuses(
+    cars: Iterable[Car], motion: NDArray[Any], frames_sent: dict[int, int], upstream: bool
+) -> list[dict[str, Any]]:
+    """The `cars` of a GameStatus; `motion` and `frames_sent` are by slot.
+
+    `upstream` leaves out trackAngle and trackSegment, which only the fork for trainers sends.
+    """
+    columns = [motion[name].tolist() for name in COLUMNS]
+    statuses = []
+    for car in cars:
+        x, y, z, heading, pitch, speed_x, speed_y, speed_z, track_heading = (column[car.slot] for column in columns)
+        status: Event = {
+            "name": car.info["name"],
+            "position": {"x": x, "y": y, "z": z},
+            "velocity": {"x": speed_x, "y": speed_y, "z": speed_z},
+            "rotation": rotation(heading, pitch),
+        }
+        if not upstream:
+            status["trackAngle"] = math.degrees(abs(math.remainder(heading - track_heading, 2 * math.pi)))
+            status["trackSegment"] = car.laps.segment
+        status["frames_sent"] = frames_sent[car.slot]
+        statuses.append(status)
+    return statuses
+
+
+def rotation(heading: float, pitch: float) -> dict[str, float]:
+    """Unity's quaternion: about y by the heading, then about x, where a raised nose is a negative angle (left-handed)."""
+    sin_heading, cos_heading = math.sin(heading / 2), math.cos(heading / 2)
+    if pitch == 0.0:
+        return {"x": 0.0, "y": sin_heading, "z": 0.0, "w": cos_heading}
+    sin_pitch, cos_pitch = math.sin(-pitch / 2), math.cos(pitch / 2)
+    return {
+        "x": cos_heading * sin_pitch,
+        "y": sin_heading * cos_pitch,
+        "z": -sin_heading * sin_pitch,
+        "w": cos_heading * cos_pitch,
+    }
