@@ -1,7 +1,8 @@
 """A track's `limit`: the lowest lap time any car could reach, the yardstick of the benchmark's `lap_ratio`.
 
 The car is taken for a point mass: its centre stays within 0.38 m of the centre line, it accelerates with at most
-9.81 m/s^2 in any direction, runs at most 3.86 m/s and starts the lap flying. `robotini_ray.racing_line` solves it.
+9.81 m/s^2 in any direction, runs at most 3.86 m/s and starts the lap flying. `robotini_ray.racing_line` solves it, for
+tracks with height in the plan.
 
 The limits of the shipped tracks are kept in `tracks/limits.json` with the SHA-256 of their track files.
 `python -m robotini_ray.limit` solves all shipped tracks anew, writes that file and prints a table.

@@ -16,23 +16,23 @@ from robotini_ray.compiled import compiled
 FloatArray = NDArray[np.float64]
 
 WALL_OFFSET_M = 0.44  # of the walls' inner faces from the centre line
+HEIGHT, SLOPE, LEFT_WALL, RIGHT_WALL = range(4)  # columns of a line's profile
 LEVEL_M = 0.15  # what differs more in height is on the two levels of a bridge
 
 
 class Line(NamedTuple):
     """The samples of a centre line as compiled code takes them; see `track.Track` for the meaning of most fields.
 
-    `walls_m` is float64[n, 2]: how far to the left and to the right the first wall stands; `narrowest_m` is its minimum.
+    `profile` is float64[n, 4]: the road's height and slope, and how far to the left and to the right its first wall stands
+    (one array, as each costs some time whenever a line is passed on). `narrowest_m` is the least distance of a wall.
     """
 
     points: FloatArray
     arc_m: FloatArray
     headings_rad: FloatArray
     length_m: float
-    heights_m: FloatArray
-    slopes_rad: FloatArray
     is_flat: bool
-    walls_m: FloatArray
+    profile: FloatArray
     narrowest_m: float
 
 
@@ -56,7 +56,6 @@ def room_to_walls(points: FloatArray, headings: FloatArray, heights: FloatArray)
             part = (gaps[:, 0] * z - gaps[:, 1] * x) / across
             met = same_level & (part >= 0) & (part <= 1) & (away_m > 0) & (away_m < WALL_OFFSET_M - 1e-6)
             walls_m[index, side] = away_m[met].min(initial=WALL_OFFSET_M)
-    walls_m.setflags(write=False)
     return walls_m
 
 
@@ -100,25 +99,27 @@ def pose_on(line: Line, arc: float) -> tuple[float, float, float]:
 
 
 @compiled
+def _interpolated(line: Line, column: int, arc: float) -> float:
+    index, following, part = _place_of(line, arc)
+    return line.profile[index, column] + part * (line.profile[following, column] - line.profile[index, column])
+
+
+@compiled
 def height_on(line: Line, arc: float) -> float:
     """Height of the line at arc length `arc`, taken modulo the length."""
-    index, following, part = _place_of(line, arc)
-    return line.heights_m[index] + part * (line.heights_m[following] - line.heights_m[index])
+    return _interpolated(line, HEIGHT, arc)
 
 
 @compiled
 def slope_on(line: Line, arc: float) -> float:
     """Slope of the line (rad, positive uphill) at arc length `arc`, taken modulo the length."""
-    index, following, part = _place_of(line, arc)
-    return line.slopes_rad[index] + part * (line.slopes_rad[following] - line.slopes_rad[index])
+    return _interpolated(line, SLOPE, arc)
 
 
 @compiled
 def wall_on(line: Line, arc: float, side: float) -> float:
     """How far from the line its first wall stands at arc length `arc`; to the right if `side` is positive."""
-    index, following, part = _place_of(line, arc)
-    column = 1 if side > 0.0 else 0
-    return line.walls_m[index, column] + part * (line.walls_m[following, column] - line.walls_m[index, column])
+    return _interpolated(line, RIGHT_WALL if side > 0.0 else LEFT_WALL, arc)
 
 
 @compiled

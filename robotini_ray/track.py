@@ -78,10 +78,8 @@ class Track:
             self.arc_m,
             self.headings_rad,
             self.length_m,
-            self.heights_m,
-            self.slopes_rad,
             self.is_flat,
-            walls_m,
+            _frozen(np.column_stack([self.heights_m, self.slopes_rad, walls_m])),
             float(walls_m.min()),
         )
 

@@ -169,6 +169,26 @@ def test_more_grip_is_never_slower_and_mirroring_changes_nothing(
     assert lap_s(mirrored, grip_m_s2) == pytest.approx(lap_time_s, rel=1e-4)
 
 
+def test_a_track_with_height_is_solved_in_the_plan(tmp_path: Path) -> None:
+    """A circle that rises by 0.3 m and comes down again takes as long as the flat one."""
+    flat = circle(tmp_path / "circle.json", 2.0)
+    content = json.loads(flat.path.read_text())
+    for entry in content["trackNodes"]:
+        height_m = 0.15 * (1 + entry["position"]["x"] / 2.0)
+        entry["position"]["y"] = entry["direction"]["y"] = height_m
+    (tmp_path / "hill.json").write_text(json.dumps(content))
+    hill = load_track(str(tmp_path / "hill.json"))
+    assert not hill.is_flat and hill.length_m > flat.length_m
+    line = racing_line.racing_line(hill)
+    assert line.lap_time_s == pytest.approx(racing_line.racing_line(flat).lap_time_s, rel=1e-3)
+    assert line.offset_m == pytest.approx(HALF_WIDTH_M, abs=2e-3)
+
+
+def test_a_bridge_has_a_limit(bridge_track: Track) -> None:
+    mean_m_s = bridge_track.length_m / limit.lap_limit_s(bridge_track)
+    assert 3.0 < mean_m_s < TOP_SPEED_M_S * 1.2  # over the centre line's length, which is cut
+
+
 def test_giving_up_names_the_track(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interior_point, "MAX_ITERATIONS", 3)
     with pytest.raises(interior_point.ConvergenceError, match=r"circle\.json"):

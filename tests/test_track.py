@@ -131,7 +131,8 @@ def test_triggers_stand_at_equal_parts(circle):
 
 
 def test_arrays_cannot_be_written(circle):
-    for array in (circle.points, circle.arc_m, circle.headings_rad, circle.curvatures_per_m):
+    line = circle.line
+    for array in (*(value for value in vars(circle).values() if isinstance(value, np.ndarray)), line.profile):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 
@@ -144,6 +145,8 @@ def test_arrays_cannot_be_written(circle):
         ('{"trackNodes": [1, 2, 3]}', "node 0"),
         (json.dumps({"trackNodes": [*circle_nodes(1), node(5, 5, 0, 1)]}), "closed"),
         (json.dumps({"trackNodes": [node(math.nan, 0, 0, 1)] * 3}), "finite"),
+        (json.dumps({"trackNodes": [node(0, 0, 0, 1, y=math.inf)] * 3}), "finite"),
+        (json.dumps({"trackNodes": [*circle_nodes(1), node(-1, 0, 0, 1, y=0.1)]}), "closed"),
     ],
 )
 def test_a_bad_file_is_refused_by_name(tmp_path, content, reason):
@@ -153,6 +156,78 @@ def test_a_bad_file_is_refused_by_name(tmp_path, content, reason):
         load_track(str(path))
     assert str(path) in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def hill_nodes(height_m, radius_m=2.0):
+    """The circle, level at every node and `height_m` up at the far one."""
+    nodes = circle_nodes(radius_m)
+    nodes[2] = node(radius_m, 0, math.pi, radius_m * QUARTER_HANDLE, y=height_m)
+    return nodes
+
+
+def test_a_track_with_height_is_measured_along_its_slope(tmp_path, circle):
+    track = load_track(write_track(tmp_path / "hill.json", hill_nodes(0.5)))
+    assert not track.is_flat
+    chords = np.diff(np.column_stack([track.points, track.heights_m])[[*range(120), 0]], axis=0)
+    assert track.length_m == pytest.approx(np.linalg.norm(chords, axis=1).sum())
+    assert circle.length_m + 0.01 < track.length_m < circle.length_m + 0.2
+    assert np.diff(track.arc_m) == pytest.approx(np.linalg.norm(chords, axis=1)[:-1])
+    assert track.points == pytest.approx(circle.points)
+    assert track.curvatures_per_m == pytest.approx(circle.curvatures_per_m)
+
+
+def test_height_and_slope_follow_the_curve(tmp_path):
+    """Level nodes 0.5 m apart in height: y = 0.5 (3 t^2 - 2 t^3) on the curve between them, half way up at its middle."""
+    track = load_track(write_track(tmp_path / "hill.json", hill_nodes(0.5)))
+    middle, top = 45, 60  # samples
+    assert track.heights_m[middle] == pytest.approx(0.25)
+    assert track.heights_m[top] == track.heights_m.max() == 0.5
+    assert track.slopes_rad[middle] == pytest.approx(math.atan(0.75 / (2.0 * math.pi / 2)), rel=0.03)
+    assert track.slopes_rad[[0, 30, 60, 90]] == pytest.approx(0.0)
+    assert (track.slopes_rad[61:90] < 0).all()
+    for arc_m in np.linspace(0, track.length_m, 50, endpoint=False):
+        ahead, behind = track.height(arc_m + 0.05), track.height(arc_m - 0.05)
+        assert math.sin(track.slope(arc_m)) == pytest.approx((ahead - behind) / 0.1, abs=0.01)
+    laps_later = track.arc_m[middle] + 2 * track.length_m
+    assert (track.height(laps_later), track.slope(laps_later)) == pytest.approx(
+        (track.heights_m[middle], track.slopes_rad[middle])
+    )
+
+
+def test_places_on_a_slope_are_those_of_the_plan(tmp_path):
+    track = load_track(write_track(tmp_path / "hill.json", hill_nodes(1.5)))
+    for arc_m in np.linspace(0, track.length_m, 40, endpoint=False):
+        x, z, heading = track.pose(arc_m)
+        for offset_m in (-0.3, 0.0, 0.3):
+            place = track.locate(x + offset_m * math.cos(heading), z - offset_m * math.sin(heading), arc_m)
+            assert abs(math.remainder(place.arc_m - arc_m, track.length_m)) < 0.01
+            assert place.offset_m == pytest.approx(offset_m, abs=1e-3)
+
+
+@pytest.mark.parametrize("height_m", [0.0, 1.0, -3.0])
+def test_a_road_at_one_height_is_flat(tmp_path, height_m):
+    nodes = circle_nodes(2.0)
+    for entry in nodes:
+        entry["position"]["y"] = entry["direction"]["y"] = height_m
+    track = load_track(write_track(tmp_path / "flat.json", nodes))
+    assert track.is_flat and track.line.is_flat
+    assert (track.height(1.0), track.slope(1.0)) == (height_m, 0.0)
+
+
+def test_the_height_tells_which_leg_of_a_bridge_is_meant(bridge_track):
+    under, over = bridge_track.locate(0.0, 0.0, y=0.048), bridge_track.locate(0.0, 0.0, y=0.25 + 0.048)
+    assert bridge_track.height(under.arc_m) == pytest.approx(0.0, abs=1e-3)
+    assert bridge_track.height(over.arc_m) == pytest.approx(0.25, abs=1e-3)
+    assert under.heading_rad == pytest.approx(math.radians(45), abs=0.01)
+    assert math.remainder(over.heading_rad, 2 * math.pi) == pytest.approx(math.radians(-45), abs=0.01)
+
+
+@pytest.mark.parametrize(("height_m", "degrees"), [(2.5, 50), (-20.0, 84)])
+def test_a_road_too_steep_is_refused_with_its_place(tmp_path, height_m, degrees):
+    with pytest.raises(TrackError, match=r"steep\.json.*after node 1 has a slope of (\d+) degrees; at most 45") as refusal:
+        load_track(write_track(tmp_path / "steep.json", hill_nodes(height_m)))
+    found = int(str(refusal.value).split("slope of ")[1].split()[0])
+    assert found == pytest.approx(degrees, abs=3)
 
 
 def test_an_unknown_name_lists_the_shipped_tracks():

@@ -7,6 +7,7 @@ turns at that. So they follow the road at 0.86 m/s and stand at no wall, and a f
 
 from __future__ import annotations
 
+import contextlib
 import math
 import select
 import socket
@@ -120,7 +121,9 @@ class Fleet:
     def close(self) -> None:
         """Leaves the track; returns when the simulator has taken the cars off it."""
         for car in self._cars.values():
-            car.leave()
+            car.hang_up()
+        for car in self._cars.values():
+            car.wait_until_gone()
         self._poll.close()
 
 
@@ -163,15 +166,17 @@ class _Car:
         self._frames_to_look -= 1
         self._send(self._commands)
 
-    def leave(self) -> None:
-        """Closes our half of the connection, and waits for the simulator's."""
-        try:
-            self._socket.settimeout(CONNECT_TIMEOUT_S)
+    def hang_up(self) -> None:
+        """Says that nothing more will come."""
+        with contextlib.suppress(OSError):  # the simulator has hung up already
             self._socket.shutdown(socket.SHUT_WR)
+
+    def wait_until_gone(self) -> None:
+        """Returns when the simulator has hung up as well: then the car is off the track."""
+        self._socket.settimeout(CONNECT_TIMEOUT_S)
+        with contextlib.suppress(OSError):  # it may have broken the connection, or may hang; a later login would tell
             while self._socket.recv_into(self._view):
                 pass
-        except OSError:
-            pass  # the simulator is gone already, and the car with it
         self._socket.close()
 
     def _send(self, data: bytes) -> None:

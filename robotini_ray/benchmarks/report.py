@@ -60,7 +60,7 @@ class Report:
 
 def _table(figures: Sequence[Figure]) -> Table:
     table = Table(title="robotini_ray benchmark", title_justify="left")
-    table.add_column("figure", no_wrap=True)
+    table.add_column("figure", overflow="fold")
     for heading in ("value", "min", "max", "target"):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("met", "unit", "pace"):

@@ -63,7 +63,7 @@ class MeasuredSimulator(EmbeddedSimulator):
 
 
 def measure_lockstep(
-    say: Say, *, window_s: float = 1.5, short_window_s: float = 0.25, parts_window_s: float = 0.3, rounds: int = PAIRS
+    say: Say, *, window_s: float = 1.3, short_window_s: float = 0.25, parts_window_s: float = 0.3, rounds: int = PAIRS
 ) -> list[Figure]:
     """Rates and times per frame at pace max.
 

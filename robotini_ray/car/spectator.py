@@ -173,7 +173,7 @@ class Spectator:
                 car.track_fields.put_back()
         else:
             # Frame numbers start again with the next connection: a state of the last one would pass for a later frame.
-            car.newest = car.track_fields = None
+            car.newest = None
             car.untaken.clear()
 
     def _restart_track_fields(self) -> None:

@@ -21,8 +21,12 @@ OFF_TRACK_M = 0.6
 JUMP_M = 0.5
 """A car that is so far from its last place has not driven there: it makes at most 0.07 m a frame."""
 
-ASTRAY_LIMIT_FRAMES = 180
-"""A car that has flown over a wall is put back within 2 s; one that is off the line for longer is on another track."""
+ASTRAY_LIMIT_FRAMES = 60
+"""A car that has flown over a wall falls, and is put back in less than 1 s; one that stays off the line is on another
+track."""
+
+LEAPS_LIMIT = 3
+"""A car may fly from one part of the track to another, but not so often: what crosses the walls is another track."""
 
 ROLLED_M = 0.01
 """A car that starts at most so far past a trigger was placed on it: in its first frame it rolls at most 1.4 mm."""
@@ -54,16 +58,19 @@ class TrackFields:
         self._place: TrackPlace | None = None
         self._was_put_back = False
         self._astray_frames = 0
+        self._leaps = 0
 
     def put_back(self) -> None:
         """The simulator has put the car back: its next state is somewhere else."""
         self._was_put_back = True
+        self._leaps = 0
 
     def complete(self, state: CarState) -> CarState:
         """The same state with the track's two fields.
 
         Raises:
-            TrackMismatch: the car starts off the track's line, or stays off it: it drives on another track.
+            TrackMismatch: the car starts off the track's line, stays off it, or drives through its walls again and again: it
+            is on another track.
         """
         if self._place is None or self._last is None:
             place = self._start(state)
@@ -109,6 +116,10 @@ class TrackFields:
             if self._astray_frames > ASTRAY_LIMIT_FRAMES:
                 raise self._mismatch(state.name, place)
             return last
+        if not self._was_put_back:
+            self._leaps += 1
+            if self._leaps > LEAPS_LIMIT:
+                raise self._mismatch(state.name, self._track.locate(state.x, state.z, last.arc_m))
         self._astray_frames = 0
         self._was_put_back = False
         self._segment = self._segments[bisect_right(self._triggers_m, place.arc_m) - 1]

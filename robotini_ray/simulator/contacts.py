@@ -55,7 +55,8 @@ def _push_off_walls(car: Any, line: Line) -> float:
         arm_x = OUTLINE_RIGHT_M[point] * cos + OUTLINE_AHEAD_M[point] * sin
         arm_z = OUTLINE_AHEAD_M[point] * cos - OUTLINE_RIGHT_M[point] * sin
         arc, offset, heading = locate_on(line, car.x + arm_x, car.z + arm_z, car.arc, OUTLINE_WINDOW_M)
-        gap = wall_on(line, arc, offset) - abs(offset)
+        wall = WALL_OFFSET_M if line.narrowest_m == WALL_OFFSET_M else wall_on(line, arc, offset)
+        gap = wall - abs(offset)
         smallest = min(smallest, gap)
         if gap < 0.0:
             # The normal points from the wall back to the centre line.

@@ -38,18 +38,19 @@ CELL_M = 0.003
 LEVELS = 6
 CLEARANCE_EVERY = 6  # the clearance map has one cell for so many colour cells
 CLEARANCE_CELL_M = CELL_M * CLEARANCE_EVERY
-CLEARANCE_PAD = 64  # cells added on every side
 PAINTED_M = 0.56  # how far from the centre line the maps know the offset
 OUTSIDE_M = 9.0  # the offset stored farther out
+WALL_HALF_M = 0.005  # of a wall's thickness
+SEEN_WALL_HALF_M = 0.012  # of a wall in the road, so that one is never lost between cells of the clearance map
 
 
 class GroundMap(NamedTuple):
-    """The maps of a track as compiled code takes them; their first cells begin at (x_m, z_m), `clearance_x_m`, `_z_m`.
+    """The maps of a track as compiled code takes them; their first cells begin at (x_m, z_m).
 
     `texels` holds all levels one after the other, each int32 0xRRGGBB by rows of z; level k has cells of
     CELL_M * 2**k, starts at `starts[k]` and has `widths[k]` by `heights[k]` cells.
     `clearance` is float32[rows, columns] of cells CLEARANCE_CELL_M wide: metres from the middle of the cell to the nearest
-    wall, negative beyond it. It reaches so far that three times the room ahead of any place on the track is on it.
+    wall, negative beyond it.
     """
 
     x_m: float
@@ -59,8 +60,6 @@ class GroundMap(NamedTuple):
     widths: NDArray[np.int64]
     heights: NDArray[np.int64]
     clearance: NDArray[np.float32]
-    clearance_x_m: float
-    clearance_z_m: float
 
 
 @lru_cache(maxsize=4)
@@ -72,25 +71,14 @@ def map_ground(track: Track) -> GroundMap:
     columns, rows = (math.ceil((high[k] - low[k]) / CELL_M / block) * block for k in (0, 1))
     offsets = np.full((rows, columns), OUTSIDE_M, np.float32)
     _paint_offsets(offsets, track.line, float(low[0]), float(low[1]))
+    room = np.clip(WALL_OFFSET_M - np.abs(offsets), WALL_OFFSET_M - PAINTED_M, None)
+    _stand_walls_in_the_road(offsets, room, track, low)
     colours = np.zeros((rows, columns, 3), np.uint8)
     _paint_colours(colours, offsets, _stripe_table(SUNLIT), _stripe_table(SHADED), _steps_to_sun())
     _paint_finish_line(colours, offsets, track.pose(0.0), float(low[0]), float(low[1]))
-    room = np.clip(WALL_OFFSET_M - np.abs(offsets), WALL_OFFSET_M - PAINTED_M, None)
     size = (columns // CLEARANCE_EVERY, rows // CLEARANCE_EVERY)
-    clearance = np.pad(cv2.resize(room, size, interpolation=cv2.INTER_AREA), CLEARANCE_PAD, "edge")
-    texels, starts, widths, heights = _pyramid(colours)
-    clearance_low = low - CLEARANCE_PAD * CLEARANCE_CELL_M
-    return GroundMap(
-        float(low[0]),
-        float(low[1]),
-        texels,
-        starts,
-        widths,
-        heights,
-        clearance,
-        float(clearance_low[0]),
-        float(clearance_low[1]),
-    )
+    clearance = cv2.resize(room, size, interpolation=cv2.INTER_AREA)
+    return GroundMap(float(low[0]), float(low[1]), *_pyramid(colours), clearance)
 
 
 def _stripe_table(colours: tuple[Colour, ...]) -> NDArray[np.float32]:
@@ -143,6 +131,24 @@ def _paint_offsets(offsets: Any, line: Line, low_x: float, low_z: float) -> None
                 if away_m2 < PAINTED_M * PAINTED_M and away_m2 < offsets[row, column] ** 2:
                     side = gap_x * chord_z - gap_z * chord_x
                     offsets[row, column] = math.copysign(math.sqrt(away_m2), side)
+
+
+def _stand_walls_in_the_road(
+    offsets: NDArray[np.float32], room: NDArray[np.float32], track: Track, low: NDArray[np.float64]
+) -> None:
+    """Where legs of the road run closer side by side than its width, the walls of each stand in the other's road.
+
+    So do, for a bit, the inner walls of a bend that is tighter than their distance from the line: they cross.
+    """
+    rights = np.stack([np.cos(track.headings_rad), -np.sin(track.headings_rad)], axis=1)
+    walls = [track.points + side * (WALL_OFFSET_M + WALL_HALF_M) * rights for side in (-1, 1)]
+    no_wall = np.ones(offsets.shape, np.uint8)
+    cv2.polylines(no_wall, [np.floor((wall - low) / CELL_M).astype(np.int32) for wall in walls], True, 0)
+    no_wall[np.abs(offsets) > WALL_OFFSET_M - WALL_HALF_M] = 1  # where they belong
+    if not no_wall.all():
+        away_m = cv2.distanceTransform(no_wall, cv2.DIST_L2, cv2.DIST_MASK_5) * CELL_M
+        np.minimum(room, away_m - SEEN_WALL_HALF_M, out=room)
+        offsets[away_m < WALL_HALF_M] = OUTSIDE_M
 
 
 @compiled

@@ -15,20 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.compiled import compiled
-from robotini_ray.simulator.camera import (
-    CAR_BOTTOM_M,
-    CAR_FACE_LIGHT,
-    CAR_SHADE,
-    CAR_TOP_M,
-    SKY_COLOUR,
-    WALL_COLOUR,
-)
+from robotini_ray.simulator.bodies import CAR_BOTTOM_M, CAR_FACE_LIGHT, CAR_SHADE, CAR_TOP_M
+from robotini_ray.simulator.camera import SKY_COLOUR, WALL_COLOUR
 from robotini_ray.simulator.contacts import BODY_LENGTH_M, BODY_WIDTH_M
 from robotini_ray.simulator.ground import CELL_M, LEVELS
 from robotini_ray.simulator.look import apply_look
 from robotini_ray.simulator.physics import BODY_HEIGHT_M
 from robotini_ray.simulator.randomisation import Look
-from robotini_ray.simulator.rasteriser import Target, fill, fill_floor, make_target
+from robotini_ray.simulator.rasteriser import Target, edges_beyond, fill, fill_floor, make_target
 from robotini_ray.simulator.road_strip import (
     COLUMNS,
     CORNER_OFFSETS_M,
@@ -72,6 +66,7 @@ class HillyCamera:
         self._strip = map_strip(track)
         self._targets: dict[int, Target] = {}
         self._seen = np.empty((len(self._strip.corners), CORNERS, 3))
+        self._beyond = np.empty(len(self._strip.corners), np.int64)
 
     def render(
         self,
@@ -93,7 +88,7 @@ class HillyCamera:
         for image, viewer, world, look in zip(images, viewers, poses, looks, strict=True):
             axes = _camera_axes(width, look.pitch_rad, look.roll_rad, look.yaw_rad)
             up_m = CAMERA_HEIGHT_M - BODY_HEIGHT_M + look.height_m
-            _render(image, self._targets[width], self._strip, self._seen, axes, up_m, viewer, world, colours)
+            _render(image, self._targets[width], self._strip, self._seen, self._beyond, axes, up_m, viewer, world, colours)
             apply_look(image, look, frame)
         return images
 
@@ -128,9 +123,21 @@ def _camera_axes(width: int, pitch_rad: float, roll_rad: float, yaw_rad: float) 
 
 @compiled
 def _render(
-    image: Any, target: Target, strip: RoadStrip, seen: Any, axes: Any, up_m: float, viewer: int, poses: Any, colours: Any
+    image: Any,
+    target: Target,
+    strip: RoadStrip,
+    seen: Any,
+    beyond: Any,
+    axes: Any,
+    up_m: float,
+    viewer: int,
+    poses: Any,
+    colours: Any,
 ) -> None:
-    """Paint the picture of one viewer; `axes` are those of its camera, which stands `up_m` above the body's origin."""
+    """Paint the picture of one viewer; `axes` are those of its camera, which stands `up_m` above the body's origin.
+
+    `seen` float64[n + 1, CORNERS, 3] and `beyond` int64[n + 1] are room for where the strip's sections lie in the picture.
+    """
     target.nearness[:] = 0.0
     target.colours[:] = SKY
     frame = _car_frame(poses[viewer])
@@ -143,7 +150,8 @@ def _render(
     for section in range(len(seen)):
         for corner in range(CORNERS):
             _project(seen[section, corner], strip.corners[section, corner], eye, to_picture)
-    _draw_road(target, strip, seen, _nearest_section(strip, poses[viewer]))
+        beyond[section] = edges_beyond(seen[section], image.shape[1], image.shape[0])
+    _draw_road(target, strip, seen, beyond, _nearest_section(strip, poses[viewer]))
     for other in range(len(poses)):
         if other != viewer and not math.isnan(poses[other, 0]):
             _draw_car(target, poses[other], colours[other], eye, to_picture)
@@ -180,13 +188,15 @@ def _nearest_section(strip: RoadStrip, pose: Any) -> int:
 
 
 @compiled
-def _draw_road(target: Target, strip: RoadStrip, seen: Any, nearest: int) -> None:
+def _draw_road(target: Target, strip: RoadStrip, seen: Any, beyond: Any, nearest: int) -> None:
     """Floor and walls, piece by piece away from the viewer both ways, so that little is painted twice."""
     pieces = len(strip.turns)
     triangle, places, face = np.empty((3, 3)), np.empty((3, 2)), np.empty((4, 3))
     for step in range(pieces):
         away = (step + 1) // 2 if step % 2 else -(step // 2)
         piece = (nearest + away) % pieces
+        if beyond[piece] & beyond[piece + 1]:
+            continue
         begin, end = strip.arc_m[piece] / strip.cell_along_m, strip.arc_m[piece + 1] / strip.cell_along_m
         here, there = seen[piece], seen[piece + 1]
         for half in range(2):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,11 @@ from robotini_ray.simulator.randomisation import Look
 BYTES_SPREAD = (4 * (256**2 - 1) / 12) ** 0.5
 BYTES_MIDDLE = 2 * 255
 
+# float32 and uint32, because in 64 bits the inner loops are several times slower.
+BLACK, WHITE, HALF = np.float32(0.0), np.float32(255.0), np.float32(0.5)
+WEYL, FIRST_MIX, SECOND_MIX = np.uint32(0x9E3779B9), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
+BYTE, BITS_8, BITS_13, BITS_16, BITS_24 = np.uint32(255), np.uint32(8), np.uint32(13), np.uint32(16), np.uint32(24)
+
 
 def apply_look(image: NDArray[np.uint8], look: Look, frame: int) -> None:
     """Change a picture uint8[height, width, 3], blue first, in place: first light and colours, then noise.
@@ -23,36 +27,46 @@ def apply_look(image: NDArray[np.uint8], look: Look, frame: int) -> None:
     The noise depends on nothing but `look.noise_key` and `frame`.
     """
     if look.light != 1.0 or look.colour != (1.0, 1.0, 1.0):
-        cv2.LUT(image, _channel_table(look.light, look.colour), dst=image)
+        _multiply(image.reshape(len(image), -1), _factors(image.shape[1], look.light, look.colour))
     if look.noise > 0.0:
-        _add_noise(image.reshape(-1), look.noise / BYTES_SPREAD, _mixed(look.noise_key, frame))
+        _add_noise(image.reshape(-1), np.float32(look.noise / BYTES_SPREAD), look.noise_key, frame)
 
 
 @lru_cache(maxsize=64)
-def _channel_table(light: float, colour: tuple[float, float, float]) -> NDArray[np.uint8]:
-    """uint8[1, 256, 3]: what becomes of every value of blue, green and red."""
-    factors = light * np.array(colour[::-1])
-    return np.rint(np.minimum(np.arange(256)[:, None] * factors, 255)).astype(np.uint8)[None]
-
-
-def _mixed(key: int, frame: int) -> np.uint32:
-    """A seed that has nothing in common with those of neighbouring keys and frames."""
-    return np.random.SeedSequence([key, frame]).generate_state(1, np.uint32)[0]
+def _factors(width: int, light: float, colour: tuple[float, float, float]) -> NDArray[np.float32]:
+    """float32[width * 3]: the factor of every channel of a row of pixels."""
+    return np.tile(light * np.array(colour[::-1]), width).astype(np.float32)
 
 
 @compiled
-def _add_noise(values: Any, scale: float, seed: np.uint32) -> None:
-    """Add to uint8[n] about normal numbers of standard deviation `scale` * BYTES_SPREAD.
+def _multiply(rows: Any, factors: Any) -> None:
+    for row in range(len(rows)):
+        for k in range(len(factors)):
+            rows[row, k] = np.uint8(min(WHITE, np.float32(rows[row, k]) * factors[k] + HALF))
 
-    Their source is the finaliser of MurmurHash3, applied to the place's number plus `seed`: four bytes at a time, whose sum is
-    nearly normal.
+
+@compiled
+def _add_noise(values: Any, scale: Any, key: int, frame: int) -> None:
+    """Add to uint8[n] nearly normal numbers whose standard deviation is `scale` * BYTES_SPREAD.
+
+    Their source is the finaliser of MurmurHash3, applied to numbers that lie evenly spread behind a seed: the sum of the
+    four bytes of what it gives is nearly normal.
     """
+    seed = np.uint32(_seed(key, frame))
     for place in range(len(values)):
-        bits = np.uint32(place) * np.uint32(0x9E3779B9) + seed
-        bits = (bits ^ (bits >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-        bits = (bits ^ (bits >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-        bits ^= bits >> np.uint32(16)
-        total = (bits & np.uint32(255)) + (bits >> np.uint32(8) & np.uint32(255))
-        total += (bits >> np.uint32(16) & np.uint32(255)) + (bits >> np.uint32(24))
-        value = values[place] + scale * (np.int32(total) - BYTES_MIDDLE)
-        values[place] = min(255.0, max(0.0, value + 0.5))
+        bits = np.uint32(np.uint32(np.uint32(place) * WEYL) + seed)
+        bits = np.uint32((bits ^ bits >> BITS_16) * FIRST_MIX)
+        bits = np.uint32((bits ^ bits >> BITS_13) * SECOND_MIX)
+        bits = np.uint32(bits ^ bits >> BITS_16)
+        total = (bits & BYTE) + (bits >> BITS_8 & BYTE) + (bits >> BITS_16 & BYTE) + (bits >> BITS_24)
+        value = np.float32(values[place]) + scale * np.float32(np.int32(total) - BYTES_MIDDLE)
+        values[place] = np.uint8(min(WHITE, max(BLACK, value + HALF)))
+
+
+@compiled
+def _seed(key: int, frame: int) -> np.uint64:
+    """A number that has nothing in common with those of other keys and frames: the finaliser of SplitMix64 of both."""
+    mixed = np.uint64(key) ^ np.uint64(frame) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ mixed >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ mixed >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ mixed >> np.uint64(31)

@@ -1,8 +1,9 @@
 """What a simulator goes through: free practice all the time, or from the lobby to the results of a race.
 
-The race's phases and their events are the real simulator's. Times are game time. Three things it leaves open or does with
-its window: it ends a few seconds after a race, where we stay in the results; laps after a car's finish do not count here;
-and when the last car has left, the next lobby opens.
+The race's phases and their events are the real simulator's; times are game time. What we decide where it ends its own
+process or says nothing: results stay until a spectator moves on or resets; laps after a car's finish do not count; who has
+not finished when the race ends has `dnf`; a countdown of n seconds tells n, n - 1 .. 0 and lasts n seconds; and when the
+last car has left, the next lobby opens.
 """
 
 from __future__ import annotations

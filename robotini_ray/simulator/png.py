@@ -177,13 +177,13 @@ def _padded(width: int) -> int:
 def _pack_row(pixels: Any, row: Any) -> tuple[int, int]:
     """Fill int32[width] with 0xRRGGBB; returns the sum of all bytes, and of each times the number of bytes from it on."""
     width = len(pixels)
-    for column in range(width):
-        pixels[column] = np.int32(row[column, 2]) << 16 | np.int32(row[column, 1]) << 8 | np.int32(row[column, 0])
+    for k in range(width):
+        pixels[k] = np.int32(row[k, 2]) << 16 | np.int32(row[k, 1]) << 8 | np.int32(row[k, 0])
     total, weighted = 0, 0
-    for column in range(width):
-        red, green, blue = pixels[column] >> 16, pixels[column] >> 8 & 255, pixels[column] & 255
+    for k in range(width):
+        red, green, blue = pixels[k] >> 16, pixels[k] >> 8 & 255, pixels[k] & 255
         total += red + green + blue
-        weighted += CHANNELS * (width - column) * (red + green + blue) - green - 2 * blue
+        weighted += CHANNELS * (width - k) * (red + green + blue) - green - 2 * blue
     return total, weighted
 
 

@@ -32,6 +32,9 @@ class Look(NamedTuple):
     """Seeds the noise together with the frame's number."""
 
 
+STANDARD_LOOK = Look()
+
+
 @dataclass(frozen=True)
 class Conditions:
     """One car's circumstances from where it is put to where it is put next; the defaults are the real simulator's."""
@@ -40,7 +43,7 @@ class Conditions:
     mass: float = 1.0
     motor: float = 1.0
     latency_frames: int = 2
-    look: Look = Look()
+    look: Look = STANDARD_LOOK
     start_offset_m: float = 0.0
     start_heading_rad: float = 0.0
     start_speed_m_s: float = 0.0

@@ -42,24 +42,29 @@ def make_target(width: int, height: int, level_nearness: NDArray[np.float64]) ->
 
 
 @compiled
-def is_outside(points: Any, width: int, height: int) -> bool:
-    """Whether all corners float64[k, 3] lie beyond the same edge of the picture, or nearer than anything is seen."""
-    left, right, above, below, behind = True, True, True, True, True
+def edges_beyond(points: Any, width: int, height: int) -> int:
+    """Beyond which edges of the picture all points float64[k, 3] lie: one bit for each, and one for behind the camera.
+
+    What spans sets of points with a common bit cannot be seen.
+    """
+    bits = 31
     for k in range(len(points)):
         x, y, depth = points[k, 0], points[k, 1], points[k, 2]
-        left &= x < 0.0
-        right &= x > width * depth
-        above &= y < 0.0
-        below &= y > height * depth
-        behind &= depth < NEAR_M
-    return left or right or above or below or behind
+        bits &= (
+            (1 if x < 0.0 else 0)
+            | (2 if x > width * depth else 0)
+            | (4 if y < 0.0 else 0)
+            | (8 if y > height * depth else 0)
+            | (16 if depth < NEAR_M else 0)
+        )
+    return bits
 
 
 @compiled
 def fill(target: Target, points: Any, colour: int) -> None:
     """A plane convex polygon, float64[k, 3] of at most MOST_SIDES corners in order, in one colour 0xRRGGBB."""
     height, width = target.colours.shape[1:]
-    if is_outside(points, width, height):
+    if edges_beyond(points, width, height):
         return
     seen, per_column, per_row, base = _plane(target.sides, points)
     if seen == 0.0:
@@ -84,7 +89,7 @@ def fill_floor(target: Target, points: Any, places: Any, strip: RoadStrip, turn:
     Seen from below it has the colour `underside`; `turn` is that of the strip.
     """
     height, width = target.colours.shape[1:]
-    if is_outside(points, width, height):
+    if edges_beyond(points, width, height):
         return
     seen, per_column, per_row, base = _plane(target.sides, points)
     if seen * turn > 0.0:

@@ -1,4 +1,4 @@
-"""Where a camera looks: tables of the pixels of a picture, made once per width.
+"""Where a camera looks: tables of the pixels of a picture, made once per width and pose of the camera.
 
 The camera is fixed to the car and the ground is flat, so nothing of this depends on where the car is.
 """
@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robotini_ray.compiled import compiled
 from robotini_ray.simulator.ground import CELL_M, LEVELS, WALL_HEIGHT_M
 from robotini_ray.simulator.physics import BODY_HEIGHT_M
-from robotini_ray.simulator.randomisation import STANDARD, Look
+from robotini_ray.simulator.randomisation import STANDARD_LOOK, Look
 
 CAMERA_HEIGHT_M = BODY_HEIGHT_M + 0.02
 CAMERA_AHEAD_M = 0.095
@@ -22,89 +23,139 @@ FIELD_OF_VIEW_RAD = math.radians(48.8)  # vertical
 NEAR_M, FAR_M = 0.01, 20.0
 SAMPLES = ((0.25, 0.25), (0.75, 0.75))  # of a pixel
 
-STANDARD_LOOK = STANDARD.look
-
 MIN_WIDTH, MAX_WIDTH = 8, 128
-RAYS_PER_COLUMN = 1.0
 SOFTNESS = 1.5  # pixels of floor that one cell of the chosen map covers, about
+SKY_LEVEL = -1
 
 
 class View(NamedTuple):
-    """Where a picture looks, in the car's frame; arrays are [height] or [height, width, 2 samples].
+    """Where a picture looks, in the car's frame. A depth is measured along the car, from the camera on.
 
-    Floor: row `row` meets it `ahead_m[row]` ahead, its column c at `first_right_m[row] + c * right_step_m[row]`, and
-    reads the map of level `level[row]`, -1 being sky.
-    Walls: `ray` is the index of the sample's direction among the rays in the ground plane, `ray_sin` and `ray_cos`,
-    float64[rays], say where these point, positive to the right. A sample sees floor or sky instead of wall if the wall
-    is farther than `open_beyond_m`; `open_row_m[row]` is the largest of its row.
-    Cars: `along_right`, `along_ahead`, `climb` are the sample's direction, a unit vector in the plane and height per
-    metre of it.
+    `axes` float64[3, 3]: axes @ (column, row, 1) looks right, ahead and up, per metre along the optical axis; `pixels` is
+    its inverse. `camera_height_m` is above the floor.
+    Floor: the middle of a pixel meets it `floor_right_m`, `floor_ahead_m` (float32[height, width]) from the car's
+    middle. `spans` int32[spans, 4] are (row, first column, end, level): parts of rows that read the map of one level, or
+    where this is SKY_LEVEL see no floor.
+    Walls: `ray` uint16[2 samples, height, width] is the index of the sample's direction among the rays in the ground
+    plane, of which `ray_right` and `ray_ahead`, float32[rays], say where they point. A sample sees floor or sky instead
+    of wall if the wall's depth is over `open_beyond_m` float32[2, height, width]; `span_open_m` and `span_closed_m` are
+    the largest and the smallest of a span.
     """
 
-    ahead_m: NDArray[np.float64]
-    first_right_m: NDArray[np.float64]
-    right_step_m: NDArray[np.float64]
-    level: NDArray[np.int64]
+    axes: NDArray[np.float64]
+    pixels: NDArray[np.float64]
+    camera_height_m: float
+    floor_right_m: NDArray[np.float32]
+    floor_ahead_m: NDArray[np.float32]
+    spans: NDArray[np.int32]
+    span_open_m: NDArray[np.float32]
+    span_closed_m: NDArray[np.float32]
     ray: NDArray[np.uint16]
-    ray_sin: NDArray[np.float64]
-    ray_cos: NDArray[np.float64]
+    ray_right: NDArray[np.float32]
+    ray_ahead: NDArray[np.float32]
     open_beyond_m: NDArray[np.float32]
-    open_row_m: NDArray[np.float32]
-    along_right: NDArray[np.float32]
-    along_ahead: NDArray[np.float32]
-    climb: NDArray[np.float32]
 
 
 def picture_height(width: int) -> int:
     return width * 80 // 128
 
 
-def make_view(width: int) -> View:
-    """The tables of a camera with pictures of `width` pixels."""
+def make_view(width: int, look: Look = STANDARD_LOOK) -> View:
+    """The tables of a camera with pictures of `width` pixels, posed as `look` says.
+
+    Raises:
+      ValueError: the camera would be in the floor or over the walls, or look so far aside that it sees behind the car.
+    """
+    camera_height_m = CAMERA_HEIGHT_M + look.height_m
+    if not 0 < camera_height_m < WALL_HEIGHT_M:
+        raise ValueError(f"a camera at {camera_height_m:g} m, which has to be between the floor and {WALL_HEIGHT_M} m")
     height = picture_height(width)
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    samples = [directions(columns + right, rows + down, width) for right, down in SAMPLES]
-    right, ahead, up = (np.stack(parts, axis=-1) for parts in zip(*samples, strict=True))
-    plan = np.hypot(right, ahead)
-    angles = np.arctan2(right, ahead)
-    widest = float(np.abs(angles).max()) + 1e-6
-    rays = round(width * RAYS_PER_COLUMN)
-    rays_rad = (np.arange(rays) + 0.5) * (2 * widest / rays) - widest
-    climb = up / plan
+    axes = _axes(width, look)
+    right, ahead, up = np.stack([_directions(axes, width, height, place) for place in SAMPLES], axis=1)
+    if ahead.min() <= 0:
+        raise ValueError("a camera that sees behind the car")
+    # Rays are evenly spread on a line across the car, as the pixels of a level camera are.
+    aside = right / ahead
+    low, high = float(aside.min()), float(aside.max()) + 1e-5
+    ray_aside = low + (np.arange(width) + 0.5) * ((high - low) / width)
+    ray_length = np.hypot(ray_aside, 1.0)
+    # Samples that look up pass over a wall from where its top is level with them; others meet the floor before it.
+    rise_m = np.where(up > 0, np.float32(WALL_HEIGHT_M - camera_height_m), np.float32(-camera_height_m))
     with np.errstate(divide="ignore"):
-        open_beyond_m = np.where(climb > 0, (WALL_HEIGHT_M - CAMERA_HEIGHT_M) / climb, -CAMERA_HEIGHT_M / climb)
-    first_right, row_ahead, row_up = directions(0.5, np.arange(height) + 0.5, width)
-    pixel = 2 * math.tan(FIELD_OF_VIEW_RAD / 2) / height
-    reach = np.where(row_up < 0, -CAMERA_HEIGHT_M / np.minimum(row_up, -1e-9), 0)
-    level = np.clip(np.round(np.log2(np.maximum(reach * pixel * SOFTNESS / CELL_M, 1))), 0, LEVELS - 1)
-    level[(row_up >= 0) | (reach > FAR_M)] = -1
+        open_beyond_m = np.abs(rise_m * ahead / up)
+    floor_right_m, floor_ahead_m, level = _floor(axes, width, height, camera_height_m)
+    spans = _spans(level)
+    starts = spans[:, 0] * width + spans[:, 1]
     return View(
-        ahead_m=row_ahead * reach + CAMERA_AHEAD_M,
-        first_right_m=first_right * reach,
-        right_step_m=pixel * reach,
-        level=level.astype(np.int64),
-        ray=((angles + widest) * rays / (2 * widest)).astype(np.uint16),
-        ray_sin=np.sin(rays_rad),
-        ray_cos=np.cos(rays_rad),
-        open_beyond_m=open_beyond_m.astype(np.float32),
-        open_row_m=open_beyond_m.max(axis=(1, 2)).astype(np.float32),
-        along_right=(right / plan).astype(np.float32),
-        along_ahead=(ahead / plan).astype(np.float32),
-        climb=climb.astype(np.float32),
+        axes=axes,
+        pixels=np.linalg.inv(axes),
+        camera_height_m=camera_height_m,
+        floor_right_m=floor_right_m,
+        floor_ahead_m=floor_ahead_m,
+        spans=spans,
+        span_open_m=np.maximum.reduceat(open_beyond_m.max(axis=0).ravel(), starts),
+        span_closed_m=np.minimum.reduceat(open_beyond_m.min(axis=0).ravel(), starts),
+        ray=((aside - np.float32(low)) * np.float32(width / (high - low))).astype(np.uint16),
+        ray_right=(ray_aside / ray_length).astype(np.float32),
+        ray_ahead=(1.0 / ray_length).astype(np.float32),
+        open_beyond_m=open_beyond_m,
     )
 
 
-def directions(columns: Any, rows: Any, width: int, look: Look = STANDARD_LOOK) -> tuple[Any, Any, Any]:
-    """Where points of a picture look, in the car's frame: metres right, ahead and up per metre along the optical axis.
+def _floor(
+    axes: NDArray[np.float64], width: int, height: int, camera_height_m: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    """`View.floor_right_m` and `floor_ahead_m`, and the level of the map that each pixel reads."""
+    right, ahead, up = _directions(axes, width, height, (0.5, 0.5))
+    reach_m = np.float32(camera_height_m) / np.maximum(-up, np.float32(1e-9))
+    pixel = 2 * math.tan(FIELD_OF_VIEW_RAD / 2) / height
+    # Level k takes over where a pixel covers sqrt(2) * 2**(k - 1) cells of the finest map.
+    limits_m = 2.0 ** (np.arange(LEVELS - 1) + 0.5) * CELL_M / (pixel * SOFTNESS)
+    level = np.searchsorted(limits_m.astype(np.float32), reach_m.ravel()).reshape(height, width)
+    level[reach_m > FAR_M] = SKY_LEVEL
+    return right * reach_m, ahead * reach_m + np.float32(CAMERA_AHEAD_M), level
 
-    The camera is turned about the car's upright axis (yaw), then down (pitch), then about its own axis (roll).
-    """
+
+def _spans(level: NDArray[np.int64]) -> NDArray[np.int32]:
+    """`View.spans` from the level of each pixel."""
+    height, width = level.shape
+    begins = np.ones((height, width), np.bool_)
+    np.not_equal(level[:, 1:], level[:, :-1], out=begins[:, 1:])
+    rows, firsts = np.nonzero(begins)
+    ends = np.append(firsts[1:], 0)
+    ends[ends == 0] = width
+    return np.stack([rows, firsts, ends, level[rows, firsts]], axis=1).astype(np.int32)
+
+
+def directions(columns: Any, rows: Any, width: int, look: Look = STANDARD_LOOK) -> tuple[Any, Any, Any]:
+    """Where points of a picture look, in the car's frame: metres right, ahead and up per metre along the optical axis."""
+    right, ahead, up = (axis[0] * columns + axis[1] * rows + axis[2] for axis in _axes(width, look))
+    return right, ahead, up
+
+
+def _directions(axes: NDArray[np.float64], width: int, height: int, place: tuple[float, float]) -> NDArray[np.float32]:
+    """float32[3, height, width]: where that place of every pixel looks, right, ahead and up."""
+    column, row, constant = axes.T.astype(np.float32)[:, :, None, None]
+    columns = np.arange(width, dtype=np.float32) + np.float32(place[0])
+    rows = np.arange(height, dtype=np.float32)[:, None] + np.float32(place[1])
+    return column * columns + (row * rows + constant)
+
+
+def _axes(width: int, look: Look) -> NDArray[np.float64]:
+    """`View.axes`. The camera is turned about the car's upright axis (yaw), then down (pitch), then about its own (roll)."""
     height = picture_height(width)
     scale = 2 * math.tan(FIELD_OF_VIEW_RAD / 2) / height
-    right, down = (columns - width / 2) * scale, (rows - height / 2) * scale
+    # Rows are right, down and along the optical axis of the camera, then of a camera without roll, and so on.
+    camera = np.array([[scale, 0, -scale * width / 2], [0, scale, -scale * height / 2], [0, 0, 1]])
     sin, cos = math.sin(look.roll_rad), math.cos(look.roll_rad)
-    right, down = right * cos - down * sin, right * sin + down * cos
+    level = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ camera
     sin, cos = math.sin(PITCH_RAD + look.pitch_rad), math.cos(PITCH_RAD + look.pitch_rad)
-    ahead, up = cos - down * sin, -sin - down * cos
+    straight = np.array([[1, 0, 0], [0, -sin, cos], [0, -cos, -sin]]) @ level
     sin, cos = math.sin(look.yaw_rad), math.cos(look.yaw_rad)
-    return right * cos + ahead * sin, ahead * cos - right * sin, up
+    return np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]]) @ straight
+
+
+@compiled
+def mixed(colour: int, other: int) -> int:
+    """The mean of two colours 0xRRGGBB."""
+    return (colour & other) + ((colour ^ other) >> 1 & 0x7F7F7F)

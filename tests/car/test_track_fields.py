@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from robotini_ray.car.errors import TrackMismatch
 from robotini_ray.car.state import CarState
-from robotini_ray.car.track_fields import ASTRAY_LIMIT_FRAMES, TrackFields
+from robotini_ray.car.track_fields import ASTRAY_LIMIT_FRAMES, LEAPS_LIMIT, TrackFields
 from robotini_ray.track import load_track, shipped_tracks
 
 NUM_SEGMENTS = 12
@@ -78,7 +78,7 @@ def reference_segment(arcs_m, length_m, num_segments):
 @settings(deadline=None, max_examples=60)
 @given(
     name=st.sampled_from(shipped_tracks()),
-    num_segments=st.integers(2, 40),
+    num_segments=st.integers(2, 120),
     start=st.floats(0, 1),
     moves_m=st.lists(st.floats(-0.25, 0.25) | st.floats(0.15, 0.25), max_size=150),
     offset_m=st.floats(-0.3, 0.3),
@@ -189,6 +189,19 @@ def test_a_car_that_stays_off_the_line_is_on_another_track():
     with pytest.raises(TrackMismatch):
         for number in range(ASTRAY_LIMIT_FRAMES + 10):
             car.show(offset_m=-0.61 - 0.005 * number)
+
+
+def test_a_car_that_leaps_across_the_walls_again_and_again_is_on_another_track():
+    car = Car(shipped("oval"))
+    car.drive_to(1.0)
+    for number in range(2 * LEAPS_LIMIT):
+        car.arc_m += 3.0
+        car.show()
+        if number == LEAPS_LIMIT - 1:
+            car.put_to(car.arc_m)
+    car.arc_m += 3.0
+    with pytest.raises(TrackMismatch, match=r"is \d\.\d\d m from the line of track 'oval\.json'"):
+        car.show()
 
 
 def test_a_bridge_is_not_the_road_under_it(bridge_track):

@@ -61,7 +61,6 @@ class Driver:
                 assert wait_readable(spectator, time.monotonic() + WAIT_S)
                 spectator.drain()
         self.connection = CarConnection.connect(*server.car_address, Login("car", "team", image_width=8, lockstep=True))
-        self.arc_m = None
         self._take()
 
     def _take(self):
@@ -71,11 +70,7 @@ class Driver:
         for spectator in self.spectators:
             assert len(spectator.take_states("car")) == 1
         newest = self.states[0]
-        near_m = self.arc_m
-        if near_m is None or self.returns != newest.returns:
-            near_m = None
-        self.returns = newest.returns
-        self.arc_m = self.track.locate(newest.x, newest.z, near_m, y=newest.y).arc_m
+        self.arc_m = self.track.locate(newest.x, newest.z, y=newest.y).arc_m
 
     def answer(self, throttle, turn):
         commands = [{"action": "forward", "value": throttle}, {"action": "turn", "value": turn}]

@@ -158,6 +158,8 @@ def test_several_cars_of_one_process_never_wait_for_each_other_out_of_step():
         policies = dict(zip(environments, (lambda _: FULL_LEFT, color_balance_action, color_balance_action), strict=True))
         for environment in environments:
             environment.begin_episode()
+        while len(with_frames(environments, timeout_s=10.0)) < 3:
+            pass  # the first car would drive on while the simulator still has to let the others in
         lasts = 0
         while min(environment.score.frames for environment in environments) < 900:
             for environment in with_frames(environments, timeout_s=10.0):

@@ -207,6 +207,20 @@ class TestProgressReward:
         after = on_ring(ring, 5.1, returns=1)
         assert reward.step([on_ring(ring, 1.2), put_back, after])["progress"] == pytest.approx(0.3, abs=1e-3)
 
+    def test_a_bridge_is_not_the_road_under_it(self, bridge_track):
+        """Wherever an episode begins or the car is put back: the place is on the level that the car is on."""
+
+        def at(arc_m, **fields):
+            return on_ring(bridge_track, arc_m, y=bridge_track.height(arc_m) + 0.048, **fields)
+
+        bridge_m = bridge_track.locate(0.0, 0.0, bridge_track.length_m / 2).arc_m
+        for level_m, other_m in ((0.0, bridge_m), (bridge_m, 0.0)):
+            reward = ProgressReward(bridge_track, ProgressWeights())
+            reward.reset(at(level_m))
+            assert reward.step([at(level_m + 0.2)])["progress"] == pytest.approx(0.2, abs=1e-3)
+            put_back = [at(other_m, returns=1), at(other_m + 0.1, returns=1)]
+            assert reward.step(put_back)["progress"] == pytest.approx(0.1, abs=1e-3)
+
     def test_a_crash_is_taken_once_a_step_with_its_speed(self, ring):
         reward = self.episode(ring, crash_penalty=2.0)
         first, second = on_ring(ring, 0, crashes=1, speed_m_s=1.5), on_ring(ring, 0, crashes=2, speed_m_s=9.0)

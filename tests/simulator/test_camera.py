@@ -10,8 +10,8 @@ from robotini_ray.simulator import camera as camera_module
 from robotini_ray.simulator.camera import Camera
 from robotini_ray.simulator.physics import BODY_HEIGHT_M
 from robotini_ray.simulator.png import encode_png
-from robotini_ray.simulator.randomisation import STANDARD
-from robotini_ray.simulator.view import make_view, picture_height
+from robotini_ray.simulator.randomisation import STANDARD_LOOK, Look
+from robotini_ray.simulator.view import picture_height
 from robotini_ray.track import load_track
 
 RED, GREEN, BLUE = (238, 57, 98), (62, 217, 142), (66, 108, 156)
@@ -31,7 +31,7 @@ class Scene:
         x, z, heading = self.track.pose(arc_m)
         return x + offset_m * math.cos(heading), z - offset_m * math.sin(heading), heading + turned_rad
 
-    def look(self, pose, *others, width=128, colour=(200, 100, 50), look=STANDARD.look, frame=0):
+    def look(self, pose, *others, width=128, colour=(200, 100, 50), look=STANDARD_LOOK, frame=0):
         """The picture as red, green, blue from a car at `pose`."""
         poses = np.full((1, 8, 5), np.nan)
         for slot, (x, z, heading) in enumerate((pose, *others)):
@@ -186,11 +186,84 @@ def test_edges_are_antialiased(oval):
     assert is_like(picture[:24], half, 2).sum() > 20
 
 
-def test_every_sample_has_a_ray_and_a_threshold():
-    view = make_view(128)
-    assert view.ray.max() < len(view.ray_sin)
-    assert view.ray_sin[0] < 0 < view.ray_sin[-1]
-    assert (view.open_beyond_m > 0).all()
+def test_each_viewer_sees_its_own_world_with_its_own_camera(oval):
+    """Poses, views and looks of several viewers in one call are those of separate calls."""
+    poses = np.full((3, 8, 5), np.nan)
+    for k in range(3):
+        for slot in (1, 4, 6):
+            poses[k, slot, :3] = oval.pose(12.0 + 0.4 * slot + 0.1 * k, 0.05 * k)
+    looks = [STANDARD_LOOK, Look(roll_rad=0.1, light=0.7), Look(noise=5.0, noise_key=9)]
+    colours, viewers = np.full((8, 3), 200.0), [4, 1, 6]
+    together = oval.camera.render(64, viewers, poses, colours, looks, 7)
+    assert together.shape == (3, 40, 64, 3) and together.dtype == np.uint8
+    for k in range(3):
+        alone = oval.camera.render(64, viewers[k : k + 1], poses[k : k + 1], colours, looks[k : k + 1], 7)
+        assert (together[k] == alone[0]).all()
+
+
+def test_a_camera_rolled_clockwise_sees_the_road_turn_counterclockwise(oval):
+    """The wall's top straight across the road: level for a level camera, and by the roll's angle higher on the right."""
+    pose = oval.pose(0.3, 0.3, -math.pi / 2)
+
+    def tops(look):
+        return np.argmax(is_like(oval.look(pose, look=look), WALL, 1), axis=0)
+
+    assert np.ptp(tops(STANDARD_LOOK)) <= 1
+    rise_px = tops(Look(roll_rad=0.1))[20] - tops(Look(roll_rad=0.1))[107]
+    assert rise_px == pytest.approx(87 * math.tan(0.1), abs=2)
+
+
+def test_a_camera_turned_right_is_a_car_turned_right_about_its_camera(oval):
+    x, z, heading = oval.pose(12.6)
+    turn = 0.12
+    eye_x, eye_z = x + 0.095 * math.sin(heading), z + 0.095 * math.cos(heading)
+    turned = (eye_x - 0.095 * math.sin(heading + turn), eye_z - 0.095 * math.cos(heading + turn), heading + turn)
+    close = is_like(oval.look((x, z, heading), look=Look(yaw_rad=turn)), oval.look(turned), 8)
+    assert close.mean() > 0.97
+    assert is_like(oval.look((x, z, heading)), oval.look(turned), 8).mean() < 0.9
+
+
+def test_a_camera_pitched_down_moves_the_horizon_up(oval):
+    x, z, heading = oval.pose(12.9)
+    for pitch_rad in (-0.05, 0.08):
+        picture = oval.look((x, z, heading), look=Look(pitch_rad=pitch_rad))
+        horizon = 40 - FOCAL_PX * math.tan(math.radians(11) + pitch_rad)
+        first_bright = np.nonzero((picture.max(axis=-1) > 100).any(axis=1))[0].min()
+        assert math.floor(horizon) <= first_bright <= horizon + 4
+
+
+def test_a_higher_camera_sees_the_floor_from_higher(oval):
+    """The edge of blue at row 40, as above, 0.03 m higher: nearer to the middle."""
+    picture = oval.look(oval.pose(12.6), look=Look(height_m=0.03))
+    below = math.radians(11) + math.atan((40.5 - 40) / FOCAL_PX)
+    along_axis_m = 0.098 / math.sin(below) * math.cos(below - math.radians(11))
+    column = 64 + (171 / 256 - 0.5) * 0.9 / along_axis_m * FOCAL_PX
+    assert np.nonzero(is_like(picture[40], BLUE, 30))[0].max() == pytest.approx(column - 1, abs=1.5)
+
+
+def test_light_and_noise_come_after_painting(oval):
+    plain, dark = oval.look(oval.pose(12.6)), oval.look(oval.pose(12.6), look=Look(light=0.7))
+    assert np.abs(dark - 0.7 * plain).max() < 0.501
+    noisy = Look(noise=8.0, noise_key=3)
+    first, again, later = (oval.look(oval.pose(12.6), look=noisy, frame=frame) for frame in (5, 5, 6))
+    assert (first == again).all()
+    assert (first != later).any()
+    assert 5 < (first - plain).std() < 9
+
+
+def test_a_car_beside_reaches_to_the_edge(oval):
+    """Part of its box is behind the camera."""
+    viewer, beside = oval.pose(12.6), oval.pose(12.75, -0.13)
+    changed = (oval.look(viewer) != oval.look(viewer, beside)).any(axis=-1)
+    columns = np.nonzero(changed.any(axis=0))[0]
+    assert columns.min() == 0 and 20 < columns.max() < 64
+    assert changed[25, : columns.max() - 5].all()
+
+
+def test_a_camera_in_another_car_looks_through_it(oval):
+    """Cars that pass through each other: as in Unity, a box is seen from outside only."""
+    viewer = oval.pose(12.6)
+    assert (oval.look(viewer, viewer) == oval.look(viewer)).all()
 
 
 @pytest.mark.parametrize("name", ["default", "twisty", "long"])

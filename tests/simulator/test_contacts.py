@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from robotini_ray.line import LEFT_WALL, RIGHT_WALL
 from robotini_ray.simulator import contacts, physics
 from robotini_ray.track import load_track
 
@@ -120,7 +121,7 @@ def test_cars_touch_on_a_slope(bridge_track):
 def test_the_wall_of_a_leg_too_near_stands_in_the_road(hairpins):
     """The legs are 0.78 m apart, so each leg's inner wall stands 0.34 m from the other's line; outer walls are free."""
     leg = np.abs(hairpins.points[:, 1]) < 0.9
-    walls_m = hairpins.line.walls_m
+    walls_m = hairpins.line.profile[:, [LEFT_WALL, RIGHT_WALL]]
     assert walls_m[leg, 0] == pytest.approx(0.44)
     assert walls_m[leg, 1] == pytest.approx(2 * HAIRPIN_M - 0.44, abs=0.002)
     apex = hairpins.points[:, 1].argmax()

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from robotini_ray.line import WALL_OFFSET_M, Line
+from robotini_ray.line import HEIGHT, WALL_OFFSET_M, Line
 from robotini_ray.simulator import contacts, physics
 
 G = 9.81
@@ -22,8 +22,9 @@ def straight_line(slopes_rad):
     means = (slopes_rad[1:] + slopes_rad[:-1]) / 2
     arc_m = np.append(0.0, np.cumsum(np.diff(z) / np.cos(means)))
     heights_m = np.append(0.0, np.cumsum(np.diff(z) * np.tan(means)))
-    walls = np.full((len(z), 2), WALL_OFFSET_M)
-    return Line(points, arc_m, np.zeros_like(z), 2 * arc_m[-1], heights_m, slopes_rad, False, walls, WALL_OFFSET_M)
+    walls_m = np.full((len(z), 2), WALL_OFFSET_M)
+    profile = np.column_stack([heights_m, slopes_rad, walls_m])
+    return Line(points, arc_m, np.zeros_like(z), 2 * arc_m[-1], False, profile, WALL_OFFSET_M)
 
 
 class Hill:
@@ -119,7 +120,7 @@ def test_placing_on_a_slope():
     assert hill.get("speed_z") == pytest.approx(-2.0 * math.cos(SLOPE))
     assert hill.get("speed_y") == pytest.approx(-2.0 * math.sin(SLOPE))
     assert hill.get("speed_ahead") == 2.0
-    assert hill.get("y") == pytest.approx(hill.line.heights_m[1000] + physics.BODY_HEIGHT_M)
+    assert hill.get("y") == pytest.approx(hill.line.profile[1000, HEIGHT] + physics.BODY_HEIGHT_M)
 
 
 def test_speed_over_the_road_is_kept_where_the_slope_begins():
@@ -128,7 +129,7 @@ def test_speed_over_the_road_is_kept_where_the_slope_begins():
     hill = Hill(np.where(z > 0.3, math.radians(15.0), 0.0), speed_m_s=3.0)
     hill.cars["mass_kg"] = 1e3  # so heavy that neither wheels nor motor matter
     hill.drive(30)
-    rise_m = hill.get("y") - physics.BODY_HEIGHT_M - hill.line.heights_m[1000]
+    rise_m = hill.get("y") - physics.BODY_HEIGHT_M - hill.line.profile[1000, HEIGHT]
     assert rise_m > 0.2
     assert hill.get("speed_ahead") ** 2 == pytest.approx(9.0 - 2 * G * rise_m, rel=0.02)
 

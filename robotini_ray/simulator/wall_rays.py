@@ -1,0 +1,122 @@
+"""How far the walls are from a camera: rays in the ground plane through the map of the room between the walls."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from robotini_ray.compiled import compiled
+from robotini_ray.simulator.ground import CLEARANCE_CELL_M, GroundMap
+from robotini_ray.simulator.view import FAR_M, NEAR_M, View
+
+# All is float32, because mixed with float64 the inner loops are much slower.
+CLOSE_M = np.float32(0.001)  # a ray this close to a wall has reached it
+CLOSING_M = np.float32(0.04)  # this close it may jump to where the wall should be
+FLATTEST_SLOPE = np.float32(0.05)
+FARTHEST_M, DOUBLE, ONE, ZERO = np.float32(FAR_M), np.float32(1.96), np.float32(1.0), np.float32(0.0)
+MOST_STEPS = 100
+RAYS_AT_ONCE = 32  # few enough that most of them take about as many steps
+
+
+@compiled
+def trace_walls(walls_m: Any, view: View, ground: GroundMap, x: float, z: float, heading: float) -> tuple[float, float]:
+    """Fill float32[rays]: the depths of the walls seen by a camera at (x, z) of a car that points along `heading`.
+
+    Returns the smallest and the largest of these depths.
+    """
+    cell_x = np.float32((x - ground.x_m) / CLEARANCE_CELL_M - 0.5)
+    cell_z = np.float32((z - ground.z_m) / CLEARANCE_CELL_M - 0.5)
+    sin, cos = np.float32(math.sin(heading) / CLEARANCE_CELL_M), np.float32(math.cos(heading) / CLEARANCE_CELL_M)
+    for first in range(0, len(walls_m), RAYS_AT_ONCE):
+        rights, aheads = view.ray_right[first : first + RAYS_AT_ONCE], view.ray_ahead[first : first + RAYS_AT_ONCE]
+        along_x, along_z = rights * cos + aheads * sin, aheads * cos - rights * sin
+        reached_m = walls_m[first : first + RAYS_AT_ONCE]
+        _trace(reached_m, along_x, along_z, cell_x, cell_z, ground.clearance)
+        for k in range(len(reached_m)):
+            reached_m[k] = max(NEAR_M, reached_m[k] * aheads[k])
+    return walls_m.min(), walls_m.max()
+
+
+@compiled
+def _trace(reached_m: Any, along_x: Any, along_z: Any, x: Any, z: Any, clearance: Any) -> None:
+    """How far rays from cell (x, z) of the clearance map get, of which `along_x`, `along_z` are cells passed per metre."""
+    found_m, room_m, step_m = np.empty_like(reached_m), np.zeros_like(reached_m), np.zeros_like(reached_m)
+    places, down, right = np.empty(len(reached_m), np.uint32), np.empty_like(reached_m), np.empty_like(reached_m)
+    rows, columns = np.int32(clearance.shape[0]), np.int32(clearance.shape[1])
+    cells = clearance.reshape(rows * columns)
+    reached_m[:] = ZERO
+    for _ in range(MOST_STEPS):
+        _find_places(places, down, right, reached_m, step_m, along_x, along_z, x, z, rows, columns)
+        _read_room(found_m, places, down, right, cells, columns)
+        if _move(reached_m, room_m, step_m, found_m) == 0:
+            return
+
+
+@compiled
+def _find_places(
+    places: Any,
+    down: Any,
+    right: Any,
+    reached_m: Any,
+    step_m: Any,
+    along_x: Any,
+    along_z: Any,
+    x: Any,
+    z: Any,
+    rows: Any,
+    columns: Any,
+) -> None:
+    """Where the next steps lead: a cell, and the way from its middle towards those of the next row and column."""
+    last_row, last_column = np.float32(rows - 2), np.float32(columns - 2)
+    for ray in range(len(places)):
+        at_m = reached_m[ray] + step_m[ray]
+        row, column = min(last_row, max(ZERO, z + at_m * along_z[ray])), min(last_column, max(ZERO, x + at_m * along_x[ray]))
+        i, j = np.int32(row), np.int32(column)
+        down[ray], right[ray] = row - np.float32(i), column - np.float32(j)
+        places[ray] = i * columns + j
+
+
+@compiled
+def _read_room(found_m: Any, places: Any, down: Any, right: Any, cells: Any, columns: Any) -> None:
+    """The room at the places, interpolated between four cells."""
+    for ray in range(len(places)):
+        near, far = cells[places[ray]], cells[places[ray] + np.uint32(columns)]
+        near += (cells[places[ray] + np.uint32(1)] - near) * right[ray]
+        far += (cells[places[ray] + np.uint32(columns + 1)] - far) * right[ray]
+        found_m[ray] = near + (far - near) * down[ray]
+
+
+@compiled
+def _move(reached_m: Any, room_m: Any, step_m: Any, found_m: Any) -> np.int32:
+    """Take the steps that may be taken, given the room found at their ends, and choose the next ones.
+
+    No wall is within the room around a point. So a step is safe as long as the rooms at both of its ends cover it, and
+    towards a straight wall that is so up to 2 / (1 + slope) times the room, the slope being how fast the room shrinks: this
+    is sphere tracing with over-relaxation (Keinert et al., Enhanced Sphere Tracing, 2014). A step that is not covered is taken
+    back, and one as long as the room taken instead; one that ends behind the wall is cut where the room would be 0.
+
+    Returns the number of rays that have not reached a wall yet.
+    """
+    going = np.int32(0)
+    for ray in range(len(found_m)):
+        found, room, step = found_m[ray], room_m[ray], step_m[ray]
+        behind = (found < -CLOSE_M) & (step > ZERO)
+        uncovered = (room + max(found, ZERO) < step) & (room > CLOSING_M)
+        # Divisions that are never by 0, and np.divide does not ask whether they are.
+        cut = np.divide(step * room, max(room - found, CLOSE_M))
+        slope = np.divide(max(ZERO, room - found), max(step, CLOSE_M))
+        covered = np.divide(DOUBLE * found, ONE + slope)
+        jump = np.divide(found, max(slope, FLATTEST_SLOPE))
+        onward = max(covered, jump) if found < CLOSING_M else covered
+        onward = found if step == ZERO else onward
+        again = cut if behind else room
+        stays = behind | uncovered
+        room = room if stays else found
+        reached = reached_m[ray] if stays else reached_m[ray] + step
+        goes_on = (room >= CLOSE_M) & (reached <= FARTHEST_M)
+        reached_m[ray], room_m[ray] = reached, room
+        step_m[ray] = (again if stays else onward) if goes_on else ZERO
+        going += np.int32(goes_on)
+    return going
