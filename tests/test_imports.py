@@ -88,6 +88,8 @@ LIGHT = within(f"{NAME}.simulator", f"{NAME}.car") + [
         "terminal",
         "config",
         "launch",
+        "commands.benchmark",
+        "benchmarks.simulator",
         "training",
         "program",
         "agents.policies",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.compiled import compiled
-from robotini_ray.simulator.contacts import WALL_OFFSET_M
+from robotini_ray.line import WALL_OFFSET_M
 from robotini_ray.track import Line, Track
 
 FLOOR_HALF_WIDTH_M = 0.45

@@ -153,6 +153,7 @@ VIEWS = {
     "other legs behind the wall": ("default", 8.9, 0.1, 2.2, (), STANDARD_LOOK, 64),
     "finish line": ("default", -0.45, 0.05, 0.1, (), STANDARD_LOOK, 64),
     "a car ahead and one beside": ("default", 12.0, 0.0, 0.1, ((0.6, 0.1, 0.7), (0.16, -0.14, 0.1)), STANDARD_LOOK, 64),
+    "a car half behind a wall": ("default", 7.5, 0.3, 0.0, ((1.2, 0.3, 0.0),), STANDARD_LOOK, 128),
     "tilted": ("default", 6.0, 0.1, -0.2, ((0.5, -0.1, -0.4),), TILTED, 64),
     "rolled the other way": ("default", 15.0, -0.1, 0.3, ((0.8, 0.1, 0.0),), Look(roll_rad=-0.17, yaw_rad=0.17), 32),
     "low and pitched up": ("default", 10.0, 0.0, 0.0, ((0.5, 0.0, 0.2),), Look(pitch_rad=-0.1, height_m=-0.02), 32),

@@ -1,6 +1,5 @@
 """Walls in bends tighter than they stand from the line, and bridges: laps without false crashes, levels kept apart."""
 
-import json
 import math
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 
 from robotini_ray.line import LEFT_WALL, RIGHT_WALL
 from robotini_ray.simulator import contacts, physics
-from robotini_ray.track import load_track
 
 AHEAD_M = 0.3  # where the driver looks
 HAIRPIN_M = 0.39  # less than the walls' 0.44 m: the inner walls of bend and legs cross
@@ -38,30 +36,6 @@ class Driven:
         self.cars["turn"] = -3.0 * math.remainder(math.atan2(target_x - x, target_z - z) - heading, 2 * math.pi)
         self.step()
         return math.remainder(float(self.cars["arc"][0]) - arc_m, self.track.length_m)
-
-
-def write_track(path, nodes):
-    entries = []
-    for x, z, heading, handle_m in [*nodes, nodes[0]]:
-        direction = {"x": x + handle_m * math.sin(heading), "y": 0.0, "z": z + handle_m * math.cos(heading)}
-        entries.append({"position": {"x": x, "y": 0.0, "z": z}, "direction": direction})
-    path.write_text(json.dumps({"trackNodes": entries}))
-    return load_track(str(path))
-
-
-@pytest.fixture(scope="module")
-def hairpins(tmp_path_factory):
-    """Two legs along z, at x = -0.39 (forwards) and x = 0.39, joined by half circles."""
-    handle_m, r, right = 4 / 3 * math.tan(math.pi / 8) * HAIRPIN_M, HAIRPIN_M, math.pi / 2
-    nodes = [
-        (-r, -1.0, 0.0, handle_m),
-        (-r, 1.0, 0.0, handle_m),
-        (0.0, 1.0 + r, right, handle_m),
-        (r, 1.0, 2 * right, handle_m),
-        (r, -1.0, 2 * right, handle_m),
-        (0.0, -1.0 - r, 3 * right, handle_m),
-    ]
-    return write_track(tmp_path_factory.mktemp("tracks") / "hairpins.json", nodes)
 
 
 @pytest.mark.parametrize(("name", "throttle"), [("hairpins", 0.04), ("bridge_track", 0.08)])

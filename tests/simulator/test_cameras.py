@@ -1,0 +1,19 @@
+import pytest
+
+from robotini_ray.simulator.camera import Camera
+from robotini_ray.simulator.cameras import make_camera
+from robotini_ray.simulator.hilly_camera import HillyCamera
+from robotini_ray.track import load_track, shipped_tracks
+
+
+@pytest.mark.parametrize("name", shipped_tracks())
+def test_flat_tracks_have_the_fast_camera(name):
+    assert type(make_camera(load_track(name))) is Camera
+
+
+def test_tracks_with_height_have_the_general_one(bridge_track):
+    assert type(make_camera(bridge_track)) is HillyCamera
+
+
+def test_so_have_flat_ones_whose_walls_cross(hairpins):
+    assert type(make_camera(hairpins)) is HillyCamera
