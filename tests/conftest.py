@@ -4,8 +4,12 @@ import json
 import math
 
 import pytest
+from hypothesis import settings
 
 from robotini_ray.track import Track, load_track
+
+settings.register_profile("robotini", deadline=None)  # no test depends on how fast the machine is
+settings.load_profile("robotini")
 
 
 @pytest.fixture(scope="session")

@@ -63,8 +63,10 @@ def _paint_car(picture: Any, view: View, walls_m: Any, x: float, z: float, headi
     shades = (_lit(colour, SIDE_LIGHT), _lit(colour, END_LIGHT), _lit(colour, TOP_LIGHT))
     # The ways of samples in the other car's frame, to the right, ahead and up, and into the depth of the picture.
     ways = np.empty((4, 3))
-    ways[0], ways[1] = view.axes[0] * cos + view.axes[1] * sin, view.axes[1] * cos - view.axes[0] * sin
-    ways[2], ways[3] = view.axes[2], view.axes[1]
+    for k in range(3):
+        ways[0, k] = view.axes[0, k] * cos + view.axes[1, k] * sin
+        ways[1, k] = view.axes[1, k] * cos - view.axes[0, k] * sin
+        ways[2, k], ways[3, k] = view.axes[2, k], view.axes[1, k]
     change = _four(ways, 1.0, 0.0, 0.0)
     seen, around_m = np.empty((2, right_end - left), np.int32), np.empty(right_end - left, np.float32)
     for row in range(top, bottom):
@@ -138,8 +140,8 @@ def _gap(eye: Any, half: Any) -> Any:
 
 @compiled
 def _lit(colour: Any, light: float) -> Any:
-    red, green, blue = colour * (CAR_SHADE * light)
-    return np.int32(int(red) << 16 | int(green) << 8 | int(blue))
+    shade = CAR_SHADE * light
+    return np.int32(int(colour[0] * shade) << 16 | int(colour[1] * shade) << 8 | int(colour[2] * shade))
 
 
 @compiled
@@ -173,19 +175,23 @@ def _bounds(
         up = (CAR_TOP_M if corner & 4 else CAR_BOTTOM_M) - view.camera_height_m
         aside, depth = gap_right * cos - gap_ahead * sin, gap_right * sin + gap_ahead * cos
         nearest_m = min(nearest_m, float(depth))
-        corners[corner] = view.pixels[:, 0] * aside + view.pixels[:, 1] * depth + view.pixels[:, 2] * up
+        for k in range(3):
+            corners[corner, k] = view.pixels[k, 0] * aside + view.pixels[k, 1] * depth + view.pixels[k, 2] * up
     top, bottom, left, right_end = math.inf, -math.inf, math.inf, -math.inf
     for corner in range(8):
-        for bit in (0, 1, 2, 4):  # itself, and where the edges that begin there come near the camera
-            column, row, along = corners[corner]
-            other = corners[corner ^ bit]
+        for axis in range(4):  # itself, and where the edges that begin there come near the camera
+            bit = (1 << axis) >> 1
+            column, row, along = corners[corner, 0], corners[corner, 1], corners[corner, 2]
+            other = corner ^ bit
             if along < NEAR_M:
                 continue
             if bit != 0:
-                if other[2] >= NEAR_M:
+                if corners[other, 2] >= NEAR_M:
                     continue
-                part = (along - NEAR_M) / (along - other[2])
-                column, row, along = column + part * (other[0] - column), row + part * (other[1] - row), NEAR_M
+                part = (along - NEAR_M) / (along - corners[other, 2])
+                column += part * (corners[other, 0] - column)
+                row += part * (corners[other, 1] - row)
+                along = NEAR_M
             top, bottom = min(top, row / along), max(bottom, row / along)
             left, right_end = min(left, column / along), max(right_end, column / along)
     return (

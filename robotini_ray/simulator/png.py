@@ -2,7 +2,7 @@
 
 The pixels are one deflate block with the fixed Huffman codes (RFC 1951, 3.2.6), no filter, and only two kinds of
 back-references: to the row above, and, for a run of one colour, to the pixel before. OpenCV's own encoder takes three
-times as long, and its files, with runs of zeros one byte after the other, are twice as slow to decode.
+times as long, and so does reading its files, which are runs of zeros that have to be copied byte by byte.
 """
 
 from __future__ import annotations

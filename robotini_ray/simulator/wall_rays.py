@@ -29,14 +29,18 @@ def trace_walls(walls_m: Any, view: View, ground: GroundMap, x: float, z: float,
     cell_x = np.float32((x - ground.x_m) / CLEARANCE_CELL_M - 0.5)
     cell_z = np.float32((z - ground.z_m) / CLEARANCE_CELL_M - 0.5)
     sin, cos = np.float32(math.sin(heading) / CLEARANCE_CELL_M), np.float32(math.cos(heading) / CLEARANCE_CELL_M)
+    along_x, along_z = np.empty(len(walls_m), np.float32), np.empty(len(walls_m), np.float32)
+    for ray in range(len(walls_m)):
+        along_x[ray] = view.ray_right[ray] * cos + view.ray_ahead[ray] * sin
+        along_z[ray] = view.ray_ahead[ray] * cos - view.ray_right[ray] * sin
     for first in range(0, len(walls_m), RAYS_AT_ONCE):
-        rights, aheads = view.ray_right[first : first + RAYS_AT_ONCE], view.ray_ahead[first : first + RAYS_AT_ONCE]
-        along_x, along_z = rights * cos + aheads * sin, aheads * cos - rights * sin
-        reached_m = walls_m[first : first + RAYS_AT_ONCE]
-        _trace(reached_m, along_x, along_z, cell_x, cell_z, ground.clearance)
-        for k in range(len(reached_m)):
-            reached_m[k] = max(NEAR_M, reached_m[k] * aheads[k])
-    return walls_m.min(), walls_m.max()
+        last = first + RAYS_AT_ONCE
+        _trace(walls_m[first:last], along_x[first:last], along_z[first:last], cell_x, cell_z, ground.clearance)
+    nearest_m, farthest_m = math.inf, 0.0
+    for ray in range(len(walls_m)):
+        walls_m[ray] = max(NEAR_M, walls_m[ray] * view.ray_ahead[ray])
+        nearest_m, farthest_m = min(nearest_m, walls_m[ray]), max(farthest_m, walls_m[ray])
+    return nearest_m, farthest_m
 
 
 @compiled

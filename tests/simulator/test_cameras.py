@@ -13,7 +13,3 @@ def test_flat_tracks_have_the_fast_camera(name):
 
 def test_tracks_with_height_have_the_general_one(bridge_track):
     assert type(make_camera(bridge_track)) is HillyCamera
-
-
-def test_so_have_flat_ones_whose_walls_cross(hairpins):
-    assert type(make_camera(hairpins)) is HillyCamera
