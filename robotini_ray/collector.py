@@ -41,6 +41,7 @@ class _Drive:
     noise: ExplorationNoise
     state: NDArray[np.float32]
     step: ts.TimeStep | None = None
+    seen: NDArray[np.float32] | None = None
     acted_state: NDArray[np.float32] | None = None
     action: NDArray[np.float32] | None = None
     has_driven: bool = False
@@ -168,9 +169,9 @@ class Collector:
     def _take(self, drive: _Drive, step: ts.TimeStep) -> bool:
         """Takes a time step in; returns whether an action is due for the car."""
         if drive.step is not None:
-            assert drive.action is not None and drive.acted_state is not None
+            assert drive.seen is not None and drive.action is not None and drive.acted_state is not None
             drive.writer.add(
-                drive.step.observation,
+                drive.seen,
                 drive.action,
                 float(step.reward),
                 float(step.discount),
@@ -178,19 +179,26 @@ class Collector:
                 drive.acted_state,
             )
         drive.step = step
+        drive.seen = self._seen(drive, step)
         drive.has_driven = True
         self._count(drive)
         if step.is_last():
-            drive.writer.end_episode(step.observation)
+            drive.writer.end_episode(drive.seen)
             return self._begin_episode(drive)
         if step.is_first():
             drive.writer.begin_episode()
             drive.state = self._policy.initial_state(1)[0]
         return True
 
+    def _seen(self, drive: _Drive, step: ts.TimeStep) -> NDArray[np.float32]:
+        """What the critic will see of a time step."""
+        if not self._config.agent.privileged_critic:
+            return step.observation
+        return np.concatenate([step.observation, drive.environment.privileged()])
+
     def _begin_episode(self, drive: _Drive) -> bool:
         """Starts an episode; returns whether its first step is there already."""
-        drive.step = None
+        drive.step = drive.seen = None
         first = drive.environment.begin_episode()
         return first is not None and self._take(drive, first)
 
@@ -233,8 +241,8 @@ class Collector:
         """
         if not drive.has_driven:
             raise error
-        if drive.step is not None:
-            drive.writer.end_episode(drive.step.observation)
+        if drive.seen is not None:
+            drive.writer.end_episode(drive.seen)
         drive.environment.close()
         with self._lock:
             self._report.reconnects += 1

@@ -28,6 +28,9 @@ FEATURES_PER_FRAME = 24
 ACTION_SIZE = 2
 """Throttle and turn, each in [-1, 1]."""
 
+PRIVILEGED_SIZE = 10
+"""Numbers that a privileged critic sees beside the observation, see ``environment/privileged.py``."""
+
 
 class ConfigError(RobotiniError, ValueError):
     """A configuration that cannot be run; the message is one line for a person."""
@@ -134,30 +137,34 @@ class EnvironmentConfig(Section):
 class AgentConfig(Section):
     """The learning algorithm and its networks."""
 
-    algorithm: Literal["ddpg", "td3", "rdpg"] = setting("td3", "learning algorithm; rdpg is recurrent DDPG")
+    algorithm: Literal["ddpg", "td3", "rdpg", "rtd3"] = setting("td3", "learning algorithm; rdpg and rtd3 are recurrent")
     actor_layers: tuple[int, ...] = setting((128, 128), "units of the actor network's dense layers", 1, 4096)
     critic_layers: tuple[int, ...] = setting((128, 128), "units of the critic network's dense layers", 1, 4096)
-    lstm_units: int = setting(64, "units of the LSTM of recurrent networks, after the dense layers", 1, 4096)
+    critic_layer_norm: bool = setting(False, "layer normalisation in the critic's dense layers")
+    privileged_critic: bool = setting(False, "the critic also sees the car's place, heading, speed and the bends ahead")
+    lstm_units: int = setting(
+        64, "units of recurrent networks' LSTMs, after the actor's dense layers and before the critic's", 1, 4096
+    )
     actor_learning_rate: float = setting(5e-4, "Adam's step size for the actor", 1e-8, 1.0)
     critic_learning_rate: float = setting(1e-3, "Adam's step size for the critic", 1e-8, 1.0)
     batch_size: int = setting(256, "replay items (transitions, or sequences of recurrent agents) in one train step", 1, 65536)
     horizon_s: float = setting(
         5.0, "game time over which future rewards count; discount = 1 - 1 / (horizon_s * decisions/s)", 0.1, 1e4
     )
-    n_step: int = setting(3, "decisions summed into one n-step return (feed-forward agents)", 1, 64)
+    n_step: int = setting(3, "decisions summed into one n-step return", 1, 64)
     sequence_length: int = setting(30, "decisions that a recurrent agent trains on, after the burn-in", 2, 1000)
     burn_in: int = setting(10, "decisions that only warm the recurrent state of a sequence", 0, 1000)
     target_update_tau: float = setting(0.005, "share of the weights that goes into the target networks", 1e-6, 1.0)
     target_update_period: int = setting(1, "train steps between updates of the target networks", 1, 100_000)
-    actor_update_period: int = setting(2, "train steps between updates of the actor (td3)", 1, 1000)
-    target_policy_noise: float = setting(0.1, "standard deviation of the target action's noise (td3)", 0.0, 2.0)
-    target_policy_noise_clip: float = setting(0.2, "limit of that noise (td3)", 0.0, 2.0)
+    actor_update_period: int = setting(2, "train steps between updates of the actor (td3, rtd3)", 1, 1000)
+    target_policy_noise: float = setting(0.1, "standard deviation of the target action's noise (td3, rtd3)", 0.0, 2.0)
+    target_policy_noise_clip: float = setting(0.2, "limit of that noise (td3, rtd3)", 0.0, 2.0)
     gradient_clipping: float = setting(10.0, "largest norm of a gradient; 0 for no limit", 0.0, 1e6)
 
     @property
     def recurrent(self) -> bool:
         """Whether the networks carry a state from one decision to the next."""
-        return self.algorithm == "rdpg"
+        return self.algorithm in ("rdpg", "rtd3")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,10 +242,15 @@ class Config:
 
     @property
     def window_steps(self) -> int:
-        """Decisions in one replay item, the one that is only bootstrapped from included."""
+        """Decisions in one replay item, those that are only summed up or bootstrapped from included."""
         if self.agent.recurrent:
-            return self.agent.burn_in + self.agent.sequence_length + 1
+            return self.agent.burn_in + self.agent.sequence_length + self.agent.n_step
         return self.agent.n_step + 1
+
+    @property
+    def critic_observation_size(self) -> int:
+        """Length of what the critic sees: the observation vector, then what it alone is told."""
+        return self.environment.observation_size + (PRIVILEGED_SIZE if self.agent.privileged_critic else 0)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Plain sections and values, as YAML and JSON take them."""

@@ -4,8 +4,9 @@ An item is a window of consecutive decisions of one car. Its rows are packed int
 
     row t = [observation_t | action_t | reward_t+1 | discount_t+1 | kind_t]
 
-``kind`` is TF-Agents' step type of the observation (FIRST 0, MID 1, LAST 2) or PAD -1. A LAST row carries an observation
-only; no action was taken there. A crash that ended the episode has discount 0 in the row before it, a time limit 1.
+``observation`` is what the critic sees: the actor's observation, perhaps with privileged numbers behind it. ``kind`` is
+TF-Agents' step type of the observation (FIRST 0, MID 1, LAST 2) or PAD -1. A LAST row carries an observation only; no action
+was taken there. A crash that ended the episode has discount 0 in the row before it, a time limit 1.
 
 Which windows are written (an episode of 5 decisions, d, and its LAST row, L; windows of burn_in 0, one trained row and
 n_step 2; _ is padding)::
@@ -17,9 +18,9 @@ n_step 2; _ is padding)::
              [3  .  .]
                 [4  .  .]          every decision is a trained row of some window, those before a crash too
 
-Recurrent windows have ``burn_in`` rows in front, then ``sequence_length`` trained rows and one to bootstrap from; they start
-every ``sequence_length // 2`` rows, an episode is padded by ``burn_in`` rows in front, and the actor's recurrent state at the
-window's first row is stored once for the item.
+Recurrent windows have ``burn_in`` rows in front, then ``sequence_length`` trained rows and ``n_step`` to sum up and bootstrap
+from; they start every ``sequence_length // 2`` rows, an episode is padded by ``burn_in`` rows in front, and the actor's
+recurrent state at the window's first row is stored once for the item.
 """
 
 from __future__ import annotations
@@ -59,12 +60,11 @@ class WindowLayout:
     @classmethod
     def from_config(cls, config: Config) -> WindowLayout:
         """Feed-forward agents train on a window's first row, recurrent ones on all after the burn-in."""
-        agent = config.agent
+        agent, size = config.agent, config.critic_observation_size
         if not agent.recurrent:
-            return cls(config.environment.observation_size, 0, 0, 1, agent.n_step, 1)
+            return cls(size, 0, 0, 1, agent.n_step, 1)
         stride = max(1, agent.sequence_length // 2)
-        size = config.environment.observation_size
-        return cls(size, 2 * agent.lstm_units, agent.burn_in, agent.sequence_length, 1, stride)
+        return cls(size, 2 * agent.lstm_units, agent.burn_in, agent.sequence_length, agent.n_step, stride)
 
     @property
     def rows(self) -> int:

@@ -64,7 +64,7 @@ def slow_act(policy, observation, state):
 
 
 class TestNetworks:
-    @pytest.mark.parametrize("algorithm", ["td3", "ddpg", "rdpg"])
+    @pytest.mark.parametrize("algorithm", ["td3", "ddpg", "rdpg", "rtd3"])
     @pytest.mark.parametrize("layers", [(6,), (7, 5), (4, 3, 2)])
     def test_they_equal_the_slow_reference_over_a_sequence(self, algorithm, layers):
         policy = random_policy(spec_of(algorithm, layers), seed=len(layers))

@@ -132,8 +132,11 @@ class TestRoundTrip:
         assert config.environment.observation_size == 4 * 24 + 4 * 2
         assert config.discount == pytest.approx(1 - 1 / (5.0 * 20.0))
         assert config.window_steps == 4
-        recurrent = config_from_dict({"agent": {"algorithm": "rdpg", "burn_in": 7, "sequence_length": 11}})
-        assert recurrent.agent.recurrent and recurrent.window_steps == 19
+        for algorithm in ("rdpg", "rtd3"):
+            recurrent = config_from_dict({"agent": {"algorithm": algorithm, "burn_in": 7, "sequence_length": 11, "n_step": 2}})
+            assert recurrent.agent.recurrent and recurrent.window_steps == 20
+        assert config.critic_observation_size == 104
+        assert config_from_dict({"agent": {"privileged_critic": True}}).critic_observation_size == 114
 
     @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
     def test_shipped_configs_load(self, path):
@@ -186,7 +189,7 @@ class TestRefusals:
 
     def test_choices_name_the_nearest_or_all(self):
         assert refusal(config_from_dict, {"agent": {"algorithm": "ddgp"}}).endswith("is 'ddgp'; did you mean ddpg?")
-        assert refusal(config_from_dict, {"agent": {"algorithm": "ppo"}}).endswith("is 'ppo'; allowed: ddpg, td3, rdpg")
+        assert refusal(config_from_dict, {"agent": {"algorithm": "ppo"}}).endswith("is 'ppo'; allowed: ddpg, td3, rdpg, rtd3")
 
     @pytest.mark.parametrize(
         ("tree", "message"),

@@ -81,6 +81,7 @@ LIGHT = within(f"{NAME}.simulator", f"{NAME}.car") + [
         "racing_line",
         "acting",
         "environment.observation",
+        "environment.privileged",
         "environment.reward",
         "environment.score",
         "reports",

@@ -15,6 +15,11 @@ def test_recurrent_windows_begin_every_half_sequence_and_keep_one_state():
     assert replay_bytes(load_config(None, changes)) == 1000 * 4 * (10 * (24 + 2 + 3) + 16)
 
 
+def test_privileged_numbers_take_memory_too():
+    config = load_config(None, {"replay.capacity": 1000, "agent.privileged_critic": True})
+    assert replay_bytes(config) == 1000 * 4 * (4 * 24 + 4 * 2 + 10 + 2 + 3)
+
+
 def test_a_run_that_does_not_fit_is_refused_with_both_figures():
     config = load_config(None, {"replay.capacity": 30_000_000})
     with pytest.raises(ConfigError, match=r"asks for 1\d\.\d GB .*30,000,000.* but 8\.0 GB are free"):

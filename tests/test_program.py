@@ -143,9 +143,10 @@ def test_another_network_is_refused_on_resume(run):
     assert "Traceback" not in output
 
 
-@pytest.mark.parametrize("algorithm", ["ddpg", "rdpg"])
+@pytest.mark.parametrize(("algorithm", "privileged"), [("ddpg", False), ("rdpg", False), ("rtd3", True), ("td3", True)])
 @pytest.mark.slow
-def test_every_algorithm_runs(tmp_path, algorithm):
-    changes = {"agent": {"algorithm": algorithm, "lstm_units": 8, "sequence_length": 6, "burn_in": 2}}
+def test_every_algorithm_runs(tmp_path, algorithm, privileged):
+    recurrent = {"lstm_units": 8, "sequence_length": 6, "burn_in": 2}
+    changes = {"agent": {"algorithm": algorithm, **recurrent, "privileged_critic": privileged, "critic_layer_norm": privileged}}
     train(write_config(tmp_path, **changes), "--run-dir", tmp_path / "run", "--train-steps", 20)
     assert summary_of(tmp_path / "run")["train_steps"] == 20

@@ -37,10 +37,11 @@ AGENTS = {
     "n_step_2": {"algorithm": "ddpg", "n_step": 2},
     "n_step_3": {"algorithm": "td3", "n_step": 3},
     "n_step_7": {"algorithm": "td3", "n_step": 7},
-    "shortest_sequence": {"algorithm": "rdpg", "burn_in": 0, "sequence_length": 2},
-    "even_sequence": {"algorithm": "rdpg", "burn_in": 2, "sequence_length": 4},
-    "odd_sequence": {"algorithm": "rdpg", "burn_in": 3, "sequence_length": 5},
-    "long_burn_in": {"algorithm": "rdpg", "burn_in": 12, "sequence_length": 6},
+    "shortest_sequence": {"algorithm": "rdpg", "burn_in": 0, "sequence_length": 2, "n_step": 1},
+    "even_sequence": {"algorithm": "rdpg", "burn_in": 2, "sequence_length": 4, "n_step": 1},
+    "odd_sequence": {"algorithm": "rtd3", "burn_in": 3, "sequence_length": 5, "n_step": 3},
+    "long_burn_in": {"algorithm": "rdpg", "burn_in": 12, "sequence_length": 6, "n_step": 1},
+    "long_returns": {"algorithm": "rtd3", "burn_in": 1, "sequence_length": 3, "n_step": 7},
 }
 
 

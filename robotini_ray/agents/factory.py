@@ -10,23 +10,29 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from tf_agents.agents import tf_agent
-from tf_agents.agents.ddpg import (
-    actor_network,
-    actor_rnn_network,
-    critic_network,
-    critic_rnn_network,
-    ddpg_agent,
-)
+from tf_agents.agents.ddpg import critic_network
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step
 from tf_agents.utils import common
 
 from robotini_ray.acting import PolicySpec
+from robotini_ray.agents.ddpg_agent import MeanValueDdpgAgent
+from robotini_ray.agents.networks import (
+    DenseActorNetwork,
+    RecurrentActorNetwork,
+    RecurrentCriticNetwork,
+    normalized_relu,
+)
 from robotini_ray.agents.rdpg_agent import RdpgAgent
+from robotini_ray.agents.rtd3_agent import Rtd3Agent
 from robotini_ray.agents.td3_agent import BoundedTd3Agent
 from robotini_ray.agents.windows import to_n_step_transition, unpack
 from robotini_ray.config import ACTION_SIZE, Config
 from robotini_ray.replay import WindowLayout
+
+Adam = tf.keras.optimizers.legacy.Adam
+"""Kingma and Ba 2015. One fused kernel for each variable, where the newer class takes a dozen: a tenth of a small network's
+train step. And its slots are saved with their variables, not by their order."""
 
 
 def action_spec() -> tensor_spec.BoundedTensorSpec:
@@ -35,38 +41,32 @@ def action_spec() -> tensor_spec.BoundedTensorSpec:
 
 
 def observation_spec(config: Config) -> tensor_spec.TensorSpec:
-    """The observation vector (see ``robotini_ray.environment.observation.HistoryStack``)."""
+    """The actor's observation vector (see ``robotini_ray.environment.observation.HistoryStack``)."""
     return tensor_spec.TensorSpec((config.environment.observation_size,), tf.float32, name="observation")
+
+
+def critic_observation_spec(config: Config) -> tensor_spec.TensorSpec:
+    """What replay holds and the critic sees: the observation vector, perhaps with what the critic alone is told."""
+    return tensor_spec.TensorSpec((config.critic_observation_size,), tf.float32, name="observation")
 
 
 def make_actor_network(config: Config) -> Any:
     """The actor network; ``robotini_ray.acting.NumpyPolicy`` computes the same from the same weights."""
     layers = config.agent.actor_layers
     if not config.agent.recurrent:
-        return actor_network.ActorNetwork(observation_spec(config), action_spec(), fc_layer_params=layers)
-    return actor_rnn_network.ActorRnnNetwork(
-        observation_spec(config),
-        action_spec(),
-        input_fc_layer_params=layers,
-        lstm_size=(config.agent.lstm_units,),
-        output_fc_layer_params=None,
-    )
+        return DenseActorNetwork(observation_spec(config), action_spec(), fc_layer_params=layers)
+    return RecurrentActorNetwork(observation_spec(config), action_spec(), layers, config.agent.lstm_units)
 
 
 def make_critic_network(config: Config) -> Any:
-    """A critic network of observation and action."""
-    inputs = (observation_spec(config), action_spec())
-    layers = config.agent.critic_layers
-    if not config.agent.recurrent:
-        return critic_network.CriticNetwork(inputs, joint_fc_layer_params=layers)
-    return critic_rnn_network.CriticRnnNetwork(
-        inputs,
-        observation_fc_layer_params=None,
-        action_fc_layer_params=None,
-        joint_fc_layer_params=layers,
-        lstm_size=(config.agent.lstm_units,),
-        output_fc_layer_params=None,
-    )
+    """A critic network of what the critic sees and an action."""
+    agent = config.agent
+    inputs = (critic_observation_spec(config), action_spec())
+    activation = normalized_relu if agent.critic_layer_norm else tf.nn.relu
+    if not agent.recurrent:
+        return critic_network.CriticNetwork(inputs, joint_fc_layer_params=agent.critic_layers, activation_fn=activation)
+    size = config.environment.observation_size
+    return RecurrentCriticNetwork(inputs, size, agent.lstm_units, agent.critic_layers, activation)
 
 
 def make_agent(config: Config, train_step: tf.Variable) -> tf_agent.TFAgent:
@@ -80,8 +80,8 @@ def make_agent(config: Config, train_step: tf.Variable) -> tf_agent.TFAgent:
     settings: dict[str, Any] = {
         "actor_network": make_actor_network(config),
         "critic_network": make_critic_network(config),
-        "actor_optimizer": tf.keras.optimizers.Adam(agent.actor_learning_rate),
-        "critic_optimizer": tf.keras.optimizers.Adam(agent.critic_learning_rate),
+        "actor_optimizer": Adam(agent.actor_learning_rate),
+        "critic_optimizer": Adam(agent.critic_learning_rate),
         "target_update_tau": agent.target_update_tau,
         "target_update_period": agent.target_update_period,
         "td_errors_loss_fn": common.element_wise_huber_loss,
@@ -89,33 +89,32 @@ def make_agent(config: Config, train_step: tf.Variable) -> tf_agent.TFAgent:
         "gradient_clipping": agent.gradient_clipping or None,
         "train_step_counter": train_step,
     }
-    specs = (time_step.time_step_spec(observation_spec(config)), action_spec())
-    if agent.algorithm == "td3":
-        made = BoundedTd3Agent(
-            *specs,
-            **settings,
-            actor_update_period=agent.actor_update_period,
-            target_policy_noise=agent.target_policy_noise,
-            target_policy_noise_clip=agent.target_policy_noise_clip,
-        )
-    elif agent.algorithm == "ddpg":
-        made = ddpg_agent.DdpgAgent(*specs, **settings)
+    twin_settings: dict[str, Any] = {
+        "actor_update_period": agent.actor_update_period,
+        "target_policy_noise": agent.target_policy_noise,
+        "target_policy_noise_clip": agent.target_policy_noise_clip,
+    }
+    window_settings = {"burn_in": agent.burn_in, "n_step": agent.n_step}
+    specs = (time_step.time_step_spec(critic_observation_spec(config)), action_spec())
+    if agent.algorithm == "ddpg":
+        made = MeanValueDdpgAgent(*specs, **settings)
+    elif agent.algorithm == "td3":
+        made = BoundedTd3Agent(*specs, **settings, **twin_settings)
+    elif agent.algorithm == "rdpg":
+        made = RdpgAgent(*specs, **settings, **window_settings)
     else:
-        made = RdpgAgent(*specs, **settings, burn_in=agent.burn_in)
+        made = Rtd3Agent(*specs, **settings, **twin_settings, **window_settings)
     made.initialize()
-    _build_slots(made)
+    _make_slots(made)
     return made
 
 
-def _build_slots(agent: tf_agent.TFAgent) -> None:
-    """Makes the optimizers' slots in the order of the networks' variables.
-
-    Keras saves slots by their order, and TF-Agents' TD3 hands its variables over as a set, whose order changes from process
-    to process: a checkpoint would not fit the next one.
-    """
+def _make_slots(agent: tf_agent.TFAgent) -> None:
+    """Makes the optimizers' moments now and not in the first train step, so that restoring a checkpoint finds them."""
     critics = [name for name in ("_critic_network", "_critic_network_1", "_critic_network_2") if hasattr(agent, name)]
-    agent._critic_optimizer.build([variable for name in critics for variable in getattr(agent, name).trainable_variables])
-    agent._actor_optimizer.build(agent._actor_network.trainable_variables)
+    variables = [variable for name in critics for variable in getattr(agent, name).trainable_variables]
+    agent._critic_optimizer._create_all_weights(variables)
+    agent._actor_optimizer._create_all_weights(agent._actor_network.trainable_variables)
 
 
 def experience_map(config: Config) -> Callable[[dict[str, tf.Tensor]], tuple[Any, tuple[()]]]:
@@ -142,8 +141,6 @@ def flat_actor_weights(config: Config, agent: tf_agent.TFAgent) -> NDArray[np.fl
 
 
 def _spec_name(variable_name: str) -> str:
-    """``ActorNetwork/input_mlp/dense0/kernel:0`` is ``dense_0/kernel``; ``.../dynamic_unroll/bias:0`` is ``lstm/bias``."""
+    """``DenseActorNetwork/input_mlp/dense0/kernel:0`` is ``dense_0/kernel``; ``.../lstm/bias:0`` is ``lstm/bias``."""
     layer, kind = variable_name.removesuffix(":0").split("/")[-2:]
-    layer = re.sub(r"^dense(\d+)$", r"dense_\1", layer)
-    layer = re.sub(r"^dynamic_unroll(_\d+)?$", "lstm", layer)  # Keras numbers the LSTMs of one process
-    return f"{layer}/{kind}"
+    return re.sub(r"^dense(\d+)$", r"dense_\1", layer) + f"/{kind}"

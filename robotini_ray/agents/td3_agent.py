@@ -42,11 +42,15 @@ class BoundedTd3Agent(td3_agent.Td3Agent):
 
     def _targets(self, following: time_step.TimeStep) -> tf.Tensor:
         actions, _ = self._target_actor_network(following.observation, following.step_type)
-        noise = tf.random.normal(tf.shape(actions), stddev=self._target_policy_noise)
-        noise = tf.clip_by_value(noise, -self._target_policy_noise_clip, self._target_policy_noise_clip)
-        actions = tf.clip_by_value(actions + noise, -1.0, 1.0)
+        actions = with_target_noise(actions, self._target_policy_noise, self._target_policy_noise_clip)
         values: list[Any] = [
             critic((following.observation, actions), following.step_type)[0]
             for critic in (self._target_critic_network_1, self._target_critic_network_2)
         ]
         return following.reward + self._gamma * following.discount * tf.minimum(*values)
+
+
+def with_target_noise(actions: tf.Tensor, stddev: float, clip: float) -> tf.Tensor:
+    """Actions ``<float32>[..., 2]`` with normal noise of at most ``clip``, inside [-1, 1] (target policy smoothing)."""
+    noise = tf.random.normal(tf.shape(actions), stddev=stddev)
+    return tf.clip_by_value(actions + tf.clip_by_value(noise, -clip, clip), -1.0, 1.0)

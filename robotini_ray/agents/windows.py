@@ -38,6 +38,20 @@ class Windows(NamedTuple):
         return self._replace(**columns)
 
 
+class Returns(NamedTuple):
+    """N-step returns of a batch: the value of a row's action is estimated as ``reward + factor * value(row + steps)``.
+
+    Attributes:
+        reward: ``<float32>[batch, rows]``, discounted and summed.
+        factor: ``<float32>[batch, rows]``, 0 after a termination.
+        steps: ``<int32>[batch, rows]``, decisions summed: n, or fewer before an episode's end.
+    """
+
+    reward: tf.Tensor
+    factor: tf.Tensor
+    steps: tf.Tensor
+
+
 def unpack(item: dict[str, tf.Tensor], layout: WindowLayout) -> Windows:
     """The columns of a batch of replay items (see ``robotini_ray.replay`` for the rows' layout)."""
     rows = tf.ensure_shape(item["rows"], (None, layout.rows, layout.row_size))
@@ -56,32 +70,43 @@ def unpack(item: dict[str, tf.Tensor], layout: WindowLayout) -> Windows:
     )
 
 
+def n_step_returns(windows: Windows, first: int, n_step: int, discount: float) -> Returns:
+    """The n-step returns of the rows from ``first`` up to the last ``n_step`` ones.
+
+    With k <= n the number of decisions from the row up to the episode's end or row + n::
+
+        reward = sum over i < k of discount^i * (d_0 * ... * d_i-1) * r_i
+        factor = discount^k * d_0 * ... * d_k-1
+        steps  = k: row + k is the episode's last one after a truncation, so that it is bootstrapped from
+
+    (Sutton and Barto 2018, section 7.1; truncation is not termination: Pardo et al. 2018.) A row in which nothing was decided
+    has steps 0.
+
+    Args:
+        windows: ``first`` rows, then those that are asked for, then ``n_step``.
+        discount: of one decision.
+    """
+    rows = windows.reward.shape[1] - first - n_step
+    reward, factor, steps, going_on = 0.0, 1.0, 0.0, 1.0
+    for ahead in range(first, first + n_step):
+        going_on *= windows.decided[:, ahead : ahead + rows]
+        reward += going_on * factor * windows.reward[:, ahead : ahead + rows]
+        factor *= tf.where(going_on > 0, discount * windows.discount[:, ahead : ahead + rows], 1.0)
+        steps += going_on
+    return Returns(reward, factor, tf.cast(steps, tf.int32))
+
+
 def to_n_step_transition(windows: Windows, discount: float) -> trajectory.Transition:
     """The n-step transition that starts at the first row of each window, for agents that discount one step themselves.
-
-    With k <= n the number of decisions in the window before the episode's end or row n::
-
-        reward   = sum over i < k of discount^i * (d_0 * ... * d_i-1) * r_i
-        discount = discount^(k-1) * d_0 * ... * d_k-1     (the agent multiplies by discount once more)
-        next observation = row k: the episode's last one after a truncation, so that it is bootstrapped from
-
-    (Sutton and Barto 2018, section 7.1; truncation is not termination: Pardo et al. 2018.)
 
     Args:
         windows: ``rows`` = n + 1; the first row is a decision.
         discount: of one decision.
     """
-    steps = windows.reward.shape[1] - 1
-    alive = tf.math.cumprod(windows.decided[:, :steps], axis=1)
-    taken = tf.reduce_sum(alive, axis=1)
-    survived = tf.math.cumprod(tf.where(alive > 0, windows.discount[:, :steps], 1.0), axis=1)
-    before = tf.concat([tf.ones_like(survived[:, :1]), survived[:, :-1]], axis=1)
-    powers = tf.pow(discount, tf.range(steps, dtype=tf.float32))
-    reward = tf.reduce_sum(alive * before * powers * windows.reward[:, :steps], axis=1)
-    next_discount = tf.pow(discount, taken - 1.0) * survived[:, -1]
-    next_observation = tf.gather(windows.observation, tf.cast(taken, tf.int32), axis=1, batch_dims=1)
-    batch = tf.shape(reward)
-    zeros = tf.zeros(batch)
-    now = time_step.TimeStep(tf.ones(batch, tf.int32), zeros, tf.ones(batch), windows.observation[:, 0])
-    after = time_step.TimeStep(tf.ones(batch, tf.int32), reward, next_discount, next_observation)
+    returns = n_step_returns(windows, 0, windows.reward.shape[1] - 1, discount)
+    next_observation = tf.gather(windows.observation, returns.steps[:, 0], axis=1, batch_dims=1)
+    batch = tf.shape(next_observation)[0]
+    mid, zeros = tf.ones(batch, tf.int32), tf.zeros(batch)
+    now = time_step.TimeStep(mid, zeros, tf.ones(batch), windows.observation[:, 0])
+    after = time_step.TimeStep(mid, returns.reward[:, 0], returns.factor[:, 0] / discount, next_observation)
     return trajectory.Transition(now, policy_step.PolicyStep(windows.action[:, 0]), after)

@@ -20,6 +20,7 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state import CarState
 from robotini_ray.config import ACTION_SIZE, FEATURES_PER_FRAME, EnvironmentConfig
 from robotini_ray.environment.observation import BadFrame, HistoryStack, decode_png, features, merge_frames
+from robotini_ray.environment.privileged import PrivilegedView
 from robotini_ray.environment.reward import OriginalReward, ProgressReward, ProgressWeights, Reward
 from robotini_ray.environment.score import RaceScore
 from robotini_ray.track import Track
@@ -90,6 +91,7 @@ class RaceEnvironment(py_environment.PyEnvironment):
         self.num_segments = int(parameters["numSegments"])
         self.score = RaceScore(self.num_segments)
         self._reward = self._make_reward()
+        self._privileged = PrivilegedView(self._track)
         spectator.follow(self._login.name)
         self._connection = CarConnection.connect(self._address.host, self._address.car_port, self._login)
         self._state: CarState | None = None
@@ -165,6 +167,11 @@ class RaceEnvironment(py_environment.PyEnvironment):
         else:
             self._send_action()  # again: the decision goes on, one frame longer where the last was no picture
         return None
+
+    def privileged(self) -> NDArray[np.float32]:
+        """What only a critic may see of the car as it is now, when the newest time step is answered; see ``PrivilegedView``."""
+        assert self._state is not None
+        return self._privileged.describe(self._state)
 
     def close(self) -> None:
         """Stops the car and leaves the track."""

@@ -14,11 +14,12 @@ from tf_agents.agents import tf_agent
 from tf_agents.train import learner as tf_agents_learner
 
 from robotini_ray.acting import NumpyPolicy, PolicySpec
+from robotini_ray.agents import factory
 from robotini_ray.agents.factory import experience_map, flat_actor_weights, make_agent
-from robotini_ray.config import Config
+from robotini_ray.config import PRIVILEGED_SIZE, Config
 from robotini_ray.replay import MID, WindowLayout
 
-ALGORITHMS = ["ddpg", "td3", "rdpg"]
+ALGORITHMS = ["ddpg", "td3", "rdpg", "rtd3"]
 
 
 def new_agent(config: Config) -> tf_agent.TFAgent:
@@ -78,7 +79,6 @@ def test_flat_weights_are_in_the_order_of_the_spec(small_config: Callable[..., C
     for variable in agent._actor_network.variables:
         layer = variable.name.removesuffix(":0").split("/", 1)[1]
         layer = layer.replace("input_mlp/dense", "dense_")
-        layer = "lstm/" + layer.split("/")[1] if layer.startswith("dynamic_unroll") else layer
         variable.assign(tf.fill(variable.shape, float(names.index(layer))))
     policy = NumpyPolicy(PolicySpec.from_config(config), flat_actor_weights(config, agent))
     assert [set(np.unique(value)) for value in policy.weights.values()] == [{float(place)} for place in range(len(names))]
@@ -90,6 +90,34 @@ def test_a_second_agent_in_one_process_has_flat_weights_too(small_config: Callab
     config = small_config(algorithm)
     first, second = (flat_actor_weights(config, new_agent(config)) for _ in range(2))
     assert first.shape == second.shape
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_is_privileged_reaches_the_critic_and_not_the_policy(
+    small_config: Callable[..., Config], randomise: Callable[[Any, int], None], algorithm: str
+) -> None:
+    config = small_config(algorithm, privileged_critic=True, target_policy_noise=0.0)
+    agents = [new_agent(config) for _ in range(2)]
+    for agent in agents:
+        for seed, network in enumerate(all_networks(agent)):
+            randomise(network.variables, seed)
+    layout = WindowLayout.from_config(config)
+    assert layout.observation_size == 24 + PRIVILEGED_SIZE
+    random = np.random.default_rng(0)
+    item = {"rows": random.normal(size=(8, layout.rows, layout.row_size)).astype(np.float32)}
+    item["rows"][..., -2:] = 1.0, MID
+    if layout.state_size:
+        item["state"] = random.normal(size=(8, 1, layout.state_size)).astype(np.float32)
+    told = {**item, "rows": item["rows"].copy()}
+    told["rows"][..., 24 : 24 + PRIVILEGED_SIZE] += 1.0
+    batches = [{name: tf.constant(column) for name, column in each.items()} for each in (item, told)]
+    to_experience = experience_map(config)
+    losses, others = (agent.train(to_experience(batch)[0]).extra for agent, batch in zip(agents, batches, strict=True))
+    assert float(losses.critic_loss) != float(others.critic_loss)
+    assert float(losses.actor_loss) != float(others.actor_loss), "the critic values the actor's actions otherwise"
+    plain = small_config(algorithm)
+    assert flat_actor_weights(config, agents[0]).shape == flat_actor_weights(plain, new_agent(plain)).shape
+    assert PolicySpec.from_config(config) == PolicySpec.from_config(plain)
 
 
 def all_networks(agent: tf_agent.TFAgent) -> list[Any]:
@@ -121,21 +149,46 @@ def test_targets_begin_as_copies_and_twin_critics_differ(small_config: Callable[
         for ours, theirs in zip(network.variables, target.variables, strict=True):
             assert ours is not theirs
             np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
-    assert len(critics(agent)) == (2 if algorithm == "td3" else 1)
-    if algorithm == "td3":
+    twins = algorithm in ("td3", "rtd3")
+    assert len(critics(agent)) == (2 if twins else 1)
+    if twins:
         for ours, theirs in zip(*(critic.trainable_variables for critic in critics(agent)), strict=True):
             assert ours.shape.rank == 1 or (ours.numpy() != theirs.numpy()).any()
 
 
+def moments(agent: tf_agent.TFAgent) -> dict[str, np.ndarray]:
+    """Adam's moments of every trained variable, by the variable's place."""
+    found = {}
+    for optimizer, trained in ((agent._critic_optimizer, critics(agent)), (agent._actor_optimizer, [agent._actor_network])):
+        for place, network in enumerate(trained):
+            for number, variable in enumerate(network.trainable_variables):
+                for slot in ("m", "v"):
+                    found[f"{network.name} {place} {number} {slot}"] = optimizer.get_slot(variable, slot).numpy()
+    return found
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_optimizer_slots_are_in_the_order_of_the_networks(small_config: Callable[..., Config], algorithm: str) -> None:
-    """A checkpoint knows slots by number, and TF-Agents' TD3 hands over a set, whose order no two processes share."""
-    agent = new_agent(small_config(algorithm))
-    for optimizer, networks in ((agent._critic_optimizer, critics(agent)), (agent._actor_optimizer, [agent._actor_network])):
-        names = [variable.name for network in networks for variable in network.trainable_variables]
-        slots = [variable.name for variable in optimizer.variables]
-        expected = [f"{slot}/{name}" for name in names for slot in ("m", "v")]
-        assert [name for name in slots if name.startswith(("m/", "v/"))] == expected
+def test_moments_find_their_variables_whatever_the_order_they_were_made_in(
+    small_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, algorithm: str
+) -> None:
+    """TF-Agents' TD3 hands its variables over as a set, whose order no two processes share."""
+
+    def backwards(agent: tf_agent.TFAgent) -> None:
+        variables = [variable for critic in critics(agent) for variable in critic.trainable_variables]
+        agent._critic_optimizer._create_all_weights(variables[::-1])
+        agent._actor_optimizer._create_all_weights(agent._actor_network.trainable_variables[::-1])
+
+    config = small_config(algorithm)
+    old = new_agent(config)
+    for number, optimizer in enumerate((old._critic_optimizer, old._actor_optimizer)):
+        for place, variable in enumerate(optimizer.weights[1:]):  # the first one counts steps
+            variable.assign(tf.fill(variable.shape, 100.0 * number + place))
+    written = tf.train.Checkpoint(agent=old).write(str(tmp_path / "learner"))
+    monkeypatch.setattr(factory, "_make_slots", backwards)
+    fresh = new_agent(config)
+    assert all(not value.any() for value in moments(fresh).values())
+    tf.train.Checkpoint(agent=fresh).read(written).assert_existing_objects_matched()
+    assert_same(moments(fresh), moments(old))
 
 
 @dataclasses.dataclass
@@ -157,7 +210,7 @@ class Training:
         agent = self.agent
         found = {f"network {place}": value for place, value in enumerate(values(agent))}
         for name in ("_actor_optimizer", "_critic_optimizer"):
-            for place, variable in enumerate(getattr(agent, name).variables):
+            for place, variable in enumerate(getattr(agent, name).weights):
                 found[f"{name} {place}"] = variable.numpy()
         found["target update counter"] = agent._update_target._counter.numpy()
         found["train step"] = self.train_step.numpy()
@@ -207,8 +260,7 @@ def test_a_checkpoint_goes_on_in_a_fresh_agent(
     fresh.saved.read(written).assert_existing_objects_matched()
     assert_same(fresh.everything(), at_checkpoint)
     assert int(fresh.train_step) == int(fresh.agent.train_step_counter) == 5
-    moments = [name for name in untouched if "optimizer" in name]
-    assert any((untouched[name] != at_checkpoint[name]).any() for name in moments)
+    assert any((untouched[name] != at_checkpoint[name]).any() for name in untouched if "optimizer" in name)
     old.run(4)
     fresh.run(4)
     for name, value in old.everything().items():
@@ -223,6 +275,8 @@ def test_a_checkpoint_goes_on_in_a_fresh_agent(
         pytest.param("td3", {}, "td3", {"critic_layers": [7, 8, 8]}, id="a layer more"),
         pytest.param("ddpg", {}, "td3", {}, id="another algorithm"),
         pytest.param("rdpg", {}, "ddpg", {}, id="no recurrence"),
+        pytest.param("rdpg", {}, "rtd3", {}, id="another recurrent algorithm"),
+        pytest.param("rtd3", {}, "rtd3", {"privileged_critic": True}, id="a critic that sees more"),
     ],
 )
 def test_a_checkpoint_of_another_network_fails_loudly(

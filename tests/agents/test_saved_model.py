@@ -41,7 +41,7 @@ def largest_difference(directory: Path, policy: NumpyPolicy, steps: int = 20, ca
     return float(max(differences))
 
 
-@pytest.mark.parametrize("algorithm", ["td3", "rdpg"])
+@pytest.mark.parametrize("algorithm", ["td3", "rdpg", "rtd3"])
 def test_each_export_acts_as_its_policy(small_config: Callable[..., Config], tmp_path: Path, algorithm: str) -> None:
     config = small_config(algorithm)
     exporter = SavedModelExporter(config)

@@ -138,7 +138,7 @@ def test_a_batch_is_its_windows_one_by_one() -> None:
 
 
 def test_columns_of_a_recurrent_item(small_config: Callable[..., Config]) -> None:
-    recurrent = WindowLayout.from_config(small_config("rdpg"))
+    recurrent = WindowLayout.from_config(small_config("rdpg", n_step=1))
     kinds = [PAD, FIRST, MID, MID, LAST, PAD, PAD]
     assert recurrent.rows == len(kinds)
     random = np.random.default_rng(0)

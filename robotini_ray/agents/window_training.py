@@ -1,0 +1,170 @@
+"""How a recurrent agent trains on windows of decisions instead of transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from tf_agents.agents import tf_agent
+from tf_agents.agents.ddpg import ddpg_agent
+
+from robotini_ray.agents.networks import RecurrentCriticNetwork, State
+from robotini_ray.agents.windows import Windows, n_step_returns
+
+
+class WindowTraining:
+    """Mixed into TF-Agents' DDPG or TD3, in front of it: stored state and burn-in (Kapturowski et al. 2019, R2D2).
+
+    A window is ``burn_in`` rows that only warm the recurrent states, then the trained rows, then ``n_step`` rows that are only
+    summed up and bootstrapped from. The actor starts from the state that was stored when it acted; the critics, which do not
+    act, from zero. Losses are means over the trained rows in which an action was taken: padding and episode ends have none.
+
+    Both losses see the critics as they were when the train step began. So a critic's LSTM runs once for the actions that were
+    taken and for the actor's own.
+
+    Args:
+        burn_in: rows in front of each window that are not trained.
+        n_step: decisions summed into one return.
+        **settings: those of the agent; the critics are ``RecurrentCriticNetwork``.
+    """
+
+    # What the mixed-in methods use of TF-Agents' agents.
+    train_step_counter: tf.Variable
+    _actor_network: Any
+    _target_actor_network: Any
+    _actor_optimizer: Any
+    _critic_optimizer: Any
+    _apply_gradients: Callable[..., None]
+    _update_target: Callable[[], None]
+    _td_errors_loss_fn: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    _gamma: float
+
+    def __init__(self, *args: Any, burn_in: int, n_step: int, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._burn_in = burn_in
+        self._n_step = n_step
+
+    def critics(self) -> list[RecurrentCriticNetwork]:
+        """The networks that judge; the actor climbs the first."""
+        raise NotImplementedError
+
+    def target_critics(self) -> list[RecurrentCriticNetwork]:
+        """Their targets, in the same order."""
+        raise NotImplementedError
+
+    def target_actions(self, actions: tf.Tensor) -> tf.Tensor:
+        """What the targets judge where the target actor chose ``actions``, ``<float32>[batch, rows, 2]``."""
+        return actions
+
+    def _train(self, experience: Windows, weights: tf.Tensor | None = None) -> tf_agent.LossInfo:
+        _refuse(weights)
+        targets = tf.stop_gradient(self.window_targets(experience))
+        states = self.warm_critic_states(experience)
+        variables = [variable for critic in self.critics() for variable in critic.trainable_variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            memories = self.memories(experience, states)
+            critic_loss = self.window_critic_loss(experience, memories, targets)
+        gradients = tape.gradient(critic_loss, variables)
+        actor_loss = self._train_actor(experience, memories[0])
+        self._apply_gradients(gradients, variables, self._critic_optimizer)
+        self.train_step_counter.assign_add(1)
+        self._update_target()
+        return tf_agent.LossInfo(actor_loss + critic_loss, ddpg_agent.DdpgInfo(actor_loss, critic_loss))
+
+    def _train_actor(self, windows: Windows, memory: tf.Tensor) -> tf.Tensor:
+        """One step of the actor; returns its loss."""
+        state = self.warm_actor_state(windows)
+        variables = self._actor_network.trainable_variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            loss = self.window_actor_loss(windows, state, memory)
+        self._apply_gradients(tape.gradient(loss, variables), variables, self._actor_optimizer)
+        return loss
+
+    def _loss(self, experience: Windows, weights: tf.Tensor | None = None, training: bool = False) -> tf_agent.LossInfo:
+        _refuse(weights)
+        memories = self.memories(experience, self.warm_critic_states(experience))
+        critic_loss = self.window_critic_loss(experience, memories, self.window_targets(experience))
+        actor_loss = self.window_actor_loss(experience, self.warm_actor_state(experience), memories[0])
+        return tf_agent.LossInfo(actor_loss + critic_loss, ddpg_agent.DdpgInfo(actor_loss, critic_loss))
+
+    def window_targets(self, windows: Windows) -> tf.Tensor:
+        """What the values of the trained rows are drawn to, ``<float32>[batch, trained]``: n-step returns, bootstrapped from
+        the smallest target value."""
+        returns = n_step_returns(windows, self._burn_in, self._n_step, self._gamma)
+        chosen, _ = self._target_actor_network(
+            windows.observation, step_type=windows.step_type, network_state=_stored_state(windows)
+        )
+        actions = self.target_actions(chosen[:, self._burn_in :])
+        values = []
+        for critic in self.target_critics():
+            memory, _ = critic.remember(windows.observation, windows.step_type, _zero_state(critic, windows))
+            values.append(critic.judge(memory[:, self._burn_in :], actions))
+        rows = tf.range(returns.steps.shape[1]) + returns.steps
+        smallest = tf.reduce_min(values, axis=0)
+        return returns.reward + returns.factor * tf.gather(smallest, rows, axis=1, batch_dims=1)
+
+    def warm_critic_states(self, windows: Windows) -> list[State]:
+        """The state of each critic after the burn-in rows, cut off from the gradient."""
+        warm = windows.between(0, self._burn_in)
+        states = []
+        for critic in self.critics():
+            state = _zero_state(critic, windows)
+            if self._burn_in:
+                _, state = critic.remember(warm.observation, warm.step_type, state)
+            states.append([tf.stop_gradient(part) for part in state])
+        return states
+
+    def warm_actor_state(self, windows: Windows) -> State:
+        """The actor's state after the burn-in rows, cut off from the gradient."""
+        state = _stored_state(windows)
+        if self._burn_in:
+            warm = windows.between(0, self._burn_in)
+            _, state = self._actor_network(warm.observation, step_type=warm.step_type, network_state=state)
+        return [tf.stop_gradient(part) for part in state]
+
+    def memories(self, windows: Windows, states: list[State]) -> list[tf.Tensor]:
+        """What each critic remembers in the trained rows, from the state before them."""
+        trained = self.trained(windows)
+        pairs = zip(self.critics(), states, strict=True)
+        return [critic.remember(trained.observation, trained.step_type, state)[0] for critic, state in pairs]
+
+    def window_critic_loss(self, windows: Windows, memories: list[tf.Tensor], targets: tf.Tensor) -> tf.Tensor:
+        """The critics' mean TD losses of the trained rows, summed.
+
+        Args:
+            memories: of each critic.
+            targets: ``<float32>[batch, trained]``.
+        """
+        trained = self.trained(windows)
+        values = [critic.judge(memory, trained.action) for critic, memory in zip(self.critics(), memories, strict=True)]
+        return tf.add_n([_masked_mean(self._td_errors_loss_fn(targets, value), trained.decided) for value in values])
+
+    def window_actor_loss(self, windows: Windows, state: State, memory: tf.Tensor) -> tf.Tensor:
+        """Minus the mean value that the first critic gives to the actor's own actions in the trained rows."""
+        trained = self.trained(windows)
+        actions, _ = self._actor_network(trained.observation, step_type=trained.step_type, network_state=state, training=True)
+        return -_masked_mean(self.critics()[0].judge(tf.stop_gradient(memory), actions), trained.decided)
+
+    def trained(self, windows: Windows) -> Windows:
+        """The trained rows."""
+        return windows.between(self._burn_in, -self._n_step)
+
+
+def _refuse(weights: tf.Tensor | None) -> None:
+    if weights is not None:
+        raise ValueError("weights are not supported")
+
+
+def _stored_state(windows: Windows) -> State:
+    return tf.split(windows.state, 2, axis=1)
+
+
+def _zero_state(critic: RecurrentCriticNetwork, windows: Windows) -> State:
+    return critic.get_initial_state(tf.shape(windows.state)[0])
+
+
+def _masked_mean(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(values * mask) / tf.maximum(tf.reduce_sum(mask), 1.0)
