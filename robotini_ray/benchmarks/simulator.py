@@ -57,6 +57,11 @@ class WidthReading(NamedTuple):
 class MeasuredSimulator(EmbeddedSimulator):
     """An embedded simulator whose processor time can be asked for."""
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
     def cpu_time_s(self) -> float:
         """Processor time that it has used since its start."""
         return cpu_time_s(self._process.pid)
