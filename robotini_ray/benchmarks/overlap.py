@@ -22,7 +22,7 @@ class Both(NamedTuple):
     steps_per_s: float
 
 
-def measure(say: Say, *, window_s: float = 1.2, rounds: int = PAIRS) -> list[Figure]:
+def measure(say: Say, *, window_s: float = 0.9, rounds: int = PAIRS) -> list[Figure]:
     """Both together, and each alone.
 
     Args:
