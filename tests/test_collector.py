@@ -84,12 +84,13 @@ def collect(config: Config, policy: NumpyPolicy, folder: Path) -> list[dict[str,
             thread = threading.Thread(target=collector.run)
             thread.start()
             client = reverb.Client(f"127.0.0.1:{port}")
-            while replay_state(client).items < ROWS_OF_INTEREST // WindowLayout.from_config(config).stride:
+            layout = WindowLayout.from_config(config)
+            while replay_state(client, layout).items < ROWS_OF_INTEREST // layout.stride:
                 assert thread.is_alive()
                 time.sleep(0.05)
             collector.stop()
             thread.join()
-        count = replay_state(client).items
+        count = replay_state(client, layout).items
         found = {}
         while len(found) < count:
             for sample in client.sample(TABLE, 4 * count, emit_timesteps=False, unpack_as_table_signature=True):
