@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.line import Line, height_on, locate_on, pose_on, room_to_walls, slope_on
+from robotini_ray.line import LEVEL_WEIGHT, Line, height_on, locate_on, pose_on, room_to_walls, slope_on
 
 FloatArray = NDArray[np.float64]
 
@@ -28,7 +28,6 @@ SAMPLES_PER_CURVE = 30  # the simulator's spline measures each Bezier curve by 3
 NEIGHBOURHOOD_M = 1.5  # how far along the line `locate` looks when it is told where the car was
 HEIGHT_TOLERANCE_M = 1e-6
 STEEPEST_SLOPE = 1.0  # height per metre of plan, 45 degrees: beyond it the plan no longer says where a car is
-LEVEL_WEIGHT = 5.0  # where legs cross at different heights, a metre of height tells more than one of plan
 
 
 class TrackError(RobotiniError, ValueError):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.compiled import compiled
+from robotini_ray.line import LEVEL_WEIGHT
 from robotini_ray.simulator.bodies import CAR_BOTTOM_M, CAR_FACE_LIGHT, CAR_SHADE, CAR_TOP_M
 from robotini_ray.simulator.camera import SKY_COLOUR, WALL_COLOUR
 from robotini_ray.simulator.contacts import BODY_LENGTH_M, BODY_WIDTH_M
@@ -40,7 +41,7 @@ from robotini_ray.simulator.view import (
     directions,
     picture_height,
 )
-from robotini_ray.track import LEVEL_WEIGHT, Track
+from robotini_ray.track import Track
 
 WALL = WALL_COLOUR[0] << 16 | WALL_COLOUR[1] << 8 | WALL_COLOUR[2]
 SKY = SKY_COLOUR[0] << 16 | SKY_COLOUR[1] << 8 | SKY_COLOUR[2]
