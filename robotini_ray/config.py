@@ -393,3 +393,6 @@ _SECTIONS: dict[str, type[Any]] = {
     field.name: field.default_factory  # type: ignore[misc]
     for field in dataclasses.fields(Config)
 }
+
+NO_RANDOMISATION = RandomisationConfig()
+"""Every car is the standard one."""
