@@ -175,17 +175,17 @@ class Collector:
                 drive.action,
                 float(step.reward),
                 float(step.discount),
-                bool(drive.step.is_first()),
+                drive.step.step_type == ts.StepType.FIRST,
                 drive.acted_state,
             )
         drive.step = step
         drive.seen = self._seen(drive, step)
         drive.has_driven = True
         self._count(drive)
-        if step.is_last():
+        if step.step_type == ts.StepType.LAST:  # is_last() first asks whether it is a tensor: as dear as the policy
             drive.writer.end_episode(drive.seen)
             return self._begin_episode(drive)
-        if step.is_first():
+        if step.step_type == ts.StepType.FIRST:
             drive.writer.begin_episode()
             drive.state = self._policy.initial_state(1)[0]
         return True

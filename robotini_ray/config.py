@@ -169,7 +169,11 @@ class AgentConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class ReplayConfig(Section):
-    """The Reverb table between collectors and learner. Its items are windows of consecutive decisions."""
+    """The Reverb table between collectors and learner.
+
+    An item is what a batch is made of: one decision with its n-step return, or, for recurrent agents, one sequence of decisions
+    (they start every ``sequence_length // 2`` decisions, so that a decision is in two).
+    """
 
     capacity: int = setting(200_000, "most items kept; the oldest go first", 100, 10**8)
     min_items: int = setting(1000, "items before the first train step", 1, 10**8)
@@ -239,13 +243,6 @@ class Config:
     def discount(self) -> float:
         """Discount of one decision, from the horizon in seconds."""
         return 1.0 - 1.0 / (self.agent.horizon_s * self.environment.decisions_per_s)
-
-    @property
-    def window_steps(self) -> int:
-        """Decisions in one replay item, those that are only summed up or bootstrapped from included."""
-        if self.agent.recurrent:
-            return self.agent.burn_in + self.agent.sequence_length + self.agent.n_step
-        return self.agent.n_step + 1
 
     @property
     def critic_observation_size(self) -> int:
@@ -396,3 +393,6 @@ _SECTIONS: dict[str, type[Any]] = {
     field.name: field.default_factory  # type: ignore[misc]
     for field in dataclasses.fields(Config)
 }
+
+NO_RANDOMISATION = RandomisationConfig()
+"""Every car is the standard one."""

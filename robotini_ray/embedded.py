@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -10,13 +11,14 @@ import re
 import select
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.child_process import start_child, stop_child
-from robotini_ray.config import RandomisationConfig, SimulatorConfig
+from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig, SimulatorConfig
 from robotini_ray.errors import RobotiniError
 
 START_TIMEOUT_S = 60.0
@@ -43,17 +45,22 @@ class EmbeddedSimulator:
     """
 
     def __init__(
-        self, config: SimulatorConfig, seed: int, log_path: Path, randomisation: RandomisationConfig | None = None
+        self, config: SimulatorConfig, seed: int, log_path: Path, randomisation: RandomisationConfig = NO_RANDOMISATION
     ) -> None:
         self._log_path = log_path
         command = [sys.executable, "-m", "robotini_ray.launch", "simulate", "--car-port", "0", "--log-port", "0"]
         command += ["--track", config.track, "--pace", config.pace, "--seed", str(seed)]
         command += ["--answer-timeout-ms", str(ANSWER_TIMEOUT_MS), "--num-segments", str(config.num_segments)]
         command += ["--car-contact" if config.car_contact else "--no-car-contact"]
-        command += _randomisation_flags(randomisation or RandomisationConfig())
+        command += _randomisation_flags(randomisation)
         with open(log_path, "ab") as log:
             self._process = start_child(command, stderr=log, stdout=subprocess.PIPE)
         self.lockstep = config.pace == "max"
+
+    @property
+    def process_id(self) -> int:
+        """Of its process."""
+        return self._process.pid
 
     def close(self) -> None:
         """Ends the simulator."""
@@ -81,11 +88,26 @@ class EmbeddedSimulator:
         raise EmbeddedSimulatorError(f"the embedded simulator did not start: {said[-1]} (log: {self._log_path})")
 
 
+@contextlib.contextmanager
+def temporary_simulator(
+    config: SimulatorConfig, seed: int, randomisation: RandomisationConfig = NO_RANDOMISATION
+) -> Iterator[EmbeddedSimulator]:
+    """An embedded simulator that listens, for the time of the context; its log goes with it.
+
+    Raises:
+        EmbeddedSimulatorError: it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="robotini-") as folder:
+        simulator = EmbeddedSimulator(config, seed, Path(folder) / "simulator.log", randomisation)
+        try:
+            _ = simulator.address
+            yield simulator
+        finally:
+            simulator.close()
+
+
 def _randomisation_flags(randomisation: RandomisationConfig) -> list[str]:
     """What differs from the standard car, as ``launch simulate`` takes it."""
-    values, standard = dataclasses.asdict(randomisation), dataclasses.asdict(RandomisationConfig())
-    return [f"--randomisation.{key}={_as_yaml(value)}" for key, value in values.items() if value != standard[key]]
-
-
-def _as_yaml(value: Any) -> str:
-    return json.dumps(value)  # every JSON text is YAML
+    values, standard = dataclasses.asdict(randomisation), dataclasses.asdict(NO_RANDOMISATION)
+    # Every JSON text is YAML.
+    return [f"--randomisation.{key}={json.dumps(value)}" for key, value in values.items() if value != standard[key]]

@@ -37,6 +37,13 @@ BENCHMARK_HELP = (
 )
 
 
+def _in_a_directory(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Refuses now what could not be written when the work is done."""
+    if path is not None and not path.parent.is_dir():
+        raise ConfigError(f"{parameter.opts[0]} is {path}, but there is no directory {path.parent}")
+    return path
+
+
 @click.group(help="Trains race cars for the Robotini Racing Simulator. No verb means: train.")
 def cli() -> None:
     """The verbs."""
@@ -143,7 +150,7 @@ def debug_policy(
 @click.option("--seconds", type=SECONDS, help="Game time to drive.")
 @click.option("--seed", type=int, default=0, help="Of the embedded simulator.", show_default=True)
 @click.option("--json", "print_json", is_flag=True, help="Print the result as one line of JSON, the last of stdout.")
-@click.option("--json-file", type=PATH, help="Write the result as JSON to this file.")
+@click.option("--json-file", type=PATH, callback=_in_a_directory, help="Write the result as JSON to this file.")
 @click.pass_context
 def evaluate(context: click.Context, **settings: Any) -> int:
     """Drive a trained policy greedily and report its laps."""
@@ -155,7 +162,7 @@ def evaluate(context: click.Context, **settings: Any) -> int:
 @cli.command(help=BENCHMARK_HELP)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "print_json", is_flag=True, help="Print the figures as one line of JSON too, the last of stdout.")
-@click.option("--json-file", type=PATH, help="Write the figures as JSON to this file.")
+@click.option("--json-file", type=PATH, callback=_in_a_directory, help="Write the figures as JSON to this file.")
 def benchmark(**settings: Any) -> int:
     """The verb ``benchmark``."""
     from robotini_ray.commands.benchmark import run

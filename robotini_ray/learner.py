@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import math
 import queue
 import threading
 import time
@@ -14,16 +15,21 @@ import reverb
 import tensorflow as tf
 from tf_agents.train import learner as tf_agents_learner
 
-from robotini_ray.agents.factory import experience_map, flat_actor_weights, make_agent
+from robotini_ray.agents.factory import experience_dataset, flat_actor_weights, make_agent
 from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import Config
 from robotini_ray.metrics import RunSummaries
-from robotini_ray.replay import replay_state, window_dataset
-from robotini_ray.reports import LearnerReport
+from robotini_ray.replay import WindowLayout, replay_state
+from robotini_ray.reports import LearnerReport, ReplayState
 from robotini_ray.variables import WeightsBroadcast
 
-WAIT_S = 0.005
 SUMMARY_INTERVAL_S = 2.0
+
+ASK_INTERVAL_S = 0.05
+"""Least wall time between two questions to replay while there is nothing to train on: one costs as much as a train step."""
+
+REFRESH_INTERVAL_S = 0.5
+"""Longest age of what is known of replay while there is."""
 
 
 class Learner:
@@ -43,14 +49,14 @@ class Learner:
         tf.config.threading.set_inter_op_parallelism_threads(config.learner.threads)
         self._config = config
         self._replay = reverb.Client(replay_address)
+        self._gauge = ReplayGauge(self._replay, config)  # before the dataset begins to sample
         self._train_step = tf.Variable(0, dtype=tf.int64, name="train_step")
         self._agent = make_agent(config, self._train_step)
-        to_experience = experience_map(config)
         self._learner = tf_agents_learner.Learner(
             str(run_dir / "logs" / "tf_agents"),
             self._train_step,
             self._agent,
-            lambda: window_dataset(replay_address, config).map(to_experience).prefetch(1),
+            lambda: experience_dataset(replay_address, config),
             checkpoint_interval=-1,  # checkpoints are ours: with replay and counters, renamed when whole
             summary_interval=0,
         )
@@ -66,7 +72,6 @@ class Learner:
         self._ended = threading.Event()
         self._next_publish_at = 0.0
         self._next_summary_at = 0.0
-        self._replay_state = replay_state(self._replay)
         self._reported_step = self._step()
         self._reported_at = time.monotonic()
         self._waited_s = 0.0
@@ -79,12 +84,10 @@ class Learner:
             self._serve_requests()
             self._publish_when_due()
             steps = calls if self._config.run.train_steps is None else self._steps_left(calls)
-            if steps and self._replay_state.allows(steps * self._config.agent.batch_size):
+            if steps and self._gauge.allows(steps):
                 self._train(steps)
             else:
-                time.sleep(WAIT_S)
-                self._waited_s += WAIT_S
-            self._replay_state = replay_state(self._replay)
+                self._wait()
         self._publish()
         self._ended.set()
         self._serve_requests()
@@ -100,7 +103,7 @@ class Learner:
         elapsed_s = max(now - self._reported_at, 1e-6)
         rate, waiting = (step - self._reported_step) / elapsed_s, min(1.0, self._waited_s / elapsed_s)
         self._reported_step, self._reported_at, self._waited_s = step, now, 0.0
-        return LearnerReport(step, rate, self._replay_state, waiting, self._losses)
+        return LearnerReport(step, rate, self._gauge.state, waiting, self._losses)
 
     def checkpoint(self, progress: dict[str, Any]) -> None:
         """Writes a checkpoint of replay, agent and the given counters; returns when it is on disk."""
@@ -120,6 +123,7 @@ class Learner:
 
     def _train(self, steps: int) -> None:
         info = self._learner.run(iterations=steps)
+        self._gauge.trained(steps)
         now = time.monotonic()
         if now >= self._next_summary_at:
             self._next_summary_at = now + SUMMARY_INTERVAL_S
@@ -128,6 +132,11 @@ class Learner:
                 "actor_loss": float(info.extra.actor_loss),
             }
             self._summaries.write("training", self._step(), self._losses)
+
+    def _wait(self) -> None:
+        began = time.monotonic()
+        self._stop.wait(ASK_INTERVAL_S)
+        self._waited_s += time.monotonic() - began
 
     def _steps_left(self, most: int) -> int:
         assert self._config.run.train_steps is not None
@@ -141,10 +150,8 @@ class Learner:
         self._publish()
 
     def _publish(self) -> None:
-        replay = self._replay_state
-        ahead = replay.inserted - replay.sampled / replay.samples_per_item
-        pause = ahead > 2 * self._config.replay.min_items
-        self._broadcast.send(self._step(), flat_actor_weights(self._config, self._agent), pause)
+        weights = flat_actor_weights(self._config, self._agent)
+        self._broadcast.send(self._step(), weights, self._gauge.pauses(self._config.learner.steps_per_call))
 
     def _serve_requests(self) -> None:
         while True:
@@ -170,3 +177,60 @@ class Learner:
 
     def _step(self) -> int:
         return int(self._train_step.numpy())
+
+
+class ReplayGauge:
+    """What the learner knows of replay without asking all the time.
+
+    Between two answers it counts what training takes, so that what it believes is never more than there is.
+
+    Args:
+        client: of the Reverb server.
+        config: of the run.
+    """
+
+    def __init__(self, client: reverb.Client, config: Config) -> None:
+        self._client = client
+        self._config = config
+        self._layout = WindowLayout.from_config(config)
+        self._items_trained = 0
+        self.state: ReplayState = replay_state(client, self._layout)
+        """As the server last told."""
+        self._asked_at = time.monotonic()
+        self._sampled_at_start = self.state.sampled
+        self._taken = 0
+
+    def allows(self, steps: int) -> bool:
+        """Whether so many train steps can be done without waiting for data; asks the server when it is time to."""
+        age_s = time.monotonic() - self._asked_at
+        allowed = self._is_enough_for(steps)
+        if age_s >= (REFRESH_INTERVAL_S if allowed else ASK_INTERVAL_S):
+            self.state = replay_state(self._client, self._layout)
+            self._asked_at = time.monotonic()
+            self._taken = 0
+            allowed = self._is_enough_for(steps)
+        return allowed
+
+    def trained(self, steps: int) -> None:
+        """Tells that so many train steps have been done since the last call of ``allows``."""
+        self._taken += self._items_for(steps)
+        self._items_trained += steps * self._config.agent.batch_size
+
+    def pauses(self, steps: int) -> bool:
+        """Whether replay is so far ahead that lock-step cars may pause: never while a call of ``steps`` has to wait."""
+        ahead = self.state.inserted - (self.state.sampled + self._taken) / self.state.samples_per_item
+        return ahead > 2 * self._config.replay.min_items and self._is_enough_for(steps)
+
+    def _is_enough_for(self, steps: int) -> bool:
+        drawn_ahead = self._config.agent.batch_size * self._layout.items
+        return self.state.allows(self._taken + self._items_for(steps) + drawn_ahead)
+
+    def _items_for(self, steps: int) -> int:
+        """Items that are sampled for so many train steps, padding among them."""
+        return math.ceil(steps * self._config.agent.batch_size / self._filled_share())
+
+    def _filled_share(self) -> float:
+        """Share of the sampled items that were no padding, or the least possible one before there was anything to see."""
+        sampled = self.state.sampled - self._sampled_at_start
+        least = 1 / self._layout.items
+        return min(1.0, max(least, self._items_trained / sampled)) if sampled else least

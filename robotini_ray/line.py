@@ -18,6 +18,7 @@ FloatArray = NDArray[np.float64]
 WALL_OFFSET_M = 0.44  # of the walls' inner faces from the centre line
 HEIGHT, SLOPE, LEFT_WALL, RIGHT_WALL = range(4)  # columns of a line's profile
 LEVEL_M = 0.15  # what differs more in height is on the two levels of a bridge
+LEVEL_WEIGHT = 5.0  # where legs cross at different heights, a metre of height tells more than one of plan
 
 
 class Line(NamedTuple):

@@ -17,7 +17,7 @@ ROW_EXTRAS = 3  # reward, discount and kind of a replay row
 
 
 def replay_bytes(config: Config) -> int:
-    """Memory of a full replay before compression; windows that overlap share their rows."""
+    """Memory of a full replay before compression; rows that windows share count once."""
     row = config.critic_observation_size + ACTION_SIZE + ROW_EXTRAS
     agent = config.agent
     new_rows, state = (agent.sequence_length // 2, 2 * agent.lstm_units) if agent.recurrent else (1, 0)

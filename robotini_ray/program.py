@@ -17,7 +17,7 @@ from pathlib import Path
 from robotini_ray.acting import noise_ladder
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.redis_server import RedisServer
-from robotini_ray.config import Config
+from robotini_ray.config import NO_RANDOMISATION, Config
 from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.parts import PartHandle, start_part
 from robotini_ray.reports import CarSeat
@@ -60,7 +60,7 @@ class ProgramBuilder:
             self._config.simulator,
             self._config.run.seed + (0 if collecting else 1),
             self._logs / f"simulator-{role}.log",
-            self._config.randomisation if collecting else None,
+            self._config.randomisation if collecting else NO_RANDOMISATION,
         )
 
     def replay(self) -> PartHandle:

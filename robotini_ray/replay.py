@@ -1,6 +1,6 @@
 """Replay: the Reverb table between collectors and learner, its writer and its reader.
 
-An item is a window of consecutive decisions of one car. Its rows are packed into one float column:
+The table keeps windows of consecutive decisions of one car. The rows of a window are packed into one float column:
 
     row t = [observation_t | action_t | reward_t+1 | discount_t+1 | kind_t]
 
@@ -8,19 +8,20 @@ An item is a window of consecutive decisions of one car. Its rows are packed int
 TF-Agents' step type of the observation (FIRST 0, MID 1, LAST 2) or PAD -1. A LAST row carries an observation only; no action
 was taken there. A crash that ended the episode has discount 0 in the row before it, a time limit 1.
 
-Which windows are written (an episode of 5 decisions, d, and its LAST row, L; windows of burn_in 0, one trained row and
-n_step 2; _ is padding)::
+Which windows are written for feed-forward agents (an episode of 10 decisions, d, and its LAST row, L; n_step 2; _ is
+padding)::
 
-    d0 d1 d2 d3 d4 L  _
-    [0  .  .]
-       [1  .  .]
-          [2  .  .]
-             [3  .  .]
-                [4  .  .]          every decision is a trained row of some window, those before a crash too
+    d0 d1 d2 d3 d4 d5 d6 d7 d8 d9 L  _  _  _  _  _  _  _
+    [0  1  2  3  4  5  6  7  .  .]
+                            [8  9  .  _  _  _  _  _  _  _]     every decision is a trained row of one window
+
+Each trained row is an item: what a batch is made of, and what capacity, limiter and reports count. One window holds
+``WINDOW_DECISIONS`` of them, because Reverb's costs are those of a window, whatever is in it; places of items that padding
+takes at an episode's end are counted, though nothing is trained there.
 
 Recurrent windows have ``burn_in`` rows in front, then ``sequence_length`` trained rows and ``n_step`` to sum up and bootstrap
 from; they start every ``sequence_length // 2`` rows, an episode is padded by ``burn_in`` rows in front, and the actor's
-recurrent state at the window's first row is stored once for the item.
+recurrent state at the window's first row is stored once for the window. There a window is one item.
 """
 
 from __future__ import annotations
@@ -42,13 +43,16 @@ TABLE = "windows"
 
 FIRST, MID, LAST, PAD = 0.0, 1.0, 2.0, -1.0
 
+WINDOW_DECISIONS = 8
+"""Trained rows in a window of a feed-forward agent. More would save little: a window of 8 costs a tenth of 8 windows."""
+
 CHUNK_ROWS = 4
-"""Least rows compressed together: windows that start at every row would else be sampled from chunks of one row."""
+"""Least rows compressed together."""
 
 
 @dataclasses.dataclass(frozen=True)
 class WindowLayout:
-    """The shape of one item, from the config."""
+    """The shape of one window, from the config."""
 
     observation_size: int
     state_size: int
@@ -56,25 +60,31 @@ class WindowLayout:
     trained: int
     bootstrap: int
     stride: int
+    items: int
+    """Items in one window."""
 
     @classmethod
     def from_config(cls, config: Config) -> WindowLayout:
-        """Feed-forward agents train on a window's first row, recurrent ones on all after the burn-in."""
+        """Feed-forward agents train on every row of an episode once, recurrent ones twice."""
         agent, size = config.agent, config.critic_observation_size
         if not agent.recurrent:
-            return cls(size, 0, 0, 1, agent.n_step, 1)
+            return cls(size, 0, 0, WINDOW_DECISIONS, agent.n_step, WINDOW_DECISIONS, WINDOW_DECISIONS)
         stride = max(1, agent.sequence_length // 2)
-        return cls(size, 2 * agent.lstm_units, agent.burn_in, agent.sequence_length, agent.n_step, stride)
+        return cls(size, 2 * agent.lstm_units, agent.burn_in, agent.sequence_length, agent.n_step, stride, 1)
 
     @property
     def rows(self) -> int:
-        """Rows of one item."""
+        """Rows of one window."""
         return self.burn_in + self.trained + self.bootstrap
 
     @property
     def row_size(self) -> int:
         """Floats of one row."""
         return self.observation_size + ACTION_SIZE + 3
+
+    def windows(self, items: int) -> int:
+        """Windows that hold so many items."""
+        return -(-items // self.items)
 
     def signature(self) -> dict[str, tf.TensorSpec]:
         """The table's signature, time dimension included."""
@@ -90,10 +100,10 @@ def make_server(config: Config, port: int, checkpoint_dir: Path) -> reverb.Serve
     The limiter holds back only the learner (it may not train more than ``samples_per_item`` times on an item); a car is
     never stopped by replay.
     """
-    replay = config.replay
+    replay, layout = config.replay, WindowLayout.from_config(config)
     limiter = reverb.rate_limiters.RateLimiter(
         samples_per_insert=replay.samples_per_item,
-        min_size_to_sample=replay.min_items,
+        min_size_to_sample=layout.windows(replay.min_items),
         min_diff=0.0,  # inserts * samples_per_item - samples: below it the learner waits
         max_diff=1e15,  # above it a writer would wait: never
     )
@@ -101,9 +111,9 @@ def make_server(config: Config, port: int, checkpoint_dir: Path) -> reverb.Serve
         name=TABLE,
         sampler=reverb.selectors.Uniform(),
         remover=reverb.selectors.Fifo(),
-        max_size=replay.capacity,
+        max_size=layout.windows(replay.capacity),
         rate_limiter=limiter,
-        signature=WindowLayout.from_config(config).signature(),
+        signature=layout.signature(),
     )
     checkpointer = reverb.checkpointers.DefaultCheckpointer(str(checkpoint_dir))
     return reverb.Server([table], port=port, checkpointer=checkpointer)
@@ -133,9 +143,9 @@ class ReplayServer:
 
 
 class WindowWriter:
-    """Writes the decisions of one car into replay; see the module's docstring for what becomes an item.
+    """Writes the decisions of one car into replay; see the module's docstring for what becomes a window.
 
-    Nothing here waits for the server but ``flush``.
+    Nothing here waits for the server but ``flush``. ``items`` counts the items of the windows written.
     """
 
     def __init__(self, client: reverb.Client, layout: WindowLayout) -> None:
@@ -148,11 +158,11 @@ class WindowWriter:
         self._writer = client.trajectory_writer(num_keep_alive_refs=layout.rows)
         chunk_rows = min(max(layout.stride, CHUNK_ROWS), layout.rows)  # Reverb chunks no more than it keeps alive
         self._writer.configure(("rows",), num_keep_alive_refs=layout.rows, max_chunk_length=chunk_rows)
-        if layout.state_size:  # chunks of one: only the states that an item refers to are sent
+        if layout.state_size:  # chunks of one: only the states that a window refers to are sent
             self._writer.configure(("state",), num_keep_alive_refs=layout.rows, max_chunk_length=1)
 
     def begin_episode(self) -> None:
-        """Starts a new episode; the burn-in rows in front of it are padding. Rows without an item yet are forgotten."""
+        """Starts a new episode; the burn-in rows in front of it are padding. Rows without a window yet are forgotten."""
         self._count = 0
         zeros = np.zeros(self._layout.state_size, np.float32)
         for _ in range(self._layout.burn_in):
@@ -214,7 +224,7 @@ class WindowWriter:
             if layout.state_size:
                 item["state"] = history["state"][-layout.rows : 1 - layout.rows]
             self._writer.create_item(TABLE, priority=1.0, trajectory=item)
-            self.items += 1
+            self.items += layout.items
 
     def _last_trained_row(self) -> int:
         """Index of the last row of the episode that is trained in a window written so far, -1 if there is none."""
@@ -241,15 +251,15 @@ def window_dataset(address: str, config: Config) -> tf.data.Dataset:
     return dataset.batch(batch, drop_remainder=True).map(lambda sample: sample.data).with_options(options)
 
 
-def replay_state(client: reverb.Client, timeout_s: int = 10) -> ReplayState:
-    """Asks the server."""
+def replay_state(client: reverb.Client, layout: WindowLayout, timeout_s: int = 10) -> ReplayState:
+    """Asks the server; the numbers of its windows become those of their items."""
     info = client.server_info(timeout=timeout_s)[TABLE]
     limiter = info.rate_limiter_info
     return ReplayState(
-        items=info.current_size,
-        inserted=limiter.insert_stats.completed,
-        sampled=limiter.sample_stats.completed,
-        capacity=info.max_size,
-        min_items=limiter.min_size_to_sample,
+        items=layout.items * info.current_size,
+        inserted=layout.items * limiter.insert_stats.completed,
+        sampled=layout.items * limiter.sample_stats.completed,
+        capacity=layout.items * info.max_size,
+        min_items=layout.items * limiter.min_size_to_sample,
         samples_per_item=limiter.samples_per_insert,
     )

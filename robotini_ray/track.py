@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.line import Line, height_on, locate_on, pose_on, room_to_walls, slope_on
+from robotini_ray.line import LEVEL_WEIGHT, Line, height_on, locate_on, pose_on, room_to_walls, slope_on
 
 FloatArray = NDArray[np.float64]
 
@@ -28,7 +28,6 @@ SAMPLES_PER_CURVE = 30  # the simulator's spline measures each Bezier curve by 3
 NEIGHBOURHOOD_M = 1.5  # how far along the line `locate` looks when it is told where the car was
 HEIGHT_TOLERANCE_M = 1e-6
 STEEPEST_SLOPE = 1.0  # height per metre of plan, 45 degrees: beyond it the plan no longer says where a car is
-LEVEL_WEIGHT = 5.0  # where legs cross at different heights, a metre of height tells more than one of plan
 
 
 class TrackError(RobotiniError, ValueError):
@@ -112,11 +111,16 @@ class Track:
 
     def curvature(self, arc_m: float) -> float:
         """Curvature of the centre line at `arc_m` in 1/m, positive in a right turn."""
-        index = int(np.searchsorted(self.arc_m, arc_m % self.length_m, side="right")) - 1
-        following = (index + 1) % len(self.arc_m)
-        chord_m = (self.arc_m[following] - self.arc_m[index]) % self.length_m
-        part = (arc_m % self.length_m - self.arc_m[index]) / chord_m
-        return float((1 - part) * self.curvatures_per_m[index] + part * self.curvatures_per_m[following])
+        return float(self.curvatures_at(np.array(arc_m)))
+
+    def curvatures_at(self, arcs_m: FloatArray) -> FloatArray:
+        """The same at many places."""
+        return np.interp(arcs_m % self.length_m, *self._closed_curvatures)
+
+    @cached_property
+    def _closed_curvatures(self) -> tuple[FloatArray, FloatArray]:
+        """Arcs and curvatures with the first sample once more, behind the last one."""
+        return np.append(self.arc_m, self.length_m), np.append(self.curvatures_per_m, self.curvatures_per_m[0])
 
     def trigger_arcs_m(self, num_segments: int) -> FloatArray:
         """float64[num_segments]: where the trigger of each segment stands; the finish line at 0 is not listed."""

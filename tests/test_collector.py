@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import portpicker
@@ -14,15 +14,11 @@ import pytest
 import reverb
 
 from robotini_ray.acting import NumpyPolicy, PolicySpec
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.collector import Collector
 from robotini_ray.config import Config, config_from_dict
 from robotini_ray.replay import FIRST, LAST, MID, PAD, TABLE, WindowLayout, make_server, replay_state
 from robotini_ray.reports import CarSeat
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.server import SimulatorServer
-from robotini_ray.track import load_track
 
 FULL_LEFT, STRAIGHT_AHEAD = (0.5, 2.0), (0.0, 0.0)
 
@@ -58,38 +54,27 @@ def make_policy(config: Config, bias: tuple[float, float]) -> NumpyPolicy:
     return policy
 
 
-@contextlib.contextmanager
-def simulator(track: str) -> Iterator[SimulatorAddress]:
-    server = SimulatorServer(load_track(track), RaceParameters(), car_port=0, log_port=0, pace="max", answer_timeout_ms=60_000)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield SimulatorAddress(server.car_address[0], server.car_address[1], server.log_address[1])
-    finally:
-        server.stop()
-        thread.join()
-
-
-def collect(config: Config, policy: NumpyPolicy, folder: Path) -> list[dict[str, np.ndarray]]:
+def collect(serve: Callable[..., Any], config: Config, policy: NumpyPolicy, folder: Path) -> list[dict[str, np.ndarray]]:
     """The items that one car without noise leaves in the table."""
     port = portpicker.pick_unused_port()
     replay = make_server(config, port, folder / "replay")
     redis = RedisServer(folder / "redis.log")
     redis.start()
     try:
-        with simulator("oval") as address:
+        with serve("oval") as address:
             seat = CarSeat("car", "#123456", 0.0, 0)
             collector = Collector(config, address, [seat], True, f"127.0.0.1:{port}", redis.url, "run")
             collector.set_weights(1, policy.flat_weights(), pause=False)
             thread = threading.Thread(target=collector.run)
             thread.start()
             client = reverb.Client(f"127.0.0.1:{port}")
-            while replay_state(client).items < ROWS_OF_INTEREST // WindowLayout.from_config(config).stride:
+            layout = WindowLayout.from_config(config)
+            while replay_state(client, layout).items < ROWS_OF_INTEREST // layout.stride:
                 assert thread.is_alive()
                 time.sleep(0.05)
             collector.stop()
             thread.join()
-        count = replay_state(client).items
+        count = replay_state(client, layout).items
         found = {}
         while len(found) < count:
             for sample in client.sample(TABLE, 4 * count, emit_timesteps=False, unpack_as_table_signature=True):
@@ -101,12 +86,12 @@ def collect(config: Config, policy: NumpyPolicy, folder: Path) -> list[dict[str,
 
 
 @pytest.fixture(scope="module", params=["crash", "time limit"])
-def collected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+def collected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., Any]):
     """How episodes ended, the config, the policy and the items."""
     crash = request.param == "crash"
     config = make_config() if crash else make_config(episode_frames=30)
     policy = make_policy(config, FULL_LEFT if crash else STRAIGHT_AHEAD)
-    return crash, config, policy, collect(config, policy, tmp_path_factory.mktemp("collector"))
+    return crash, config, policy, collect(serve, config, policy, tmp_path_factory.mktemp("collector"))
 
 
 def test_a_crash_has_discount_0_in_the_table_and_a_time_limit_1(collected):

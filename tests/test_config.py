@@ -105,7 +105,6 @@ class TestRoundTrip:
     @given(config=configs())
     def test_derived_values_hold_for_every_config(self, config):
         assert 0.0 < config.discount < 1.0
-        assert config.window_steps >= 2
         assert config.environment.observation_size >= 24
 
     def test_every_default_is_allowed_and_types_are_the_declared_ones(self):
@@ -131,10 +130,6 @@ class TestRoundTrip:
         config = Config()
         assert config.environment.observation_size == 4 * 24 + 4 * 2
         assert config.discount == pytest.approx(1 - 1 / (5.0 * 20.0))
-        assert config.window_steps == 4
-        for algorithm in ("rdpg", "rtd3"):
-            recurrent = config_from_dict({"agent": {"algorithm": algorithm, "burn_in": 7, "sequence_length": 11, "n_step": 2}})
-            assert recurrent.agent.recurrent and recurrent.window_steps == 20
         assert config.critic_observation_size == 104
         assert config_from_dict({"agent": {"privileged_critic": True}}).critic_observation_size == 114
 

@@ -13,7 +13,7 @@ import pytest
 
 from robotini_ray import embedded
 from robotini_ray.child_process import start_child
-from robotini_ray.config import RandomisationConfig, SimulatorConfig
+from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig, SimulatorConfig
 from robotini_ray.embedded import EmbeddedSimulator, EmbeddedSimulatorError
 
 PATIENCE_S = 30
@@ -35,7 +35,7 @@ def simulator(tmp_path):
     """Starts embedded simulators and closes them."""
     simulators = []
 
-    def make(seed=0, randomisation=None, **settings):
+    def make(seed=0, randomisation=NO_RANDOMISATION, **settings):
         simulators.append(EmbeddedSimulator(SimulatorConfig(**settings), seed, tmp_path / "simulator.log", randomisation))
         return simulators[-1]
 

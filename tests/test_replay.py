@@ -14,6 +14,7 @@ import reverb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robotini_ray.agents.factory import experience_dataset
 from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import Config, config_from_dict
 from robotini_ray.replay import (
@@ -22,6 +23,7 @@ from robotini_ray.replay import (
     MID,
     PAD,
     TABLE,
+    WINDOW_DECISIONS,
     ReplayServer,
     WindowLayout,
     WindowWriter,
@@ -29,6 +31,7 @@ from robotini_ray.replay import (
     replay_state,
     window_dataset,
 )
+from robotini_ray.reports import ReplayState
 
 OBSERVATIONS = 24
 
@@ -65,6 +68,9 @@ class Replay:
 
     def writer(self) -> WindowWriter:
         return WindowWriter(self.client, self.layout)
+
+    def state(self) -> ReplayState:
+        return replay_state(self.client, self.layout)
 
 
 def make_config(agent: dict[str, Any], **replay: Any) -> Config:
@@ -125,8 +131,8 @@ def drive(writer: WindowWriter, layout: WindowLayout, number: int, episode: Epis
 
 
 def read_all(client: reverb.Client) -> list[dict[str, np.ndarray]]:
-    """Every item of the table once, in no order."""
-    expected = replay_state(client).items
+    """Every window of the table once, in no order."""
+    expected = client.server_info()[TABLE].current_size
     found: dict[int, dict[str, np.ndarray]] = {}
     for _ in range(200):
         if len(found) == expected:
@@ -181,28 +187,26 @@ def test_every_decision_is_trained_in_windows_of_its_own_episode(replay: Replay,
         drive(writer, replay.layout, number, episode)
     writer.flush(timeout_ms=10_000)
     items = read_all(replay.client)
-    assert len(items) == writer.items
+    assert len(items) * replay.layout.items == writer.items == replay.state().items
     writer.close()
     trained = [decision for item in items for decision in check_window(item, replay.layout, episodes)]
     every = {(number, index) for number, episode in enumerate(episodes) for index in range(episode.decisions)}
     assert set(trained) == every
     if not replay.layout.state_size:
         assert len(trained) == len(every), "feed-forward agents see each decision once"
+        assert len(items) == sum(-(-episode.decisions // WINDOW_DECISIONS) for episode in episodes)
 
 
 def test_windows_of_the_modules_picture(start: Callable[..., Replay]) -> None:
     replay = start(make_config({"algorithm": "td3", "n_step": 2}))
     writer = replay.writer()
-    drive(writer, replay.layout, 0, Episode(5, crash=True))
+    drive(writer, replay.layout, 0, Episode(10, crash=True))
     writer.flush(timeout_ms=10_000)
     kinds = sorted((int(item["rows"][0, 1]), *item["rows"][:, -1]) for item in read_all(replay.client))
     writer.close()
     assert kinds == [
-        (0, FIRST, MID, MID),
-        (1, MID, MID, MID),
-        (2, MID, MID, MID),
-        (3, MID, MID, LAST),
-        (4, MID, LAST, PAD),
+        (0, FIRST, *9 * [MID]),
+        (8, MID, MID, LAST, *7 * [PAD]),
     ]
 
 
@@ -245,20 +249,20 @@ def test_an_episode_without_a_decision_leaves_nothing(replay: Replay) -> None:
 
 
 def test_the_table_is_bounded_and_never_holds_the_writer(start: Callable[..., Replay]) -> None:
-    replay = start(make_config({"algorithm": "td3"}, capacity=100))
+    replay = start(make_config({"algorithm": "td3"}, capacity=160))
     writer = replay.writer()
     for number in range(50):
-        drive(writer, replay.layout, number, Episode(10, crash=False))
+        drive(writer, replay.layout, number, Episode(16, crash=False))
         writer.flush(timeout_ms=10_000)  # nobody samples, and it does not wait for that
     writer.close()
-    found = replay_state(replay.client)
-    assert (found.items, found.inserted, found.capacity) == (100, 500, 100)
+    found = replay.state()
+    assert (found.items, found.inserted, found.capacity) == (160, 800, 160)
     left = {int(item["rows"][0, 0]) - 1 for item in read_all(replay.client)}
     assert left == set(range(40, 50)), "the oldest go first"
 
 
 def sample_until_held(address: str, timeout_ms: int = 1000, most: int = 100) -> int:
-    """Samples that the limiter lets through before it holds the sampler for the time, counted up to ``most``."""
+    """Windows that the limiter lets through before it holds the sampler for the time, counted up to ``most``."""
     dataset = reverb.TrajectoryDataset.from_table_signature(
         server_address=address,
         table=TABLE,
@@ -271,37 +275,39 @@ def sample_until_held(address: str, timeout_ms: int = 1000, most: int = 100) -> 
 
 
 def test_the_limiter_holds_the_sampler_to_the_replay_ratio(start: Callable[..., Replay]) -> None:
-    replay = start(make_config({"algorithm": "td3"}, min_items=5, samples_per_item=3.0))
+    replay = start(make_config({"algorithm": "td3"}, min_items=33, samples_per_item=3.0))
+    assert (replay.state().min_items, replay.state().samples_per_item) == (40, 3.0), "whole windows"
     writer = replay.writer()
-    drive(writer, replay.layout, 0, Episode(4, crash=False))
+    drive(writer, replay.layout, 0, Episode(32, crash=False))
     writer.flush(timeout_ms=10_000)
     assert sample_until_held(replay.address) == 0, "less than min_items"
-    drive(writer, replay.layout, 1, Episode(3, crash=True))
+    drive(writer, replay.layout, 1, Episode(24, crash=True))
     writer.flush(timeout_ms=10_000)
     assert sample_until_held(replay.address) == 7 * 3
-    drive(writer, replay.layout, 2, Episode(1, crash=True))
+    drive(writer, replay.layout, 2, Episode(8, crash=True))
     writer.flush(timeout_ms=10_000)
     assert sample_until_held(replay.address) == 3
+    assert replay.state().sampled == 64 * 3, "each decision three times"
     writer.close()
 
 
 @pytest.mark.parametrize("agent", ["n_step_3", "even_sequence"])
 def test_a_checkpoint_restores_items_and_counters(start: Callable[..., Replay], tmp_path: Path, agent: str) -> None:
     before = start(make_config(AGENTS[agent]), tmp_path)
-    assert replay_state(before.client).items == 0, "an empty directory starts empty"
+    assert before.state().items == 0, "an empty directory starts empty"
     writer = before.writer()
     episodes = [Episode(7, crash=True), Episode(12, crash=False)]
     for number, episode in enumerate(episodes):
         drive(writer, before.layout, number, episode)
     writer.flush(timeout_ms=10_000)
     items = read_all(before.client)
-    counters = replay_state(before.client)
+    counters = before.state()
     before.client.checkpoint()
     writer.close()
     before.server.stop()
 
     after = start(make_config(AGENTS[agent]), tmp_path)
-    assert replay_state(after.client) == counters
+    assert after.state() == counters
 
     def as_bytes(found: list[dict[str, np.ndarray]]) -> list[list[bytes]]:
         return sorted([item[name].tobytes() for name in sorted(item)] for item in found)
@@ -322,12 +328,12 @@ def test_the_replay_server_starts_with_the_newest_whole_checkpoint(tmp_path: Pat
     drive(writer, layout, 1, Episode(5, crash=True))
     writer.flush(timeout_ms=10_000)
     client.checkpoint()  # of the replay alone: the process died before the rest was written
-    assert replay_state(client).items == 12
+    assert replay_state(client, layout).items == 16
     writer.close()
     server.stop()
 
     server = ReplayServer(config, tmp_path)
-    assert replay_state(reverb.Client(server.address())).items == 7
+    assert replay_state(reverb.Client(server.address()), layout).items == 8
     server.stop()
 
 
@@ -344,3 +350,43 @@ def test_batches_have_the_tables_signature(start: Callable[..., Replay], agent: 
     }
     for rows in batch["rows"].numpy():
         assert set(rows[rows[:, -1] != PAD][:, 0]) == {1.0}
+
+
+def whole(batch: tuple[Any, Any], config: Config) -> list[tuple[int, int]]:
+    """Checks a batch of transitions of episodes that go on for ever, n_step 3; returns their (episode, index)."""
+    transition, _ = batch
+    observations, actions = transition.time_step.observation.numpy(), transition.action_step.action.numpy()
+    after = transition.next_time_step
+    assert observations.shape == (config.agent.batch_size, OBSERVATIONS)
+    found = [(int(row[0]) - 1, int(row[1])) for row in observations]
+    for place, (number, index) in enumerate(found):
+        np.testing.assert_allclose(actions[place], [0.1 * (number + 1), 0.01 * index], atol=1e-6)
+        steps = min(3, EPISODE - index)
+        rewards = [config.discount**k * (1000.0 * number + index + k) for k in range(steps)]
+        assert float(after.reward[place]) == pytest.approx(sum(rewards), rel=1e-5)
+        assert float(after.discount[place]) == pytest.approx(config.discount ** (steps - 1), rel=1e-5)
+        assert list(after.observation[place].numpy()) == list(observation(number, index + steps))
+    return found
+
+
+EPISODE = 35
+
+
+def test_batches_of_transitions_hold_every_decision_equally_often_and_few_neighbours(start: Callable[..., Replay]) -> None:
+    replay = start(make_config({"algorithm": "td3", "n_step": 3, "batch_size": 64}))
+    writer = replay.writer()
+    for number in range(40):
+        drive(writer, replay.layout, number, Episode(EPISODE, crash=False))
+    writer.flush(timeout_ms=10_000)
+    batches = experience_dataset(replay.address, replay.config).take(300)
+    found = [whole(batch, replay.config) for batch in batches]
+    writer.close()
+    counts = np.zeros((40, EPISODE))
+    for number, index in (decision for batch in found for decision in batch):
+        counts[number, index] += 1
+    mean = 300 * 64 / counts.size
+    assert counts.min() > 0
+    by_place = counts.mean(axis=0)  # the last three share their window with padding: they count as often as others
+    assert by_place.max() < 1.25 * mean and by_place.min() > 0.75 * mean
+    neighbours = [sum((number, index + 1) in batch for number, index in set(batch)) for batch in found]
+    assert np.mean(neighbours) < 6, "2.7 if each decision were drawn alone, 10 if windows were merely shuffled"

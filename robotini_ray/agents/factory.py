@@ -26,9 +26,9 @@ from robotini_ray.agents.networks import (
 from robotini_ray.agents.rdpg_agent import RdpgAgent
 from robotini_ray.agents.rtd3_agent import Rtd3Agent
 from robotini_ray.agents.td3_agent import BoundedTd3Agent
-from robotini_ray.agents.windows import to_n_step_transition, unpack
+from robotini_ray.agents.windows import to_n_step_transitions, unpack
 from robotini_ray.config import ACTION_SIZE, Config
-from robotini_ray.replay import WindowLayout
+from robotini_ray.replay import WindowLayout, window_dataset
 
 Adam = tf.keras.optimizers.legacy.Adam
 """Kingma and Ba 2015. One fused kernel for each variable, where the newer class takes a dozen: a tenth of a small network's
@@ -117,15 +117,33 @@ def _make_slots(agent: tf_agent.TFAgent) -> None:
     agent._actor_optimizer._create_all_weights(agent._actor_network.trainable_variables)
 
 
-def experience_map(config: Config) -> Callable[[dict[str, tf.Tensor]], tuple[Any, tuple[()]]]:
-    """What turns a batch of replay items into ``(experience, info)`` as TF-Agents' learner takes them."""
+def experience_map(config: Config, dealt: bool = False) -> Callable[[dict[str, tf.Tensor]], tuple[Any, tuple[()]]]:
+    """What turns a batch of windows into ``(experience, info)`` as TF-Agents' learner takes them.
+
+    The experience of recurrent agents is the windows themselves, that of others the transitions of all their decisions,
+    perhaps ``dealt`` so that neighbours are far apart.
+    """
     layout = WindowLayout.from_config(config)
 
     def convert(item: dict[str, tf.Tensor]) -> tuple[Any, tuple[()]]:
         windows = unpack(item, layout)
-        return (windows if config.agent.recurrent else to_n_step_transition(windows, config.discount)), ()
+        if config.agent.recurrent:
+            return windows, ()
+        return to_n_step_transitions(windows, config.agent.n_step, config.discount, dealt), ()
 
     return convert
+
+
+def experience_dataset(replay_address: str, config: Config) -> tf.data.Dataset:
+    """Endless batches of ``batch_size`` items, as TF-Agents' learner takes them.
+
+    As many windows as a batch has items are drawn at once, and their decisions are dealt out to as many batches as a window has
+    items: so hardly any of one batch are neighbours.
+    """
+    experience = window_dataset(replay_address, config).map(experience_map(config, dealt=True))
+    if not config.agent.recurrent:
+        experience = experience.rebatch(config.agent.batch_size, drop_remainder=True)
+    return experience.prefetch(1)
 
 
 def actor_variables(variables: Iterable[tf.Variable]) -> dict[str, tf.Variable]:

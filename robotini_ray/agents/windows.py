@@ -96,17 +96,39 @@ def n_step_returns(windows: Windows, first: int, n_step: int, discount: float) -
     return Returns(reward, factor, tf.cast(steps, tf.int32))
 
 
-def to_n_step_transition(windows: Windows, discount: float) -> trajectory.Transition:
-    """The n-step transition that starts at the first row of each window, for agents that discount one step themselves.
+def to_n_step_transitions(windows: Windows, n_step: int, discount: float, dealt: bool = False) -> trajectory.Transition:
+    """The n-step transitions of all decisions but those of the last ``n_step`` rows.
+
+    They are for agents that discount one step themselves. Rows without a decision have none, so that the batch of the result
+    is as long as there are decisions.
 
     Args:
-        windows: ``rows`` = n + 1; the first row is a decision.
+        windows: trained rows, then ``n_step``.
+        n_step: decisions summed.
         discount: of one decision.
+        dealt: like cards: a random one of each window, then another of each, and so on, so that neighbours are far apart; else
+            window after window.
     """
-    returns = n_step_returns(windows, 0, windows.reward.shape[1] - 1, discount)
-    next_observation = tf.gather(windows.observation, returns.steps[:, 0], axis=1, batch_dims=1)
-    batch = tf.shape(next_observation)[0]
-    mid, zeros = tf.ones(batch, tf.int32), tf.zeros(batch)
-    now = time_step.TimeStep(mid, zeros, tf.ones(batch), windows.observation[:, 0])
-    after = time_step.TimeStep(mid, returns.reward[:, 0], returns.factor[:, 0] / discount, next_observation)
-    return trajectory.Transition(now, policy_step.PolicyStep(windows.action[:, 0]), after)
+    returns = n_step_returns(windows, 0, n_step, discount)
+    places = _dealt(returns.steps > 0) if dealt else tf.where(returns.steps > 0)  # int64[transitions, (window, row)]
+    steps = tf.gather_nd(returns.steps, places)
+    next_places = places + tf.cast(tf.stack([tf.zeros_like(steps), steps], axis=1), tf.int64)
+    ones = tf.ones_like(steps)
+    now = time_step.TimeStep(
+        ones, tf.zeros_like(steps, tf.float32), tf.ones_like(steps, tf.float32), tf.gather_nd(windows.observation, places)
+    )
+    after = time_step.TimeStep(
+        ones,
+        tf.gather_nd(returns.reward, places),
+        tf.gather_nd(returns.factor, places) / discount,
+        tf.gather_nd(windows.observation, next_places),
+    )
+    return trajectory.Transition(now, policy_step.PolicyStep(tf.gather_nd(windows.action, places)), after)
+
+
+def _dealt(wanted: tf.Tensor) -> tf.Tensor:
+    """The places ``<int64>[places, (window, row)]`` of the true ones of ``<bool>[windows, rows]``, dealt window by window."""
+    rows = tf.transpose(tf.argsort(tf.random.uniform(tf.shape(wanted)), axis=1))
+    windows = tf.broadcast_to(tf.range(tf.shape(wanted)[0]), tf.shape(rows))
+    places = tf.reshape(tf.stack([windows, rows], axis=-1), (-1, 2))
+    return tf.cast(tf.boolean_mask(places, tf.gather_nd(wanted, places)), tf.int64)

@@ -28,12 +28,12 @@ from robotini_ray.benchmarks.figure import Figure, Measurement, MeasurementError
 from robotini_ray.benchmarks.old_step import OldCar, make_old_server
 from robotini_ray.benchmarks.pairs import PAIRS, interleave, ratios, spread
 from robotini_ray.benchmarks.policy import tf_agents_policy
-from robotini_ray.benchmarks.simulator import running_simulator
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.collector import Collector
-from robotini_ray.config import Config, config_from_dict
+from robotini_ray.config import Config, SimulatorConfig, config_from_dict
+from robotini_ray.embedded import temporary_simulator
 from robotini_ray.replay import make_server
 from robotini_ray.reports import CarSeat
 from robotini_ray.track import load_track
@@ -201,7 +201,7 @@ def collect_figures(width: int, readings: Sequence[Reading]) -> list[Figure]:
 def _workbench() -> Iterator[Workbench]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="robotini-")))
-        simulator = stack.enter_context(running_simulator("max"))
+        simulator = stack.enter_context(temporary_simulator(SimulatorConfig(pace="max"), seed=0))
         redis = RedisServer(folder / "redis.log")
         redis.start()
         stack.callback(redis.stop)

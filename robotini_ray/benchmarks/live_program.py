@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import ray
 
 from robotini_ray.benchmarks.figure import MeasurementError, Say
-from robotini_ray.benchmarks.simulator import running_simulator
 from robotini_ray.car.redis_server import RedisServer
-from robotini_ray.config import Config, config_from_dict
+from robotini_ray.config import Config, SimulatorConfig, config_from_dict
+from robotini_ray.embedded import temporary_simulator
 from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle, start_part
 from robotini_ray.reports import CarSeat, LearnerReport
 
@@ -159,7 +159,7 @@ def running_program(config: Config, say: Say, *, learner: str = LEARNER, collect
         for name in ("logs", "checkpoints", "tensorboard"):
             (run_dir / name).mkdir()
         pace = config.simulator.pace
-        simulator = stack.enter_context(running_simulator(pace))
+        simulator = stack.enter_context(temporary_simulator(SimulatorConfig(pace=pace), seed=0))
         redis = RedisServer(logs / "redis.log")
         redis.start()
         stack.callback(redis.stop)
@@ -177,7 +177,7 @@ def running_program(config: Config, say: Say, *, learner: str = LEARNER, collect
             stack.callback(part.kill)
             collectors.append(part)
         learning.ask("report", timeout_s=START_TIMEOUT_S)
-        world_pids = [simulator.pid, *(part.process_id(START_TIMEOUT_S) for part in collectors)]
+        world_pids = [simulator.process_id, *(part.process_id(START_TIMEOUT_S) for part in collectors)]
         for part in collectors:
             part.ask("report", timeout_s=START_TIMEOUT_S)
             part.start_loop()

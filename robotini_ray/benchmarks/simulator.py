@@ -9,12 +9,9 @@ wall time (for the client, or for a core), client what the client takes.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,10 +21,11 @@ from robotini_ray.benchmarks.fleet import Fleet, Window
 from robotini_ray.benchmarks.pairs import PAIRS, Spread, interleave, ratios, spread
 from robotini_ray.benchmarks.simulator_parts import PartTimes, Workbench
 from robotini_ray.config import FRAMES_PER_SECOND, SimulatorConfig
-from robotini_ray.embedded import EmbeddedSimulator
+from robotini_ray.embedded import EmbeddedSimulator, temporary_simulator
 from robotini_ray.track import load_track
 
 TRACK = "default"
+SEED = 0
 WIDTHS = (128, 32)
 CARS = 6
 MORE_CARS = (1, 24)
@@ -54,19 +52,6 @@ class WidthReading(NamedTuple):
     parts: PartTimes
 
 
-class MeasuredSimulator(EmbeddedSimulator):
-    """An embedded simulator whose processor time can be asked for."""
-
-    @property
-    def pid(self) -> int:
-        """Of its process."""
-        return self._process.pid
-
-    def cpu_time_s(self) -> float:
-        """Processor time that it has used since its start."""
-        return cpu_time_s(self._process.pid)
-
-
 def measure_lockstep(
     say: Say, *, window_s: float = 1.3, short_window_s: float = 0.25, parts_window_s: float = 0.3, rounds: int = PAIRS
 ) -> list[Figure]:
@@ -81,7 +66,7 @@ def measure_lockstep(
     """
     say("simulator: starting one in lock-step")
     windows_s = {CARS: window_s, **dict.fromkeys(MORE_CARS, short_window_s)}
-    with running_simulator("max") as simulator:
+    with temporary_simulator(SimulatorConfig(track=TRACK, pace="max"), SEED) as simulator:
         workbench = Workbench(load_track(TRACK), CARS, WIDTHS)
         measures = {
             width: functools.partial(_read_width, simulator, workbench, width, windows_s, parts_window_s) for width in WIDTHS
@@ -103,7 +88,10 @@ def measure_realtime(say: Say, *, window_s: float = 1.5, rounds: int = PAIRS) ->
         rounds: stretches, one after the other.
     """
     say("simulator: starting one in real time")
-    with running_simulator("realtime") as simulator, Fleet(simulator.address, CARS, WIDTHS[0], lockstep=False) as fleet:
+    with (
+        temporary_simulator(SimulatorConfig(track=TRACK, pace="realtime"), SEED) as simulator,
+        Fleet(simulator.address, CARS, WIDTHS[0], lockstep=False) as fleet,
+    ):
         fleet.drive(REALTIME_WARM_UP_S)
         say(f"simulator: pace realtime, {window_s * rounds:.0f} s")
         stretches = [_drive(simulator, fleet, window_s) for _ in range(rounds)]
@@ -124,20 +112,8 @@ def realtime_figures(stretches: Sequence[Served]) -> list[Figure]:
     ]
 
 
-@contextlib.contextmanager
-def running_simulator(pace: Literal["max", "realtime"]) -> Iterator[MeasuredSimulator]:
-    """An embedded simulator that listens, for the time of the context."""
-    with tempfile.TemporaryDirectory(prefix="robotini-") as folder:
-        simulator = MeasuredSimulator(SimulatorConfig(track=TRACK, pace=pace), 0, Path(folder) / "simulator.log")
-        try:
-            _ = simulator.address
-            yield simulator
-        finally:
-            simulator.close()
-
-
 def _read_width(
-    simulator: MeasuredSimulator, workbench: Workbench, width: int, windows_s: dict[int, float], parts_window_s: float
+    simulator: EmbeddedSimulator, workbench: Workbench, width: int, windows_s: dict[int, float], parts_window_s: float
 ) -> WidthReading:
     served = {}
     for cars, window_s in windows_s.items():
@@ -147,10 +123,10 @@ def _read_width(
     return WidthReading(served, workbench.measure(width, parts_window_s))
 
 
-def _drive(simulator: MeasuredSimulator, fleet: Fleet, seconds: float) -> Served:
-    began_s = simulator.cpu_time_s()
+def _drive(simulator: EmbeddedSimulator, fleet: Fleet, seconds: float) -> Served:
+    began_s = cpu_time_s(simulator.process_id)
     window = fleet.drive(seconds)
-    return Served(window, simulator.cpu_time_s() - began_s)
+    return Served(window, cpu_time_s(simulator.process_id) - began_s)
 
 
 def _rate_figure(width: int, cars: int, readings: Sequence[WidthReading]) -> Figure:

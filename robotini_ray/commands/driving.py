@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import secrets
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import reachable
 from robotini_ray.config import RandomisationConfig, SimulatorConfig
-from robotini_ray.embedded import EmbeddedSimulator
+from robotini_ray.embedded import temporary_simulator
 from robotini_ray.track import load_track
 
 
@@ -25,18 +23,14 @@ class DriveSite:
 
 
 @contextlib.contextmanager
-def drive_site(config: SimulatorConfig, seed: int, randomisation: RandomisationConfig | None = None) -> Iterator[DriveSite]:
+def drive_site(config: SimulatorConfig, seed: int, randomisation: RandomisationConfig) -> Iterator[DriveSite]:
     """The simulator of ``config.address``, or an embedded one for the time of the context."""
     if config.address is not None:
         yield DriveSite(reachable(config.address), lockstep=False)
         return
     load_track(config.track)  # a bad track is said before a simulator is started
-    with tempfile.TemporaryDirectory(prefix="robotini-") as folder:
-        simulator = EmbeddedSimulator(config, seed, Path(folder) / "simulator.log", randomisation)
-        try:
-            yield DriveSite(simulator.address, simulator.lockstep)
-        finally:
-            simulator.close()
+    with temporary_simulator(config, seed, randomisation) as simulator:
+        yield DriveSite(simulator.address, simulator.lockstep)
 
 
 def car_name(role: str) -> str:

@@ -17,10 +17,10 @@ from robotini_ray.acting import NumpyPolicy, load_policy
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.driving import car_name, drive_site
-from robotini_ray.config import FRAMES_PER_SECOND, ConfigError, RandomisationConfig, SimulatorConfig
+from robotini_ray.config import FRAMES_PER_SECOND, NO_RANDOMISATION, ConfigError, RandomisationConfig, SimulatorConfig
 from robotini_ray.limit import lap_limit_s
 from robotini_ray.reports import EvaluationResult
-from robotini_ray.track import load_track
+from robotini_ray.track import Track, load_track
 
 if TYPE_CHECKING:
     from robotini_ray.environment.race_environment import RaceEnvironment
@@ -44,16 +44,15 @@ def run(
     randomisation: RandomisationConfig,
 ) -> int:
     """Evaluates and prints; returns the exit code."""
+    if simulator is not None and randomisation != NO_RANDOMISATION:
+        raise ConfigError(f"--randomisation.* needs an embedded simulator; the cars of {simulator} are as they are")
     driver, _ = load_policy(policy)
-    if json_file is not None and not json_file.parent.is_dir():
-        raise ConfigError(f"--json-file is {json_file}, but there is no directory {json_file.parent}")
     if laps is None and seconds is None:
         laps = DEFAULT_LAPS
     config = SimulatorConfig(address=simulator, track=track or driver.spec.track, pace="max")
-    limit_s = lap_limit_s(load_track(config.track))
-    if simulator is not None and randomisation != RandomisationConfig():
-        raise ConfigError(f"--randomisation.* needs an embedded simulator; the cars of {simulator} are as they are")
-    result = _drive(driver, config, laps, seconds, seed, randomisation)
+    known_track = load_track(config.track)
+    limit_s = lap_limit_s(known_track)
+    result = _drive(driver, config, known_track, laps, seconds, seed, randomisation)
     row = {"policy": str(policy), "track": config.track, **result.to_json(limit_s)}
     line = json.dumps({"results": [row]}, allow_nan=False)
     if json_file is not None:
@@ -68,6 +67,7 @@ def run(
 def _drive(
     policy: NumpyPolicy,
     config: SimulatorConfig,
+    track: Track,
     laps: int | None,
     seconds: float | None,
     seed: int,
@@ -79,7 +79,6 @@ def _drive(
         from robotini_ray.environment.race_environment import RaceEnvironment
         from robotini_ray.evaluation import evaluate
 
-        track = load_track(config.track)
         spectator = Spectator(site.address.host, site.address.log_port, track=track)
         login = Login(car_name("evaluate"), "evaluate", "#f5c211", policy.spec.image_width, site.lockstep)
         environment = RaceEnvironment(environment_config, track, site.address, login, spectator)

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+cv2.setNumThreads(1)  # its second thread spins, a core's half, waiting for pictures too small to be shared
+
 FEATURES_SHAPE = (8, 3)
 FEATURES_SIZE = 24
 _QUARTERS = 4

@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from robotini_ray.car.state import CarState
 from robotini_ray.config import PRIVILEGED_SIZE
+from robotini_ray.line import WALL_OFFSET_M
 from robotini_ray.track import Track
-
-WALL_OFFSET_M = 0.44
-"""From the centre line to a wall."""
 
 TOP_SPEED_M_S = 3.86
 
-AHEAD_M = (0.2, 0.5, 1.0, 1.6, 2.4)
+AHEAD_M = np.array([0.2, 0.5, 1.0, 1.6, 2.4])
 """Where along the centre line, from the car's place, the curvature is told: up to a second ahead at racing speed."""
 
 
@@ -33,9 +31,6 @@ class PrivilegedView:
 
     def __init__(self, track: Track) -> None:
         self._track = track
-        # The line is closed: the first sample stands behind the last one too, for the interpolation.
-        self._arcs_m = np.append(track.arc_m, track.length_m)
-        self._curvatures_per_m = np.append(track.curvatures_per_m, track.curvatures_per_m[0])
         self._returns = -1
         self._arc_m = 0.0
 
@@ -50,7 +45,7 @@ class PrivilegedView:
         The place is looked for near that of the last call, unless the car was put back on the track in between.
         """
         near_arc_m = self._arc_m if state.returns == self._returns else None
-        place = self._track.locate(state.x, state.z, near_arc_m)
+        place = self._track.locate(state.x, state.z, near_arc_m, y=state.y)
         self._arc_m, self._returns = place.arc_m, state.returns
         heading_error_rad = state.heading_rad - place.heading_rad
         described = np.empty(PRIVILEGED_SIZE, np.float32)
@@ -61,6 +56,5 @@ class PrivilegedView:
             state.speed_m_s / TOP_SPEED_M_S,
             state.forward_speed_m_s / TOP_SPEED_M_S,
         )
-        ahead_m = (place.arc_m + np.array(AHEAD_M)) % self._track.length_m
-        described[5:] = np.interp(ahead_m, self._arcs_m, self._curvatures_per_m)
+        described[5:] = self._track.curvatures_at(place.arc_m + AHEAD_M)
         return described

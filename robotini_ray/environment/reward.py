@@ -119,10 +119,8 @@ class ProgressReward:
     def _pay_state(self, previous: CarState, state: CarState, terms: RewardTerms) -> None:
         weights = self._weights
         was_put_back = state.returns != previous.returns
-        if was_put_back:
-            place = self._track.locate(state.x, state.z, y=state.y)
-        else:
-            place = self._track.locate(state.x, state.z, self._arc_m)
+        place = self._track.locate(state.x, state.z, None if was_put_back else self._arc_m, y=state.y)
+        if not was_put_back:
             terms["progress"] += weights.progress_per_m * self._arc_gained_m(place.arc_m)
         self._arc_m = place.arc_m
         if state.crashes > previous.crashes and not terms["crash"]:

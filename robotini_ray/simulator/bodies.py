@@ -60,7 +60,7 @@ def _paint_car(picture: Any, view: View, walls_m: Any, x: float, z: float, headi
         return
     eye = (np.float32(right), np.float32(ahead), np.float32(up))
     gaps = (_gap(eye[0], HALF_WIDTH), _gap(eye[1], HALF_LENGTH), _gap(eye[2], HALF_HEIGHT))
-    shades = (_lit(colour, SIDE_LIGHT), _lit(colour, END_LIGHT), _lit(colour, TOP_LIGHT))
+    shades = (lit(colour, SIDE_LIGHT), lit(colour, END_LIGHT), lit(colour, TOP_LIGHT))
     # The ways of samples in the other car's frame, to the right, ahead and up, and into the depth of the picture.
     ways = np.empty((4, 3))
     for k in range(3):
@@ -139,7 +139,8 @@ def _gap(eye: Any, half: Any) -> Any:
 
 
 @compiled
-def _lit(colour: Any, light: float) -> Any:
+def lit(colour: Any, light: float) -> Any:
+    """The colour 0xRRGGBB of a face, which `light` falls on, of a car whose colour is float64[3]."""
     shade = CAR_SHADE * light
     return np.int32(int(colour[0] * shade) << 16 | int(colour[1] * shade) << 8 | int(colour[2] * shade))
 

@@ -78,7 +78,7 @@ def map_ground(track: Track) -> GroundMap:
     _paint_finish_line(colours, offsets, track.pose(0.0), float(low[0]), float(low[1]))
     size = (columns // CLEARANCE_EVERY, rows // CLEARANCE_EVERY)
     clearance = cv2.resize(room, size, interpolation=cv2.INTER_AREA)
-    return GroundMap(float(low[0]), float(low[1]), *_pyramid(colours), clearance)
+    return GroundMap(float(low[0]), float(low[1]), *pyramid(colours), clearance)
 
 
 def _stripe_table(colours: tuple[Colour, ...]) -> NDArray[np.float32]:
@@ -95,7 +95,11 @@ def _steps_to_sun() -> NDArray[np.int64]:
     return np.round(np.arange(1, steps + 1)[:, None] / steps * shadow_m / CELL_M).astype(np.int64)
 
 
-def _pyramid(colours: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+def pyramid(colours: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """LEVELS copies of uint8[rows, columns, 3], each half as fine, one after the other as int32 0xRRGGBB.
+
+    Returns them, where each starts, and the columns and rows of each.
+    """
     packed, widths, heights = [], [], []
     for _ in range(LEVELS):
         heights.append(colours.shape[0])

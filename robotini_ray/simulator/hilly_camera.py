@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.compiled import compiled
-from robotini_ray.simulator.bodies import CAR_BOTTOM_M, CAR_FACE_LIGHT, CAR_SHADE, CAR_TOP_M
-from robotini_ray.simulator.camera import SKY_COLOUR, WALL_COLOUR
+from robotini_ray.line import LEVEL_WEIGHT
+from robotini_ray.simulator.bodies import CAR_BOTTOM_M, CAR_FACE_LIGHT, CAR_TOP_M, lit
+from robotini_ray.simulator.camera import SKY, WALL
 from robotini_ray.simulator.contacts import BODY_LENGTH_M, BODY_WIDTH_M
 from robotini_ray.simulator.ground import CELL_M, LEVELS
 from robotini_ray.simulator.look import apply_look
@@ -40,10 +41,8 @@ from robotini_ray.simulator.view import (
     directions,
     picture_height,
 )
-from robotini_ray.track import LEVEL_WEIGHT, Track
+from robotini_ray.track import Track
 
-WALL = WALL_COLOUR[0] << 16 | WALL_COLOUR[1] << 8 | WALL_COLOUR[2]
-SKY = SKY_COLOUR[0] << 16 | SKY_COLOUR[1] << 8 | SKY_COLOUR[2]
 UNDERSIDE = 0x12100F  # of a bridge: as black as the road's black in the shadow
 CORNERS = len(CORNER_OFFSETS_M)
 # The box's faces: corners, numbered 1 for right + 2 for ahead + 4 for top, in order round the face, and its light.
@@ -230,8 +229,7 @@ def _draw_car(target: Target, pose: Any, colour: Any, eye: Any, to_picture: Any)
     for side in range(len(FACE_LIGHT)):
         for k in range(4):
             face[k] = corners[FACE_CORNERS[side, k]]
-        light = CAR_SHADE * FACE_LIGHT[side]
-        fill(target, face, int(colour[0] * light) << 16 | int(colour[1] * light) << 8 | int(colour[2] * light))
+        fill(target, face, lit(colour, FACE_LIGHT[side]))
 
 
 @compiled

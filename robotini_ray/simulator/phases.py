@@ -12,9 +12,10 @@ import enum
 import logging
 import math
 
+from robotini_ray.config import FRAMES_PER_SECOND
 from robotini_ray.simulator.entries import Car, Event, JoinError
 from robotini_ray.simulator.places import ROOM_M, start_arc_m
-from robotini_ray.simulator.race import FRAMES_PER_S, Race
+from robotini_ray.simulator.race import Race
 from robotini_ray.simulator.wire import UiCommand
 
 LOG = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ class RacePhases:
         if not self._won:
             self._won = True
             self._race.publish("RaceWon", car=car.info)
-            after_winner_frame = self._race.frame + self._parameters.race_timeout_after_winner_seconds * FRAMES_PER_S
+            after_winner_frame = self._race.frame + self._parameters.race_timeout_after_winner_seconds * FRAMES_PER_SECOND
             self._deadline_frame = min(self._deadline_frame, after_winner_frame)
 
     def _finish_if_all_have(self) -> None:
@@ -201,13 +202,13 @@ class RacePhases:
         self._race.publish("RaceFinished", standings=[_result(car) for car in self._race.ranking()])
 
     def _set_deadline(self, seconds: int) -> None:
-        self._deadline_frame = self._race.frame + seconds * FRAMES_PER_S
+        self._deadline_frame = self._race.frame + seconds * FRAMES_PER_SECOND
         self._seconds_told = math.inf
         self._count_down()
 
     def _count_down(self) -> int:
         """Whole seconds until the deadline, told to the spectators whenever they change."""
-        seconds = math.ceil((self._deadline_frame - self._race.frame) / FRAMES_PER_S)
+        seconds = math.ceil((self._deadline_frame - self._race.frame) / FRAMES_PER_SECOND)
         if seconds != self._seconds_told:
             self._seconds_told = seconds
             self._race.publish("SecondsRemaining", secondsRemaining=seconds)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.config import RandomisationConfig
+from robotini_ray.config import FRAMES_PER_SECOND, NO_RANDOMISATION, RandomisationConfig
 from robotini_ray.simulator import physics
 from robotini_ray.simulator.entries import MAX_CARS, Car, Entries, Event, JoinError
 from robotini_ray.simulator.laps import LapAccount, Triggers
@@ -25,15 +25,12 @@ from robotini_ray.track import Track
 
 LOG = logging.getLogger(__name__)
 
-FRAMES_PER_S = 60
-FRAME_S = 1 / FRAMES_PER_S
+FRAME_S = 1 / FRAMES_PER_SECOND
 
 COMMAND_TIMEOUT_FRAMES = 18  # 0.3 s
 WALL_CONTACT_LIMIT_S = 0.2
 STANDSTILL_LIMIT_FRAMES = 120  # 2 s
 STANDSTILL_M_S = 0.01
-
-NO_RANDOMISATION = RandomisationConfig()
 
 
 class Race:

@@ -10,7 +10,6 @@ import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +29,7 @@ from robotini_ray.simulator.ground import (
     SUNLIT,
     WALL_HEIGHT_M,
     Colour,
+    pyramid,
 )
 from robotini_ray.track import Track
 
@@ -88,7 +88,7 @@ def map_strip(track: Track) -> RoadStrip:
     _cast_shadows(shaded, track.line, corners)
     colours = np.where(shaded[..., None], _stripes(SHADED), _stripes(SUNLIT))
     _paint_finish_line(colours, track.length_m / rows)
-    texels, starts, heights = _pyramid(colours.astype(np.uint8))
+    texels, starts, _, heights = pyramid(colours.astype(np.uint8))
     arc_m = np.append(track.arc_m, track.length_m)
     return RoadStrip(corners, arc_m, _turns(corners), texels, starts, heights, track.length_m / rows)
 
@@ -122,17 +122,6 @@ def _paint_finish_line(colours: NDArray[np.float32], cell_along_m: float) -> Non
     dash = np.floor(across / FINISH_DASH_M).astype(int) % 2 == 0
     reach = round(FINISH_HALF_WIDTH_M / cell_along_m)
     colours[:reach, dash] = colours[-reach:, dash] = SHADED[BLACK]
-
-
-def _pyramid(colours: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
-    packed, heights = [], []
-    for _ in range(LEVELS):
-        heights.append(len(colours))
-        wide = colours.astype(np.int32)
-        packed.append((wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]).ravel())
-        colours = cv2.resize(colours, (colours.shape[1] // 2, len(colours) // 2), interpolation=cv2.INTER_AREA)
-    starts = np.cumsum([0] + [len(level) for level in packed[:-1]])
-    return np.concatenate(packed), starts, np.array(heights)
 
 
 @compiled

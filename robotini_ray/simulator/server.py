@@ -16,7 +16,7 @@ import socket
 import time
 from typing import Literal
 
-from robotini_ray.config import RandomisationConfig
+from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig
 from robotini_ray.simulator import phases, wire
 from robotini_ray.simulator.cameras import make_camera
 from robotini_ray.simulator.entries import MAX_CARS, JoinError
@@ -24,7 +24,7 @@ from robotini_ray.simulator.listener import accept, listen
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.peer import CarPeer, Driver, Peer, SpectatorPeer
 from robotini_ray.simulator.png import encode_png
-from robotini_ray.simulator.race import FRAME_S, NO_RANDOMISATION, Race
+from robotini_ray.simulator.race import FRAME_S, Race
 from robotini_ray.simulator.results import RaceFiles
 from robotini_ray.simulator.view import MAX_WIDTH
 from robotini_ray.track import Track

@@ -156,14 +156,17 @@ def learn(config: Config, line: Line, effort: Effort) -> tuple[float, float]:
     agent = make_agent(config, tf.Variable(0, dtype=tf.int64))
     policy = NumpyPolicy(PolicySpec.from_config(config), flat_actor_weights(config, agent))
     untrained = final_distance(line, policy)
-    to_experience = experience_map(config)
+    to_experience, batch_size = experience_map(config, dealt=True), config.agent.batch_size
     replay = MemoryReplay()
     recorder = Recorder(replay, WindowLayout.from_config(config), effort.noise)
     random = np.random.default_rng(config.run.seed)
 
     @tf.function
     def train(batch: dict[str, tf.Tensor]) -> None:
-        agent.train(to_experience(batch)[0])
+        experience = to_experience(batch)[0]
+        if not config.agent.recurrent:  # each window has several transitions: about one of each
+            experience = tf.nest.map_structure(lambda column: column[:batch_size], experience)
+        agent.train(experience)
 
     for _ in range(8):  # so that the first batches are not one episode
         drive(line, policy, random, recorder)

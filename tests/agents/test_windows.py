@@ -11,7 +11,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.agents.windows import to_n_step_transition, unpack
+from robotini_ray.agents.windows import to_n_step_transitions, unpack
 from robotini_ray.config import Config
 from robotini_ray.replay import FIRST, LAST, MID, PAD, WindowLayout
 
@@ -22,8 +22,8 @@ Row = tuple[float, float, float]
 """Reward, discount, kind."""
 
 
-def layout(n_step: int) -> WindowLayout:
-    return WindowLayout(observation_size=OBSERVATIONS, state_size=0, burn_in=0, trained=1, bootstrap=n_step, stride=1)
+def layout(n_step: int, trained: int = 1) -> WindowLayout:
+    return WindowLayout(OBSERVATIONS, state_size=0, burn_in=0, trained=trained, bootstrap=n_step, stride=trained, items=trained)
 
 
 def window(rows: list[Row]) -> np.ndarray:
@@ -32,16 +32,26 @@ def window(rows: list[Row]) -> np.ndarray:
 
 
 def transition(rows: list[Row]) -> dict[str, np.ndarray]:
-    """What becomes of one window."""
-    item = {"rows": tf.constant(window(rows)[np.newaxis])}
-    made = to_n_step_transition(unpack(item, layout(len(rows) - 1)), DISCOUNT)
-    return {
-        "observation": made.time_step.observation[0].numpy(),
-        "action": made.action_step.action[0].numpy(),
-        "reward": float(made.next_time_step.reward[0]),
-        "discount": float(made.next_time_step.discount[0]),
-        "next_observation": made.next_time_step.observation[0].numpy(),
+    """What becomes of a window's first row, the only one that is trained."""
+    (made,) = transitions([rows], len(rows) - 1)
+    return made
+
+
+def transitions(windows: list[list[Row]], n_step: int) -> list[dict[str, np.ndarray]]:
+    """What becomes of all rows but the last ``n_step`` of each window."""
+    item = {"rows": tf.constant(np.stack([window(rows) for rows in windows]))}
+    made = to_n_step_transitions(unpack(item, layout(n_step, len(windows[0]) - n_step)), n_step, DISCOUNT)
+    count = len(made.time_step.observation)
+    for each in (made.time_step, made.next_time_step):
+        assert each.step_type.numpy().tolist() == [MID] * count, "TF-Agents masks nothing"
+    columns = {
+        "observation": made.time_step.observation,
+        "action": made.action_step.action,
+        "reward": made.next_time_step.reward,
+        "discount": made.next_time_step.discount,
+        "next_observation": made.next_time_step.observation,
     }
+    return [{name: column[index].numpy() for name, column in columns.items()} for index in range(count)]
 
 
 def test_no_end_inside_the_window() -> None:
@@ -128,13 +138,62 @@ def test_a_batch_is_its_windows_one_by_one() -> None:
         [(1.0, 0.0, MID), (0.0, 0.0, LAST), (0.0, 0.0, PAD)],
         [(1.0, 1.0, FIRST), (0.0, 0.0, LAST), (0.0, 0.0, PAD)],
     ]
-    item = {"rows": tf.constant(np.stack([window(rows) for rows in batch]))}
-    made = to_n_step_transition(unpack(item, layout(2)), DISCOUNT)
-    for index, rows in enumerate(batch):
-        alone = transition(rows)
-        assert float(made.next_time_step.reward[index]) == pytest.approx(alone["reward"])
-        assert float(made.next_time_step.discount[index]) == pytest.approx(alone["discount"])
-        assert np.array_equal(made.next_time_step.observation[index], alone["next_observation"])
+    for made, rows in zip(transitions(batch, 2), batch, strict=True):
+        assert_same(made, transition(rows))
+
+
+def assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:
+    for name, value in theirs.items():
+        np.testing.assert_allclose(ours[name], value, atol=1e-6, err_msg=name)
+
+
+def test_every_trained_row_against_numbers_worked_out_by_hand() -> None:
+    going_on = [(1.0, 1.0, MID), (2.0, 1.0, MID), (4.0, 1.0, MID), (8.0, 1.0, MID), (16.0, 1.0, MID)]
+    time_limit = [(1.0, 1.0, FIRST), (2.0, 1.0, MID), (0.0, 0.0, LAST), (0.0, 0.0, PAD), (0.0, 0.0, PAD)]
+    crash = [(1.0, 1.0, MID), (2.0, 1.0, MID), (-4.0, 0.0, MID), (0.0, 0.0, LAST), (0.0, 0.0, PAD)]
+    made = transitions([going_on, time_limit, crash], 2)
+    # 1 + 0.9 * 2, 2 + 0.9 * 4, 4 + 0.9 * 8; 1 + 0.9 * 2, 2, nothing decided; 1 + 0.9 * 2, 2 - 0.9 * 4, -4
+    rewards = [2.8, 5.6, 11.2, 2.8, 2.0, 2.8, -1.6, -4.0]
+    assert [float(each["reward"]) for each in made] == pytest.approx(rewards)
+    # two decisions are summed but where the episode ends: one more 0.9 comes from the agent
+    assert [float(each["discount"]) for each in made] == pytest.approx([0.9, 0.9, 0.9, 0.9, 1.0, 0.9, 0.0, 0.0])
+    assert [float(each["observation"][0]) for each in made] == [10, 11, 12, 10, 11, 10, 11, 12]
+    assert [float(each["action"][0]) for each in made] == pytest.approx([0.0, 0.1, 0.2, 0.0, 0.1, 0.0, 0.1, 0.2])
+    assert [float(each["next_observation"][0]) for each in made] == [12, 13, 14, 12, 12, 12, 13, 13]
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_a_long_window_is_its_short_ones(data: st.DataObject) -> None:
+    n_step, trained = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 9))
+    decisions = data.draw(st.integers(1, trained + n_step))
+    crash = data.draw(st.booleans())
+    rewards = data.draw(st.lists(st.floats(-5, 5, width=32), min_size=decisions, max_size=decisions))
+    rows = [(reward, 0.0 if crash and t == decisions - 1 else 1.0, MID) for t, reward in enumerate(rewards)]
+    rows = [*rows, (0.0, 0.0, LAST), *[(0.0, 0.0, PAD)] * (trained + n_step)][: trained + n_step]
+    made = transitions([rows], n_step)
+    assert len(made) == min(decisions, trained)
+    for first, each in enumerate(made):
+        alone = transition(rows[first : first + n_step + 1])
+        assert float(each["reward"]) == pytest.approx(float(alone["reward"]), abs=1e-4)
+        assert float(each["discount"]) == pytest.approx(float(alone["discount"]), abs=1e-6)
+        assert each["observation"][0] == alone["observation"][0] + first
+        assert each["next_observation"][0] == alone["next_observation"][0] + first
+
+
+def test_dealt_transitions_are_the_same_ones_one_of_each_window_in_turn() -> None:
+    whole = [[(8.0 * number + t, 1.0, MID) for t in range(9)] for number in range(20)]
+    ended = [(160.0, 1.0, MID), (161.0, 1.0, MID), (162.0, 1.0, MID), (0.0, 0.0, LAST), *5 * [(0.0, 0.0, PAD)]]
+    batch = unpack({"rows": tf.constant(np.stack([window(rows) for rows in [*whole, ended]]))}, layout(1, 8))
+    made, dealt = (to_n_step_transitions(batch, 1, DISCOUNT, dealt=dealt) for dealt in (False, True))
+    order = dealt.next_time_step.reward.numpy().astype(int)
+    assert sorted(order) == list(range(163))
+    for before, after in zip(tf.nest.flatten(made), tf.nest.flatten(dealt), strict=True):
+        assert np.array_equal(before.numpy()[order], after)
+    turns = order[order < 160].reshape(8, 20)
+    assert np.array_equal(turns // 8, np.tile(np.arange(20), (8, 1))), "the ended one may be left out of a turn"
+    rows = turns.T % 8
+    assert len({tuple(row) for row in rows}) > 15, "an order of its own for each window"
 
 
 def test_columns_of_a_recurrent_item(small_config: Callable[..., Config]) -> None:

@@ -13,6 +13,7 @@ from robotini_ray.benchmarks.live_program import Rate, live_config
 from robotini_ray.benchmarks.matrix_products import Product, product_function, train_step_products
 from robotini_ray.benchmarks.overlap import Both
 from robotini_ray.benchmarks.timed_collector import TimedSocket
+from robotini_ray.replay import WindowLayout
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ class TestMatrixProducts:
         batch, units = config.agent.batch_size, config.agent.lstm_units
         step_of_an_lstm = 2 * batch * units * 4 * units
         assert all(product.flops > 0 for product in products)
-        rows = config.window_steps
+        rows = WindowLayout.from_config(config).rows
         recurrent = [product for product in products if product.flops == step_of_an_lstm]
         assert len(recurrent) > 4 * rows  # actor, critic and both targets, and backwards through two of them
 

@@ -7,8 +7,11 @@ import pytest
 
 import robotini_ray
 from robotini_ray.benchmarks import simulator
+from robotini_ray.benchmarks.cpu_time import cpu_time_s
 from robotini_ray.benchmarks.fleet import Window
 from robotini_ray.benchmarks.simulator import Served, measure_lockstep, measure_realtime, realtime_figures
+from robotini_ray.config import SimulatorConfig
+from robotini_ray.embedded import temporary_simulator
 
 PACKAGE_PARENT = str(Path(robotini_ray.__file__).parents[1])
 TIMES = ["physics", "camera", "png", "socket", "waiting", "client"]
@@ -90,11 +93,11 @@ class TestRealtimeFigures:
 
 
 def test_a_simulator_charges_for_its_work():
-    with simulator.running_simulator("max") as running:
+    with temporary_simulator(SimulatorConfig(pace="max"), 0) as running:
         assert running.lockstep
-        assert 0 < running.cpu_time_s() < 100
+        assert 0 < cpu_time_s(running.process_id) < 100
     with pytest.raises(FileNotFoundError):
-        running.cpu_time_s()
+        cpu_time_s(running.process_id)
 
 
 def test_it_needs_neither_tensorflow_nor_ray():

@@ -160,3 +160,7 @@ class TestHistoryStack:
     def test_an_observation_is_needed(self):
         with pytest.raises(ValueError, match="observation history is 0"):
             HistoryStack(24, 2, 0, 1)
+
+
+def test_opencv_has_no_thread_that_waits_for_work():
+    assert cv2.getNumThreads() == 1

@@ -83,3 +83,15 @@ def test_the_place_is_looked_for_near_the_last_one_unless_the_car_was_put_back(t
     assert abs(view.describe(far)[0]) > 2.0
     view.describe(at(track, 2.0))
     assert view.describe(dataclasses.replace(far, returns=1))[0] == pytest.approx(0.1 / 0.44, abs=0.02)
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_bridge_is_not_the_road_under_it(bridge_track, level):
+    """Beside the middle of the crossing a car is nearer to the other leg's line: its height tells which one it is on."""
+    arc_m = min(
+        (math.hypot(*bridge_track.pose(arc_m)[:2]), arc_m)
+        for arc_m in np.arange(0, bridge_track.length_m, 0.01)
+        if (bridge_track.height(arc_m) > 0.2) == bool(level)
+    )[1]
+    state = at(bridge_track, arc_m, right_m=0.2, y=bridge_track.height(arc_m) + 0.048)
+    np.testing.assert_allclose(PrivilegedView(bridge_track).describe(state)[:3], [0.2 / 0.44, 0, 1], atol=0.02)

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-import threading
+import functools
 
 import numpy as np
 import pytest
@@ -10,38 +10,19 @@ from tf_agents.environments import py_environment
 from tf_agents.trajectories import time_step as ts
 
 from robotini_ray.agents.policies import color_balance_action
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import EnvironmentConfig
 from robotini_ray.environment.race_environment import RaceEnvironment, TrackMismatch, with_frames
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.server import SimulatorServer
 from robotini_ray.track import load_track
 
 CONFIG = EnvironmentConfig(image_width=32, throttle_low=0.02, throttle_high=0.12, action_repeat=3)
 FULL_LEFT = np.array([1.0, 1.0], np.float32)
 
 
-@contextlib.contextmanager
-def simulator(track_name="oval", **settings):
-    server = SimulatorServer(
-        load_track(track_name),
-        RaceParameters(),
-        car_port=0,
-        log_port=0,
-        pace="max",
-        answer_timeout_ms=60_000,
-        seed=3,
-        **settings,
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield SimulatorAddress(server.car_address[0], server.car_address[1], server.log_address[1])
-    finally:
-        server.stop()
-        thread.join()
+@pytest.fixture
+def simulator(serve):
+    return functools.partial(serve, seed=3)
 
 
 @contextlib.contextmanager
@@ -81,7 +62,7 @@ def run_environment_contract(environment: py_environment.PyEnvironment, decision
     return steps
 
 
-def test_contract_of_a_careful_driver_with_truncations():
+def test_contract_of_a_careful_driver_with_truncations(simulator):
     config = dataclasses.replace(CONFIG, episode_frames=60)
     with simulator() as address, joined(address, config) as (environment,):
         steps = run_environment_contract(environment, 100, color_balance_action)
@@ -90,7 +71,7 @@ def test_contract_of_a_careful_driver_with_truncations():
     assert all(float(step.discount) == 1.0 for step in lasts), "a time limit is no termination"
 
 
-def test_contract_of_a_car_that_drives_into_the_wall():
+def test_contract_of_a_car_that_drives_into_the_wall(simulator):
     with simulator() as address, joined(address) as (environment,):
         steps = run_environment_contract(environment, 120, lambda observation: FULL_LEFT)
         crashes = environment.score.crashes
@@ -100,7 +81,7 @@ def test_contract_of_a_car_that_drives_into_the_wall():
     assert min(float(step.reward) for step in steps) < -CONFIG.crash_penalty + 0.5, "the crash was paid"
 
 
-def test_an_episode_ends_after_its_laps():
+def test_an_episode_ends_after_its_laps(simulator):
     config = dataclasses.replace(CONFIG, episode_laps=1)
     with simulator() as address, joined(address, config) as (environment,):
         step = environment.reset()
@@ -110,7 +91,7 @@ def test_an_episode_ends_after_its_laps():
         assert environment.state.track_segment == 0
 
 
-def test_after_a_truncation_the_car_drives_on():
+def test_after_a_truncation_the_car_drives_on(simulator):
     config = dataclasses.replace(CONFIG, episode_frames=90)
     with simulator() as address, joined(address, config) as (environment,):
         step = environment.reset()
@@ -123,7 +104,7 @@ def test_after_a_truncation_the_car_drives_on():
         assert environment.state.speed_m_s > 0.2
 
 
-def test_after_being_put_back_the_first_observation_shows_the_new_place():
+def test_after_being_put_back_the_first_observation_shows_the_new_place(simulator):
     with simulator() as address, joined(address) as (environment,):
         step = environment.reset()
         while not step.is_last():
@@ -138,7 +119,7 @@ def test_after_being_put_back_the_first_observation_shows_the_new_place():
         assert environment.state.track_angle_deg < 20.0
 
 
-def test_actions_map_to_the_configured_ranges():
+def test_actions_map_to_the_configured_ranges(simulator):
     with simulator() as address, joined(address) as (environment,):
         sent = []
         send = environment._connection.send
@@ -152,7 +133,7 @@ def test_actions_map_to_the_configured_ranges():
     assert len(sent) == 9, "every frame is answered, action_repeat frames a decision"
 
 
-def test_several_cars_of_one_process_never_wait_for_each_other_out_of_step():
+def test_several_cars_of_one_process_never_wait_for_each_other_out_of_step(simulator):
     """One car crashes and is put back again and again while the others drive: all go on in lock-step."""
     with simulator() as address, joined(address, names=("a", "b", "c")) as environments:
         policies = dict(zip(environments, (lambda _: FULL_LEFT, color_balance_action, color_balance_action), strict=True))
@@ -174,7 +155,7 @@ def test_several_cars_of_one_process_never_wait_for_each_other_out_of_step():
     assert max(frames) - min(frames) <= 2
 
 
-def test_rewards_are_progress_in_metres():
+def test_rewards_are_progress_in_metres(simulator):
     with simulator() as address, joined(address) as (environment,):
         step = environment.reset()
         paid = 0.0
@@ -184,7 +165,7 @@ def test_rewards_are_progress_in_metres():
         assert paid == pytest.approx(environment.score.distance_m, rel=0.1)
 
 
-def test_training_is_the_same_without_the_fields_of_the_fork():
+def test_training_is_the_same_without_the_fields_of_the_fork(simulator):
     """In lock-step the same seed and the same actions are the same drive, so everything that is learned from is equal."""
     config = dataclasses.replace(CONFIG, reward="original", episode_laps=1, throttle_low=0.06)
 
@@ -209,7 +190,7 @@ def test_training_is_the_same_without_the_fields_of_the_fork():
     assert returns[1] == pytest.approx(returns[0]) and len(returns[0]) >= 3
 
 
-def test_another_track_is_refused_with_both_names():
+def test_another_track_is_refused_with_both_names(simulator):
     with (
         simulator("oval") as address,
         pytest.raises(TrackMismatch, match=r"oval\.json.*twisty\.json"),

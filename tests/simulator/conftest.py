@@ -174,26 +174,17 @@ def world(make_world):
     return make_world()
 
 
-def write_track(path, nodes):
-    entries = []
-    for x, z, heading, handle_m in [*nodes, nodes[0]]:
-        direction = {"x": x + handle_m * math.sin(heading), "y": 0.0, "z": z + handle_m * math.cos(heading)}
-        entries.append({"position": {"x": x, "y": 0.0, "z": z}, "direction": direction})
-    path.write_text(json.dumps({"trackNodes": entries}))
-    return load_track(str(path))
-
-
 @pytest.fixture(scope="session")
-def hairpins(tmp_path_factory):
+def hairpins(make_track):
     """Two legs along z, at x = -0.39 (forwards) and x = 0.39, joined by half circles."""
     r, right = 0.39, math.pi / 2
     handle_m = 4 / 3 * math.tan(math.pi / 8) * r
     nodes = [
-        (-r, -1.0, 0.0, handle_m),
-        (-r, 1.0, 0.0, handle_m),
-        (0.0, 1.0 + r, right, handle_m),
-        (r, 1.0, 2 * right, handle_m),
-        (r, -1.0, 2 * right, handle_m),
-        (0.0, -1.0 - r, 3 * right, handle_m),
+        (-r, -1.0, 0.0),
+        (-r, 1.0, 0.0),
+        (0.0, 1.0 + r, right),
+        (r, 1.0, 2 * right),
+        (r, -1.0, 2 * right),
+        (0.0, -1.0 - r, 3 * right),
     ]
-    return write_track(tmp_path_factory.mktemp("tracks") / "hairpins.json", nodes)
+    return make_track("hairpins", [(x, 0.0, z, heading, handle_m, 0.0) for x, z, heading in nodes])

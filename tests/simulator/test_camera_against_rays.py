@@ -1,7 +1,6 @@
 """The camera against a slow one that shares none of its formulas: every sample's ray meets floor, walls and boxes exactly."""
 
 import itertools
-import json
 import math
 
 import cv2
@@ -126,23 +125,17 @@ class RayCaster:
         return np.where((enter < leaves) & (enter > 0), enter, np.inf), np.array((0.75, 1.0, 0.6))[enters.argmax(axis=1)]
 
 
-def rounded_rectangle(path, radius_m):
-    """A track of 3 by 2.2 m, clockwise, with its corners on quarter circles."""
-    handle_m, entries = radius_m * 4 / 3 * math.tan(math.pi / 8), []
+def rounded_rectangle(radius_m):
+    """Nodes of a track of 3 by 2.2 m, clockwise, with its corners on quarter circles."""
+    handle_m = radius_m * 4 / 3 * math.tan(math.pi / 8)
     corners = [(0, radius_m, 0), (0, 2.2 - radius_m, 0), (radius_m, 2.2, 90), (3 - radius_m, 2.2, 90)]
-    corners += [(3 - x, 2.2 - z, turn + 180) for x, z, turn in corners]
-    for x, z, turn_deg in [*corners, corners[0]]:
-        turn = math.radians(turn_deg)
-        direction = {"x": x + handle_m * math.sin(turn), "y": 0, "z": z + handle_m * math.cos(turn)}
-        entries.append({"position": {"x": x, "y": 0, "z": z}, "direction": direction})
-    path.write_text(json.dumps({"trackNodes": entries}))
-    return load_track(str(path))
+    corners += [(3 - x, 2.2 - z, turn_deg + 180) for x, z, turn_deg in corners]
+    return [(x, 0, z, math.radians(turn_deg), handle_m, 0) for x, z, turn_deg in corners]
 
 
 @pytest.fixture(scope="module")
-def tracks(tmp_path_factory):
-    tight = rounded_rectangle(tmp_path_factory.mktemp("tracks") / "tight.json", 0.39)
-    return {"default": load_track("default"), "tight": tight}
+def tracks(make_track):
+    return {"default": load_track("default"), "tight": make_track("tight", rounded_rectangle(0.39))}
 
 
 TILTED = Look(pitch_rad=0.05, roll_rad=0.12, yaw_rad=-0.1, height_m=0.03)

@@ -1,6 +1,5 @@
 """The camera for tracks with height: as the flat one on flat tracks; bridges, crests, slopes, and a turned camera."""
 
-import json
 import math
 
 import numpy as np
@@ -47,16 +46,6 @@ def is_like(pixels, colour, tolerance=2):
     return (np.abs(pixels - np.array(colour)) <= tolerance).all(axis=-1)
 
 
-def write_track(path, nodes):
-    """Nodes are (x, y, z, heading, handle, rise along the handle)."""
-    entries = []
-    for x, y, z, heading, handle_m, rise_m in [*nodes, nodes[0]]:
-        direction = {"x": x + handle_m * math.sin(heading), "y": y + rise_m, "z": z + handle_m * math.cos(heading)}
-        entries.append({"position": {"x": x, "y": y, "z": z}, "direction": direction})
-    path.write_text(json.dumps({"trackNodes": entries}))
-    return load_track(str(path))
-
-
 @pytest.fixture(scope="module")
 def oval():
     return Scene(load_track("oval"))
@@ -68,7 +57,7 @@ def bridge(bridge_track):
 
 
 @pytest.fixture(scope="module")
-def stadium(tmp_path_factory):
+def stadium(make_track):
     """Two straights of 8 m along z: up by 10 degrees and down again at x = -1.5, level with a hump of 0.4 m at 1.5."""
     rise_m = 8.0 * math.tan(math.radians(10))
     far = 4 / 3 * math.tan(math.pi / 4) * 1.5
@@ -82,15 +71,15 @@ def stadium(tmp_path_factory):
         (1.5, 0.0, -2.0, math.pi, far, 0.0),
         (-1.5, 0.0, -2.0, 0.0, 0.5, 0.0),
     ]
-    return Scene(write_track(tmp_path_factory.mktemp("tracks") / "stadium.json", nodes))
+    return Scene(make_track("stadium", nodes))
 
 
 @pytest.fixture(scope="module")
-def level(tmp_path_factory):
+def level(make_track):
     """The same straights without height."""
     far = 4 / 3 * math.tan(math.pi / 4) * 1.5
     nodes = [(-1.5, 0, -2, 0, 3, 0), (-1.5, 0, 10, 0, far, 0), (1.5, 0, 10, math.pi, 3, 0), (1.5, 0, -2, math.pi, far, 0)]
-    return Scene(write_track(tmp_path_factory.mktemp("tracks") / "level.json", nodes))
+    return Scene(make_track("level", nodes))
 
 
 @pytest.mark.parametrize(("width", "share"), [(128, 0.95), (32, 0.85)])
