@@ -192,7 +192,7 @@ class TestSummary:
 
 
 class TestEvaluationResult:
-    def test_rank_goes_by_clean_laps_then_median_then_return(self):
+    def test_rank_goes_by_clean_laps_then_crashes_then_median_then_return(self):
         worst_to_best = [
             EvaluationResult([], 9, [], 60, 1.0),
             result(returns=(-5.0,)),
@@ -202,6 +202,7 @@ class TestEvaluationResult:
             result(30.0, clean=1),
             result(8.0, 12.0, 12.0, clean=2),
             result(20.0, 20.0, 20.0, clean=2, returns=(99.0,)),
+            result(7.0, 7.0, 7.0, crashes=1, returns=(99.0,)),
             result(10.0, 11.0, 10.0),
             result(9.0, 9.5, 30.0, returns=(1.0,)),
             result(9.0, 9.5, 30.0, returns=(2.0,)),
