@@ -21,6 +21,7 @@ from robotini_ray.limit import lap_limit_s
 from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle
 from robotini_ray.program import ProgramBuilder, Site
 from robotini_ray.progress import Progress, StepRate
+from robotini_ray.references import ReferenceLaps
 from robotini_ray.reports import Evaluation, LearnerReport
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.terminal import Display, table_rows
@@ -291,7 +292,8 @@ class Training:
         return learner
 
     def _announce(self, evaluation: Evaluation) -> None:
-        self._learner_record("evaluation", evaluation.scalars())
+        references = {f"reference_{name}": lap_s for name, lap_s in ReferenceLaps.of(self._limit_s)._asdict().items()}
+        self._learner_record("evaluation", {**evaluation.scalars(), **references})
         result = evaluation.result
         lap = "no lap" if result.median_lap_s is None else f"median lap {result.median_lap_s:.2f} s"
         average = "-" if result.average_return is None else f"{result.average_return:.1f}"

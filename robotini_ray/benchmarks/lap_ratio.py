@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from robotini_ray.benchmarks.figure import Figure, Measurement, Say, Target
 from robotini_ray.benchmarks.pairs import Spread, spread
-from robotini_ray.benchmarks.training_run import run_evaluation, run_training
+from robotini_ray.benchmarks.training_run import new_folder, run_evaluation, run_training
 
 MINUTES = 60.0
 LAPS = 50
+RECIPE = Path(__file__).parents[2] / "launch" / "record.yaml"
 TRACK, UNSEEN_TRACK = "default", "twisty"
 NEVER = 100.0
 """Counts as the ratio of a policy that finishes no lap."""
@@ -21,24 +21,23 @@ RATIO_TARGETS = {TRACK: Target("at most", 1.15), UNSEEN_TRACK: Target("at most",
 CRASH_TARGET = Target("at most", 0.0)
 
 
-def measure(say: Say, *, minutes: float = MINUTES, laps: int = LAPS, arguments: Sequence[str] = ()) -> list[Figure]:
+def measure(say: Say, *, minutes: float = MINUTES, laps: int = LAPS, arguments: Sequence[str] = (str(RECIPE),)) -> list[Figure]:
     """Trains once and drives the best policy on both tracks.
 
     Args:
         say: is told how far it is.
         minutes: of the training.
         laps: to drive on each track.
-        arguments: further ones of ``launch train``: a config, for example.
+        arguments: of ``launch train``: the config, and perhaps more.
     """
-    with tempfile.TemporaryDirectory(prefix="robotini-") as folder:
-        run_dir = Path(folder) / "run"
-        say(f"lap_ratio: training for {minutes:g} minutes")
-        run_training(run_dir, minutes, [*arguments, "--track", TRACK], lambda text: say(f"lap_ratio: {text}"))
-        best = run_dir / "policies" / "best"
-        rows = {}
-        for track in RATIO_TARGETS:
-            say(f"lap_ratio: {laps} laps on {track}")
-            rows[track] = run_evaluation(best, laps, track)
+    run_dir = new_folder("lap_ratio") / "run"
+    say(f"lap_ratio: {run_dir}, {minutes:g} minutes")
+    run_training(run_dir, minutes, [*arguments, "--track", TRACK], lambda text: say(f"lap_ratio: {text}"))
+    best = run_dir / "policies" / "best"
+    rows = {}
+    for track in RATIO_TARGETS:
+        say(f"lap_ratio: {laps} laps on {track}")
+        rows[track] = run_evaluation(best, laps, track)
     return [figure for track, row in rows.items() for figure in lap_figures(track, row)]
 
 

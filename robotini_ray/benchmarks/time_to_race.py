@@ -2,18 +2,17 @@
 
 One after the other for several seeds; the value is the median, the maximum is the worst. What a run has not reached counts
 as ``NEVER_FACTOR`` times its length, or its target if that is longer, and the share that has reached it stands beside it. Ten
-clean laps are ten in a row over consecutive evaluations, so that the run evaluates as it always does.
+clean laps are ten in a row over consecutive evaluations, so that the run evaluates as it always does. The runs stay under
+``runs/``; ``python -m robotini_ray.benchmarks.learning_curves`` draws them.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from robotini_ray.benchmarks.figure import Figure, Measurement, Say, Target
 from robotini_ray.benchmarks.pairs import spread
-from robotini_ray.benchmarks.training_run import SECONDS_PER_HOUR, Milestones, milestones, run_training
+from robotini_ray.benchmarks.training_run import SECONDS_PER_HOUR, Milestones, milestones, new_folder, run_training
 
 SEEDS = 5
 MINUTES = 10.0
@@ -38,15 +37,14 @@ def measure(say: Say, *, seeds: int = SEEDS, minutes: float = MINUTES, arguments
         minutes: of each.
         arguments: further ones of ``launch train``.
     """
-    reached = []
-    with tempfile.TemporaryDirectory(prefix="robotini-") as folder:
-        for seed in range(seeds):
-            say(f"time_to_race: seed {seed}, {minutes:g} minutes")
-            run_dir = Path(folder) / f"seed-{seed}"
-            line = [*arguments, "--seed", str(seed)]
-            evaluations, began_at = run_training(run_dir, minutes, line, lambda text: say(f"time_to_race: {text}"))
-            reached.append(milestones(evaluations, began_at))
-            say(f"time_to_race: {reached[-1]}")
+    reached, folder = [], new_folder("time_to_race")
+    for seed in range(seeds):
+        run_dir = folder / f"seed-{seed}"
+        say(f"time_to_race: {run_dir}, {minutes:g} minutes")
+        line = [*arguments, "--seed", str(seed)]
+        evaluations, began_at = run_training(run_dir, minutes, line, lambda text: say(f"time_to_race: {text}"))
+        reached.append(milestones(evaluations, began_at))
+        say(f"time_to_race: {reached[-1]}")
     return race_figures(reached, minutes)
 
 

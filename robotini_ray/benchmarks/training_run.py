@@ -13,16 +13,24 @@ from typing import Any, NamedTuple
 from robotini_ray.benchmarks.figure import MeasurementError, Say
 from robotini_ray.child_process import start_child
 from robotini_ray.config import FRAMES_PER_SECOND
+from robotini_ray.references import BEST_BOT_RATIO
 from robotini_ray.run_directory import RunDirectory
 
 CLEAN_LAPS = 10
-BOT_RATIO = 1.31
-"""Lap by limit of the best hand-made bot on record."""
-
 END_TIMEOUT_S = 60.0
 START_AND_END_S = 300.0
 SAY_INTERVAL_S = 60.0
 SECONDS_PER_HOUR = 3600
+
+
+RUNS = Path("runs")
+
+
+def new_folder(name: str) -> Path:
+    """``runs/NAME-DATE-TIME``, made: the trainings of a figure stay there, to be looked at."""
+    folder = RUNS / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder.mkdir(parents=True)
+    return folder
 
 
 class Milestones(NamedTuple):
@@ -33,7 +41,7 @@ class Milestones(NamedTuple):
         clean_laps_s: ten clean laps one after the other, over one or more evaluations, and no crash among them.
         bot_lap_s: a lap within 1.31 times the limit.
         car_hours: game time of all collecting cars up to that lap.
-        worst_after: the lowest return of an evaluation after the ten clean laps, over the best of all evaluations.
+        worst_after: how far an evaluation after the ten clean laps fell back at most: its return over the best one up to then.
     """
 
     first_lap_s: float | None
@@ -47,22 +55,24 @@ def milestones(evaluations: Sequence[dict[str, Any]], began_at: float) -> Milest
     """What the lines of evaluations.jsonl come to; ``began_at`` is the Unix time of the start."""
     first_lap_s = clean_laps_s = bot_lap_s = car_hours = None
     in_a_row = 0
-    later_returns: list[float] = []
+    best_return = 0.0
+    later_shares: list[float] = []
     for evaluation in evaluations:
         passed_s = evaluation["ended_at"] - began_at
-        if clean_laps_s is not None:
-            later_returns.append(evaluation["average_return"] or 0.0)
+        average_return = evaluation["average_return"] or 0.0
+        if clean_laps_s is not None and best_return > 0:
+            later_shares.append(average_return / best_return)
+        best_return = max(best_return, average_return)
         laps, clean = len(evaluation["laps"]), evaluation["clean_laps"]
         if laps and first_lap_s is None:
             first_lap_s = passed_s
         in_a_row = in_a_row + clean if clean == laps and not evaluation["crashes"] else 0
         if in_a_row >= CLEAN_LAPS and clean_laps_s is None:
             clean_laps_s = passed_s
-        if bot_lap_s is None and laps and evaluation["best_lap_s"] <= BOT_RATIO * evaluation["limit_s"]:
+        if bot_lap_s is None and laps and evaluation["best_lap_s"] <= BEST_BOT_RATIO * evaluation["limit_s"]:
             bot_lap_s = passed_s
             car_hours = evaluation["env_steps"] / FRAMES_PER_SECOND / SECONDS_PER_HOUR
-    best = max((evaluation["average_return"] or 0.0 for evaluation in evaluations), default=0.0)
-    worst_after = min(later_returns) / best if later_returns and best > 0 else None
+    worst_after = min(later_shares, default=None)
     return Milestones(first_lap_s, clean_laps_s, bot_lap_s, car_hours, worst_after)
 
 
