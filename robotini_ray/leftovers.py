@@ -35,7 +35,7 @@ def find_leftovers(run_dirs: Iterable[Path]) -> list[Leftover]:
     Args:
         run_dirs: whose program.json is looked at too; programs elsewhere are known by their processes' marks.
     """
-    dead = [(run_dir, record) for run_dir, record in _programs(run_dirs) if _is_dead_here(record.launcher)]
+    dead = [(run_dir.resolve(), record) for run_dir, record in _programs(run_dirs) if _is_dead_here(record.launcher)]
     return [found for pid in sorted(own_processes()) if pid != os.getpid() and (found := _leftover(pid, dead)) is not None]
 
 

@@ -15,6 +15,9 @@ from robotini_ray.program_file import NAME, PartRecord, ProgramFileError, Progra
 FIGURES_STALE_S = 20.0
 """The launcher writes every 5 s, and up to 60 s may pass while a checkpoint is written on a loaded machine."""
 
+START_S = 240.0
+"""Until the first figures: twice what a part may take to start."""
+
 PART_STALE_S = 30.0
 CAR_STALE_S = 2.0
 WEIGHTS_STALE_S = 60.0
@@ -50,7 +53,7 @@ class Status:
 
     run_dir: str
     state: str
-    """``running``, ``ended`` (in order), ``killed`` (it could not end in order) or ``nothing`` (no program was ever here)."""
+    """``starting``, ``running``, ``ended`` (in order), ``killed`` (not in order) or ``nothing`` (no program was ever here)."""
     since: float | None
     """``time.time()`` of the beginning of that state, as far as it is known."""
     launcher_pid: int | None
@@ -105,7 +108,7 @@ def find_run_dir(runs: Path) -> Path:
     for path in runs.glob(f"*/{NAME}"):
         record = read_program(path.parent)
         if record is not None:
-            found.append((_state(record)[0] == "running", record.written_at, path.parent))
+            found.append((record.ended_at is None and record.launcher.is_alive is not False, record.written_at, path.parent))
     if not found:
         raise ProgramFileError(
             f"no program has run in {runs}/ yet: start one with `python -m robotini_ray.launch train`, or name its --run-dir"
@@ -125,7 +128,7 @@ def _state(record: ProgramRecord) -> tuple[str, float | None]:
         return "ended", record.ended_at
     if record.launcher.is_alive is False:
         return "killed", record.written_at
-    return "running", record.started_at
+    return "running" if record.figures else "starting", record.started_at
 
 
 def _part(name: str, part: PartRecord, now: float) -> PartStatus:
@@ -139,10 +142,10 @@ def _problems(run_dir: Path, record: ProgramRecord, state: str, parts: list[Part
     if state == "ended":
         return [f"the program has ended at {clock_time(record.written_at)}; it goes on with {_train(run_dir)}"]
     problems = []
-    if now - record.written_at > FIGURES_STALE_S:
+    if now - record.written_at > (FIGURES_STALE_S if record.figures else START_S):
         problems.append(
             f"the launcher (pid {record.launcher.pid}) has written nothing since {clock_time(record.written_at)}: "
-            f"it is starting, stopped, or waits; see {run_dir}/logs"
+            f"it is stopped, or waits; see what it says, and {run_dir}/logs"
         )
     for part in parts:
         since = clock_time(now - part.answered_s_ago)

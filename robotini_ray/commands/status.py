@@ -45,8 +45,8 @@ def render(status: Status) -> Group:
         lines.append(_parts(status.parts))
     if status.cars:
         lines.append(_cars(status.cars))
-    if status.faults:
-        lines.append(Text("faults: " + ", ".join(f"{one_line(cause)} {count}" for cause, count in status.faults.items())))
+    faults = ", ".join(f"{one_line(cause)} {count}" for cause, count in sorted(status.faults.items()) if count)
+    lines.append(Text(f"faults: {faults or 'none'}"))
     lines += [Text(f"! {problem}") for problem in status.problems]
     return Group(*lines)
 
@@ -99,7 +99,7 @@ def _evaluation(last: dict[str, Any]) -> str:
 def _parts(parts: list[PartStatus]) -> Table:
     table = Table("part", "pid", "host", "alive", "restarts", "answered", box=None)
     for part in parts:
-        alive = {True: "yes", False: "DEAD", None: "?"}[part.alive]
+        alive = {True: "yes", False: "no", None: "?"}[part.alive]
         row = (one_line(part.name), str(part.pid), one_line(part.host), alive, str(part.restarts))
         table.add_row(*row, f"{part.answered_s_ago:.0f} s ago")
     return table
