@@ -137,7 +137,7 @@ def live_figures(progress: Progress, learner: LearnerReport, env_steps_per_s: fl
         "replay_min_items": replay.min_items,
         "laps": progress.laps,
         "crashes": progress.crashes_collect,
-        "faults": {"reconnects": progress.reconnects},
+        "reconnects": progress.reconnects,
         "evaluations": progress.evaluations,
         "last_evaluation": progress.last_evaluation,
     }

@@ -89,13 +89,12 @@ def read_status(run_dir: Path) -> Status:
     state, since = _state(record)
     parts = [_part(name, part, now) for name, part in sorted(record.parts.items())]
     cars, cars_problem = _cars(record.redis_url, run_dir.resolve().name, now) if state == "running" else ([], None)
-    figures = dict(record.figures)
-    faults = {**figures.pop("faults", {}), **summary.get("faults", {})}
+    faults = dict(summary.get("faults", {}))
     problems = _problems(run_dir, record, state, parts, now)
     problems += [cars_problem] if cars_problem is not None else []
     age_s = now - record.written_at
     pid = record.launcher.pid
-    return Status(str(run_dir), state, since, pid, figures, age_s, parts, cars, faults, summary, problems)
+    return Status(str(run_dir), state, since, pid, record.figures, age_s, parts, cars, faults, summary, problems)
 
 
 def find_run_dir(runs: Path) -> Path:

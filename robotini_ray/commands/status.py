@@ -46,7 +46,8 @@ def render(status: Status) -> Group:
     if status.cars:
         lines.append(_cars(status.cars))
     faults = ", ".join(f"{one_line(cause)} {count}" for cause, count in sorted(status.faults.items()) if count)
-    lines.append(Text(f"faults: {faults or 'none'}"))
+    if faults:
+        lines.append(Text(f"faults: {faults}"))
     lines += [Text(f"! {problem}") for problem in status.problems]
     return Group(*lines)
 
@@ -80,6 +81,7 @@ def _figures(figures: dict[str, Any], summary: dict[str, Any]) -> Table:
         "weights": f"{figures['weights_version']}, the oldest in use {figures['weights_age_s']:.1f} s old",
         "replay": f"{figures['replay_items']:,} of {figures['replay_capacity']:,} ({share:.0f} %)",
         "laps, crashes": f"{figures['laps']:,}, {figures['crashes']:,}",
+        "reconnects": f"{figures['reconnects']:,}",
         "last evaluation": _evaluation(last),
         "best lap": "-" if summary.get("best_lap_s") is None else f"{summary['best_lap_s']:.2f} s",
     }

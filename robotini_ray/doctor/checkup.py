@@ -28,7 +28,7 @@ def examine(config: Config, run_dir: Path) -> Iterator[Finding]:
     yield from resources.check_memory_for(config)
     yield from resources.check_shared_memory()
     yield from resources.check_disk(config, run_dir)
-    yield from simulator.check_simulator(config)
+    yield from simulator.check_simulators(config)
     yield from exposure.check_token()
     yield from exposure.check_addresses()
 

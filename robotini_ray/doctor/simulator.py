@@ -24,11 +24,15 @@ CHECK = "simulator"
 FIREWALL = "open both ports in the simulator's firewall, and look whether it runs and is no other program"
 
 
-def check_simulator(config: Config) -> list[Finding]:
-    """The simulator that the config names; embedded ones are started by training itself."""
-    address = config.simulator.address
-    if address is None:
+def check_simulators(config: Config) -> list[Finding]:
+    """Those that the config names; embedded ones are started by training itself."""
+    addresses = [] if config.simulator.address is None else [config.simulator.address]
+    if not addresses:
         return [Finding(CHECK, "ok", "training starts embedded ones")]
+    return [finding for address in addresses for finding in _handshake(address, config)]
+
+
+def _handshake(address: str, config: Config) -> list[Finding]:
     try:
         found = reachable(address)
     except RobotiniError as error:
