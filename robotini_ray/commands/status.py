@@ -112,14 +112,15 @@ def _cars(cars: list[CarStatus]) -> Table:
     for car in cars:
         fields = car.fields
         speed = fields.get("speed_m_s")
-        table.add_row(
-            Text(one_line(car.name)),  # somebody else's text: no markup, nothing that moves the cursor
-            Text(one_line(car.role)),
-            Text(one_line(car.state)),
+        row = (
+            car.name,
+            car.role,
+            car.state,
             f"{speed:.2f} m/s" if isinstance(speed, float) else "-",
             str(fields.get("track_segment", "-")),
             str(fields.get("weights_version", "-")),
         )
+        table.add_row(*(Text(one_line(text)) for text in row))  # somebody else's text: it must not move the cursor
     return table
 
 
