@@ -191,9 +191,9 @@ def _cars(redis_url: str, run_name: str, now: float) -> tuple[list[CarStatus], s
     cars = []
     for car in stored:
         age_s = max(0.0, now - car.written_at)
-        state = (
-            str(car.fields.get("status", "driving")) if age_s <= CAR_STALE_S else f"stale since {clock_time(car.written_at)}"
-        )
+        state = str(car.fields.get("status", "driving"))
+        if age_s > CAR_STALE_S:
+            state = f"stale since {clock_time(car.written_at)}"
         cars.append(CarStatus(car.name, str(car.fields.get("role", "")), state, age_s, car.fields))
     return cars, None
 
