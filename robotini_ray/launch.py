@@ -170,6 +170,44 @@ def benchmark(**settings: Any) -> int:
     return run(**settings)
 
 
+@cli.command(epilog=CONFIG_EPILOG)
+@click.argument("config", type=PATH, default=QUICKSTART)
+@click.option("--run-dir", type=PATH, help="Of the run that is meant. Default: runs/NAME-OF-CONFIG.")
+@click.option("--simulator", help=SIMULATOR_HELP)
+@click.option("--track", help=TRACK_HELP)
+@click.option("--cars", type=int, help="Collecting cars.")
+@click.option("--json", "print_json", is_flag=True, help="Print the findings as one line of JSON instead.")
+@click.pass_context
+def doctor(
+    context: click.Context,
+    config: Path,
+    run_dir: Path | None,
+    simulator: str | None,
+    track: str | None,
+    cars: int | None,
+    print_json: bool,
+) -> int:
+    """Look at this machine before a run with CONFIG and say what to mend; exits with 1 if a run would fail.
+
+    Versions, ports, cores, memory, disk, Redis, the simulator if one is named, and what an earlier run has left.
+    """
+    from robotini_ray.commands.doctor import run
+
+    named = {"simulator.address": simulator, "simulator.track": track, "collection.cars": cars}
+    return run(_config(config, context, named), run_dir or Path("runs") / config.stem, print_json)
+
+
+@cli.command()
+@click.option("--run-dir", type=PATH, help="Of the run that is meant. Default: the running or newest one in runs/.")
+@click.option("--json", "print_json", is_flag=True, help="Print the status as one line of JSON instead.")
+@click.option("--watch", is_flag=True, help="Again every two seconds, until Ctrl-C.")
+def status(**settings: Any) -> int:
+    """Show a running program: parts, rates, ages, cars and faults; exits with 1 if none runs or something is wrong."""
+    from robotini_ray.commands.status import run
+
+    return run(**settings)
+
+
 def main(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code; what is wrong with the line is said in one line, code 2."""
     _hush_imports()

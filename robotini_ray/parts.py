@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError
+
+from robotini_ray.processes import ProcessId, this_process
+from robotini_ray.run_marker import run_marker
 
 CALLS = "calls"
 """The concurrency group in which short calls are answered while a part's loop runs."""
@@ -50,9 +52,9 @@ class Part:
         """Calls a method of the instance."""
         return getattr(self._instance, method)(*arguments)
 
-    def pid(self) -> int:
-        """Of the process."""
-        return os.getpid()
+    def process(self) -> ProcessId:
+        """The one that this part runs in."""
+        return this_process()
 
     def __repr__(self) -> str:
         return f"Part({self._name})"
@@ -86,7 +88,11 @@ class PartHandle:
 
     def process_id(self, timeout_s: float) -> int:
         """Of the part's process, once it has started."""
-        return int(ray.get(self._actor.pid.remote(), timeout=timeout_s))
+        return int(ray.get(self.process(), timeout=timeout_s).pid)
+
+    def process(self) -> Any:
+        """A reference to the ``ProcessId`` of the process that it runs in now."""
+        return self._actor.process.options(concurrency_group=CALLS).remote()
 
     def kill(self) -> None:
         """Ends the process at once."""
@@ -96,7 +102,7 @@ class PartHandle:
 def start_part(name: str, log_dir: Path, path: str, *arguments: Any, num_gpus: float = 0.0) -> PartHandle:
     """Starts a part as a Ray actor; its constructor's errors come with the first call."""
     actor_class = ray.remote(num_cpus=0, num_gpus=num_gpus, concurrency_groups={CALLS: 1})(Part)
-    actor = actor_class.options(name=f"{log_dir.parent.name}/{name}", runtime_env={"env_vars": WORKER_ENVIRONMENT}).remote(
-        name, log_dir, path, arguments
-    )
+    actor = actor_class.options(
+        name=f"{log_dir.parent.name}/{name}", runtime_env={"env_vars": {**WORKER_ENVIRONMENT, **run_marker()}}
+    ).remote(name, log_dir, path, arguments)
     return PartHandle(name, actor)

@@ -14,12 +14,14 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 from robotini_ray.car.connection import reachable
+from robotini_ray.census import Census
 from robotini_ray.config import Config
 from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.errors import RobotiniError
 from robotini_ray.limit import lap_limit_s
 from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle
 from robotini_ray.program import ProgramBuilder, Site
+from robotini_ray.program_file import ProgramFile, live_figures
 from robotini_ray.progress import Progress, StepRate
 from robotini_ray.references import ReferenceLaps
 from robotini_ray.reports import Evaluation, LearnerReport
@@ -118,6 +120,7 @@ class Training:
         self._next_checkpoint_at = time.monotonic() + config.learner.checkpoint_interval_s
         self._next_summary_at = 0.0
         self._rate = StepRate()
+        self._program_file = ProgramFile(run.path)
 
     def start(self, address: str) -> None:
         """Starts every part and waits until each is ready, saying what is waited for."""
@@ -125,6 +128,9 @@ class Training:
         self._display.say("starting Redis, the embedded simulators and Ray" if external is None else "starting Redis and Ray")
         redis = self._start(self._builder.redis, lambda server: server.stop)
         simulators = [] if external else [self._simulator(role) for role in ROLES]
+        children = {f"simulator-{role}": lambda s=s: s.process_id for role, s in zip(ROLES, simulators, strict=False)}
+        self._census = Census({"redis": lambda: redis.pid, **children})
+        self._program_file.begin(redis.url)
         self._start_ray(address)
         self._replay = self._builder.replay()
         self._display.say("starting the replay server")
@@ -184,6 +190,7 @@ class Training:
             for cleanup in reversed(self._cleanups):
                 cleanup()
         self._run.write_summary(self._progress.summary(self._limit_s))
+        self._program_file.end()
 
     def _end_in_order(self) -> None:
         """Cars first, then the learner, then the checkpoint that equals where both have stopped."""
@@ -313,6 +320,8 @@ class Training:
         }
         self._learner_record("training", training)
         self._run.write_summary(progress.summary(self._limit_s))
+        parts = (*self._collectors, self._evaluator, self._learner, self._replay)
+        self._program_file.update(self._census.take(parts), live_figures(progress, learner, self._rate.per_s))
 
     def _learner_record(self, section: str, scalars: dict[str, float]) -> None:
         self._learner.tell("record", section, scalars)

@@ -98,6 +98,8 @@ LIGHT = within(f"{NAME}.simulator", f"{NAME}.car") + [
         "run_directory",
         "commands.train",
         "commands.simulate",
+        "commands.doctor",
+        "commands.status",
     )
 ]
 

@@ -17,7 +17,7 @@ from robotini_ray.limit import lap_limit_s
 from robotini_ray.track import load_track
 
 PATIENCE_S = 90
-VERBS = ["train", "simulate", "debug-policy", "evaluate", "benchmark"]
+VERBS = ["train", "simulate", "debug-policy", "evaluate", "benchmark", "doctor", "status"]
 PACKAGE_PARENT = Path(launch.__file__).parents[1]
 RESULT_KEYS = {
     "policy",
@@ -79,7 +79,7 @@ class TestRefusals:
         [
             ("trian", "unknown verb trian; did you mean train?"),
             ("debug_policy", "unknown verb debug_policy; did you mean debug-policy?"),
-            ("zzz", "unknown verb zzz; allowed: train, simulate, debug-policy, evaluate, benchmark"),
+            ("zzz", "unknown verb zzz; allowed: train, simulate, debug-policy, evaluate, benchmark, doctor, status"),
             ("train --card 3", "unknown flag --card of train; did you mean --cars?"),
             ("--run-dri x", "unknown flag --run-dri of train; did you mean --run-dir?"),
             ("simulate --trak oval", "unknown flag --trak of simulate; did you mean --track?"),
@@ -167,7 +167,7 @@ class TestHelp:
         for parameter in launch.cli.commands[verb].params:
             if parameter.opts[0].startswith("--"):
                 assert parameter.opts[0] in out and parameter.help
-        assert ("--section.key" in out) == (verb in ("train", "debug-policy"))
+        assert ("--section.key" in out) == (verb in ("train", "debug-policy", "doctor"))
 
     def test_reading_a_line_needs_nothing_heavy(self, tmp_path):
         code = "import sys, robotini_ray.launch; print(*sorted({name.split('.')[0] for name in sys.modules}))"
@@ -304,7 +304,9 @@ class TestEvaluate:
         assert (code, out) == (2, "")
         assert any(f"127.0.0.1:{port}" in err for port in ports)
         assert "python -m robotini_ray.launch simulate" in err
-        assert err.startswith("robotini_ray: ") and err.count("\n") == 1
+        announced, *said = err.splitlines()
+        assert "is in no run directory of yours" in announced
+        assert len(said) == 1 and said[0].startswith("robotini_ray: ")
 
     def test_a_policy_that_is_not_there_is_named(self, capsys, tmp_path):
         assert launch.main(["evaluate", "--policy", str(tmp_path / "no")]) == 2

@@ -17,6 +17,7 @@ from robotini_ray.track import Track
 
 WORLD_FRAMES_PER_S = 60
 MAX_STATES_KEPT = 600
+MAX_SEGMENTS = 1000
 _RECEIVE_BYTES = 1 << 16
 _MAX_READS_PER_DRAIN = 256
 _SESSION_EVENTS = {"FreePracticeStart", "QualifyingStart", "StartingGridInit", "RaceStart"}
@@ -154,6 +155,7 @@ class Spectator:
                 self._count_world_frame(event.get("timestamp"))
                 self._apply_status(event["cars"])
             elif kind == "RaceParameters":
+                _check_segments(event["numSegments"])
                 self.parameters = event
             elif kind in _COUNTED_EVENTS or kind in ("CarAdded", "CarRemoved"):
                 self._apply_car_event(kind, event["car"]["name"])
@@ -213,6 +215,12 @@ class Spectator:
 
     def _lost(self, reason: str) -> SpectatorLost:
         return SpectatorLost(f"spectator connection to {self._address} lost: {reason}")
+
+
+def _check_segments(number: Any) -> None:
+    """Raises ValueError or TypeError for a number of segments that no track has, and no memory could hold."""
+    if not 1 <= int(number) <= MAX_SEGMENTS:
+        raise ValueError(f"{number} segments")
 
 
 def _car_state(status: dict[str, Any], counters: _FollowedCar, game_time_s: float) -> CarState:

@@ -19,6 +19,7 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.driving import car_name, drive_site
 from robotini_ray.config import FRAMES_PER_SECOND, NO_RANDOMISATION, ConfigError, RandomisationConfig, SimulatorConfig
 from robotini_ray.limit import lap_limit_s
+from robotini_ray.policy_origin import origin_warning
 from robotini_ray.reports import EvaluationResult
 from robotini_ray.track import Track, load_track
 
@@ -46,6 +47,9 @@ def run(
     """Evaluates and prints; returns the exit code."""
     if simulator is not None and randomisation != NO_RANDOMISATION:
         raise ConfigError(f"--randomisation.* needs an embedded simulator; the cars of {simulator} are as they are")
+    warning = origin_warning(policy)
+    if warning is not None:
+        print(warning, file=sys.stderr)
     driver, _ = load_policy(policy)
     if laps is None and seconds is None:
         laps = DEFAULT_LAPS
