@@ -10,9 +10,9 @@ from robotini_ray.child_process import run_in_own_session
 from robotini_ray.config import Config
 from robotini_ray.leftovers import Leftover, describe_leftovers, find_leftovers
 from robotini_ray.memory import available_memory_bytes, check_memory
-from robotini_ray.references import ReferenceLaps
 from robotini_ray.network import exposure_warning, public_addresses
 from robotini_ray.ray_token import require_token
+from robotini_ray.references import ReferenceLaps
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.run_marker import mark_this_process
 from robotini_ray.terminal import Display, clock
