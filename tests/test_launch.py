@@ -205,9 +205,9 @@ class TestConfigOfALine:
             assert (run_dir, address, fresh, wait) == (Path("runs/my-run"), "local", False, False)
 
     def test_every_named_flag_arrives(self, trained, tmp_path):
-        flags = "--run-dir r --simulator h:1:2 --wait --track oval --cars 5 --seed 6 --minutes 7 --train-steps 8".split()
-        flags += ["--address", "auto", "--fresh"]
-        config, run_dir, address, fresh, wait, _ = trained("train", *flags)
+        place = "--run-dir r --simulator h:1:2 --wait --track oval --address auto --fresh"
+        numbers = "--cars 5 --seed 6 --minutes 7 --train-steps 8"
+        config, run_dir, address, fresh, wait, _ = trained("train", *place.split(), *numbers.split())
         assert (config.simulator.address, config.simulator.track) == ("h:1:2", "oval")
         assert (config.collection.cars, config.run.seed, config.run.minutes, config.run.train_steps) == (5, 6, 7.0, 8)
         assert (run_dir, address, fresh, wait) == (Path("r"), "auto", True, True)

@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 
 from robotini_ray.child_process import run_in_own_session
-from robotini_ray.commands.driving import find_simulator
+from robotini_ray.commands.reach import find_simulator
 from robotini_ray.config import Config
 from robotini_ray.memory import available_memory_bytes, check_memory
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.terminal import Display, clock
-from robotini_ray.training import train
 
 IN_OWN_SESSION = "ROBOTINI_RAY_IN_OWN_SESSION"
 """Set in the environment of the process that trains, so that it does not start another."""
@@ -25,6 +24,8 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, li
     if IN_OWN_SESSION not in os.environ:
         os.environ[IN_OWN_SESSION] = "1"
         return run_in_own_session([sys.executable, "-m", "robotini_ray.launch", *line])
+    from robotini_ray.training import train  # which imports Ray
+
     check_memory(config, available_memory_bytes())
     directory = RunDirectory(run_dir, fresh)
     directory.open(config)

@@ -144,8 +144,7 @@ class Proxy:
         for piece in self._pieces(way.server):
             way.from_server += 1
             sent = self.alter(way, piece)
-            if sent:
-                way.client.sendall(sent)
+            way.client.sendall(sent)
 
     def _pieces(self, sock: socket.socket) -> Iterator[bytes]:
         if not self._frames:
@@ -213,6 +212,12 @@ def make_config(**environment: Any) -> Config:
     )  # fmt: skip
 
 
+@pytest.fixture
+def config() -> Callable[..., Config]:
+    """Makes the config of the cars here."""
+    return make_config
+
+
 class Rig:
     """A collector in a thread, with a replay table and a Redis of its own."""
 
@@ -226,17 +231,22 @@ class Rig:
         self._store = CarStateStore(self._redis.url, "run")
         seats = [CarSeat(f"car{index}", "#123456", 0.0, index) for index in range(cars)]
         self.collector = Collector(config, address, seats, lockstep, f"127.0.0.1:{port}", self._redis.url, "run")
-        policy = NumpyPolicy(PolicySpec.from_config(config))
-        self.collector.set_weights(1, policy.flat_weights(), pause=False)
+        self._weights = NumpyPolicy(PolicySpec.from_config(config)).flat_weights()
+        self.pause(False)
         self.faults: Counter[str] = Counter()
         self.reconnects = self.env_steps = self.decisions = 0
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def pause(self, pause: bool) -> None:
+        """The learner's broadcast."""
+        self.collector.set_weights(1, self._weights, pause)
+
     def look(self) -> Any:
         """Adds the newest report to the totals and returns it."""
-        assert self._thread.is_alive() or self.error is not None, "the collector has ended"
+        if self.error is not None:
+            raise self.error
         report = self.collector.report()
         self.faults.update({cause: count for cause, count in report.faults.items() if count})
         self.reconnects += report.reconnects
@@ -249,7 +259,14 @@ class Rig:
         return {car.name: car.fields for car in self._store.read_cars()}.get(name, {})
 
     def wait_for_status(self, status: str, name: str = "car0") -> dict[str, Any]:
-        return wait_until(lambda: (found := self.live(name)).get("status") == status and found, f"{name} is {status}")
+        """What Redis says of a car, once its status is this."""
+
+        def arrived() -> Any:
+            self.look()
+            found = self.live(name)
+            return found.get("status") == status and found
+
+        return wait_until(arrived, f"{name} is {status}")
 
     def wait_for_steps(self, more: int) -> None:
         """Until the cars have driven so many more frames that count."""

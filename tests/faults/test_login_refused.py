@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from robotini_ray import launch
 from robotini_ray.car.errors import LoginRefused
 
@@ -41,13 +43,14 @@ def test_the_command_line_says_them_in_one_line(fault_server, capsys):
     assert len(lines) == 1 and "before the first frame" in lines[0]
 
 
+@pytest.mark.slow
 def test_a_car_refused_on_its_way_back_keeps_trying(faulty_simulator, rig, until):
     simulator = faulty_simulator("realtime")
     collecting = rig(simulator.address)
     collecting.wait_for_steps(30)
     simulator.cars.refuse = lambda name: True
     simulator.cars.cut("car0")
-    collecting.wait_for_faults("login_refused", 6)
+    collecting.wait_for_faults("login_refused", 4)
     simulator.cars.refuse = lambda name: False
     collecting.wait_for_status("driving")
     collecting.wait_for_steps(30)

@@ -9,10 +9,11 @@ import time
 
 import pytest
 
+from robotini_ray.car import link as link_module
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import Login
 from robotini_ray.car.errors import FrameTimeout
-from robotini_ray.car.link import CarLink
+from robotini_ray.car.link import CarLink, SilenceLimits
 from robotini_ray.config import SimulatorConfig
 from robotini_ray.embedded import temporary_simulator
 
@@ -40,7 +41,10 @@ def embedded():
         yield lambda pace: opened.enter_context(temporary_simulator(SimulatorConfig(track="oval", pace=pace), 0))
 
 
-def test_a_silent_car_asks_again_then_is_stalled_and_then_given_up(fault_server, wire, until):
+def test_a_silent_car_asks_again_then_is_stalled_and_then_given_up(fault_server, wire, until, monkeypatch):
+    """In a fifth of the time that it takes otherwise."""
+    assert SilenceLimits(ask_again_s=1.0, stalled_s=2.0, lost_s=10.0) == link_module.REALTIME_SILENCE
+    monkeypatch.setattr(link_module, "REALTIME_SILENCE", SilenceLimits(0.2, 0.4, 2.0))
     commands = []
 
     def script(sock):
@@ -58,19 +62,19 @@ def test_a_silent_car_asks_again_then_is_stalled_and_then_given_up(fault_server,
     link.send(0.5, 0.5)
     last_frame_s = time.monotonic()
     asked = stalled_s = 0.0
-    with pytest.raises(FrameTimeout, match=r"'car' from 127\.0\.0\.1:\d+ in 1\d s"):
+    with pytest.raises(FrameTimeout, match=r"'car' from 127\.0\.0\.1:\d+ in 2 s"):
         while True:
             asked += link.check_silence()
             assert link.receive() == []
             if link.stalled and not stalled_s:
                 stalled_s = time.monotonic() - last_frame_s
             time.sleep(0.02)
-    assert time.monotonic() - last_frame_s >= 10.0
-    assert stalled_s >= 2.0 and link.take_faults() == {"stalled": 1}
+    assert time.monotonic() - last_frame_s >= 2.0
+    assert stalled_s >= 0.4 and link.take_faults() == {"stalled": 1}
     until(lambda: len(commands) == 1 + asked, "all commands have arrived")
     link.close()
     assert asked >= 2 and {line for line, _ in commands[1:]} == {NEUTRAL}
-    assert commands[1][1] - last_frame_s >= 1.0
+    assert commands[1][1] - last_frame_s >= 0.2
 
 
 def test_three_seconds_stall_and_write_nothing(embedded, rig, until):
@@ -108,21 +112,25 @@ def test_fifteen_seconds_reconnect(embedded, rig):
     assert collecting.reconnects >= 2 and collecting.faults["stalled"] >= 2
 
 
-@pytest.mark.parametrize("cause", ["learner", "simulator"])
-def test_a_world_that_pauses_in_lockstep_is_no_fault(embedded, rig, cause):
+@pytest.mark.slow
+def test_a_simulator_that_hangs_for_some_seconds_in_lockstep_is_no_fault(embedded, rig):
     simulator = embedded("max")
     collecting = rig(simulator.address, cars=2, lockstep=True)
     collecting.wait_for_steps(60)
-    weights = collecting.collector._weights[1]
-    if cause == "learner":
-        collecting.collector.set_weights(1, weights, pause=True)
-        collecting.wait_for_status("paused")
-        time.sleep(2.5)
-        assert collecting.live()["status"] == "paused"
-        collecting.collector.set_weights(1, weights, pause=False)
-    else:
-        with stopped(simulator.process_id):
-            time.sleep(2.5)
-            assert collecting.live()["status"] == "driving"
+    with stopped(simulator.process_id):
+        time.sleep(15.0)
+        assert collecting.live()["status"] == "driving"
+    collecting.wait_for_steps(60)
+    assert not collecting.faults and collecting.reconnects == 0
+
+
+def test_a_world_that_waits_for_the_learner_in_lockstep_is_no_fault(faulty_simulator, rig):
+    collecting = rig(faulty_simulator("max").address, cars=2, lockstep=True)
+    collecting.wait_for_steps(60)
+    collecting.pause(True)
+    collecting.wait_for_status("paused")
+    time.sleep(2.5)
+    assert collecting.live()["status"] == "paused"
+    collecting.pause(False)
     collecting.wait_for_steps(60)
     assert not collecting.faults and collecting.reconnects == 0
