@@ -59,9 +59,8 @@ class Way:
         if reset:
             self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         for sock in (self.client, self.server):
-            with contextlib.suppress(OSError):
-                if sock is self.server or not reset:
-                    sock.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # wakes the threads that read from it; a reading end says nothing to the peer
+                sock.shutdown(socket.SHUT_RD if reset and sock is self.client else socket.SHUT_RDWR)
             sock.close()
 
 
