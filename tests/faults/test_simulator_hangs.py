@@ -93,7 +93,7 @@ def test_three_seconds_stall_and_write_nothing(embedded, rig, until):
         assert (collecting.stored_items(), collecting.decisions) == (items, decisions)
     collecting.wait_for_status("driving")
     collecting.wait_for_steps(60)
-    assert collecting.faults == {"stalled": 2} and collecting.reconnects == 0
+    assert set(collecting.faults) == {"stalled"} and collecting.faults["stalled"] >= 2 and collecting.reconnects == 0
     until(lambda: not collecting.live()["stale"], "states are fresh again")
 
 

@@ -6,9 +6,11 @@ import json
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from robotini_ray.car.spectator import Spectator
+from robotini_ray.replay import LAST, PAD
 
 NEUTRAL = b'"value":0.000000}\n{"action":"turn","value":0.000000}'
 
@@ -102,10 +104,11 @@ def test_without_the_spectator_cars_drive_on_and_write_nothing(faulty_simulator,
     simulator.spectators.open()
     until(lambda: not collecting.live()["stale"] and not collecting.live("car1")["stale"], "the state is fresh again")
     collecting.wait_for_steps(60)
-    assert simulator.cars.live() == ways and collecting.reconnects == 0 and collecting.faults["spectator_lost"] == 1
-    for window in collecting.windows():
-        assert set(window[window[:, -1] >= 0, -2]) <= {0.0, 1.0}
-        assert set(window[window[:, -1] == 1, -2]) <= {1.0}, "ends are truncations"
+    assert simulator.cars.live() == ways and collecting.reconnects == 0
+    if pace == "realtime":  # in lock-step the cars have come far enough for real crashes
+        rows = np.concatenate(collecting.windows())
+        assert np.count_nonzero(rows[:, -1] == LAST) >= 2
+        assert set(rows[(rows[:, -1] != PAD) & (rows[:, -1] != LAST), -2]) == {1.0}, "all ends are truncations"
 
 
 def test_a_stream_that_falls_silent_is_stale_after_a_second(faulty_simulator, rig, until):
@@ -121,7 +124,7 @@ def test_a_stream_that_falls_silent_is_stale_after_a_second(faulty_simulator, ri
     frames = first.from_server
     until(lambda: first.from_server >= frames + 60, "the car drives on")
     collecting.look()
-    assert collecting.env_steps == steps and collecting.faults == {"spectator_lost": 1}
+    assert collecting.env_steps == steps and set(collecting.faults) == {"spectator_lost"}
     simulator.spectators.alter = lambda way, piece: piece
     until(lambda: not collecting.live()["stale"], "the state is fresh again")
     collecting.wait_for_steps(60)
