@@ -24,6 +24,7 @@ QUICKSTART = Path(__file__).parent.parent / "launch" / "quickstart.yaml"
 PATH = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
 SIMULATOR_HELP = "HOST[:CAR_PORT[:LOG_PORT]] of a running simulator; without it an embedded one is started."
+WAIT_HELP = "Wait for the simulator of --simulator to come, instead of ending with an error."
 TRACK_HELP = "Name of a shipped track, or a Robotini track file."
 SECONDS = click.FloatRange(0, 1e6, min_open=True)
 LINE, OVERRIDES = "line", "overrides"
@@ -53,6 +54,7 @@ def cli() -> None:
 @click.argument("config", type=PATH, default=QUICKSTART)
 @click.option("--run-dir", type=PATH, help="Where everything of the run is kept. Default: runs/NAME-OF-CONFIG.")
 @click.option("--simulator", help=SIMULATOR_HELP)
+@click.option("--wait", is_flag=True, help=WAIT_HELP)
 @click.option("--track", help=TRACK_HELP)
 @click.option("--cars", type=int, help="Collecting cars.")
 @click.option("--seed", type=int, help="Seed of networks, exploration noise and embedded simulators.")
@@ -66,6 +68,7 @@ def train(
     config: Path,
     run_dir: Path | None,
     simulator: str | None,
+    wait: bool,
     track: str | None,
     cars: int | None,
     seed: int | None,
@@ -89,7 +92,7 @@ def train(
         "run.train_steps": train_steps,
     }
     resolved = _config(config, context, named)
-    return run(resolved, run_dir or Path("runs") / config.stem, address, fresh, context.obj[LINE])
+    return run(resolved, run_dir or Path("runs") / config.stem, address, fresh, wait, context.obj[LINE])
 
 
 @cli.command(epilog=RANDOMISATION_EPILOG)
@@ -128,24 +131,32 @@ def simulate(context: click.Context, **settings: Any) -> int:
 @cli.command(epilog=CONFIG_EPILOG)
 @click.argument("config", type=PATH, default=QUICKSTART)
 @click.option("--simulator", help=SIMULATOR_HELP)
+@click.option("--wait", is_flag=True, help=WAIT_HELP)
 @click.option("--track", help=TRACK_HELP)
 @click.option("--cars", type=int, default=1, help="Cars to drive.", show_default=True)
 @click.option("--seconds", type=SECONDS, default=30.0, help="Game time.", show_default=True)
 @click.pass_context
 def debug_policy(
-    context: click.Context, config: Path, simulator: str | None, track: str | None, cars: int, seconds: float
+    context: click.Context,
+    config: Path,
+    simulator: str | None,
+    wait: bool,
+    track: str | None,
+    cars: int,
+    seconds: float,
 ) -> int:
     """Drive with a hand-written policy that turns by the balance of colours, through the whole car side."""
     from robotini_ray.commands.debug_policy import run
 
     named = {"simulator.address": simulator, "simulator.track": track, "collection.cars": cars}
-    return run(_config(config, context, named), seconds)
+    return run(_config(config, context, named), seconds, wait)
 
 
 @cli.command(epilog=RANDOMISATION_EPILOG)
 @click.option("--policy", type=PATH, required=True, help="Its directory, for example runs/quickstart/policies/best.")
 @click.option("--track", help=f"{TRACK_HELP} Default: the one that the policy was trained on.")
 @click.option("--simulator", help=SIMULATOR_HELP)
+@click.option("--wait", is_flag=True, help=WAIT_HELP)
 @click.option("--laps", type=click.IntRange(1), help="Flying laps to drive. Default: 10, if no seconds are given.")
 @click.option("--seconds", type=SECONDS, help="Game time to drive.")
 @click.option("--seed", type=int, default=0, help="Of the embedded simulator.", show_default=True)

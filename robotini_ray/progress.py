@@ -7,6 +7,7 @@ import statistics
 import time
 from typing import Any
 
+from robotini_ray.car.errors import FAULTS
 from robotini_ray.reports import CollectorReport, Evaluation, LearnerReport
 
 
@@ -27,6 +28,7 @@ class Progress:
     crashes_collect: int = 0
     crashes_evaluate: int = 0
     reconnects: int = 0
+    faults: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(FAULTS, 0))
     evaluations: int = 0
     best_lap_s: float | None = None
     best_policy: dict[str, Any] | None = None
@@ -39,6 +41,8 @@ class Progress:
         self._recent_laps_s: list[float] = []
         self.weights_version = -1
         self.weights_age_s = 0.0
+        self.frames_per_s = 0.0
+        self.late_share = 0.0
 
     @property
     def wall_s(self) -> float:
@@ -59,18 +63,26 @@ class Progress:
             self.laps += len(report.laps)
             self.crashes_collect += report.crashes
             self.reconnects += report.reconnects
+            for cause, count in report.faults.items():
+                self.faults[cause] = self.faults.get(cause, 0) + count
             self._recent_returns += [episode.undiscounted_return for episode in report.episodes]
             self._recent_laps_s += [lap.time_s for lap in report.laps]
         self.weights_version = min(report.weights_version for report in reports)
         self.weights_age_s = max(report.weights_age_s for report in reports)
+        self.frames_per_s = statistics.fmean(report.frames_per_s for report in reports)
+        self.late_share = max(report.late_share for report in reports)
 
     def collection_scalars(self) -> dict[str, float]:
-        """For TensorBoard: counters, and the average return and best lap of the episodes since the last call."""
+        """For TensorBoard: counters, frame rate, and the average return and best lap of the episodes since the last call."""
         scalars: dict[str, float] = {
             "env_steps": self.env_steps,
             "episodes": self.episodes,
             "laps": self.laps,
             "crashes": self.crashes_collect,
+            "reconnects": self.reconnects,
+            "frames_per_s": self.frames_per_s,
+            "late_share": self.late_share,
+            **{f"faults/{cause}": count for cause, count in self.faults.items()},
         }
         if self._recent_returns:
             scalars["average_return"] = statistics.fmean(self._recent_returns)
@@ -135,6 +147,8 @@ class Progress:
             "limit_s": limit_s,
             "ratio_to_limit": None if median is None else median / limit_s,
             "crashes": {"collect": self.crashes_collect, "evaluate": self.crashes_evaluate},
+            "reconnects": self.reconnects,
+            "faults": dict(self.faults),
             "average_return": last.get("average_return"),
             "average_episode_length": last.get("average_episode_length"),
             "first_clean_lap": self.first_clean_lap,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from typing import Any
+from typing import Any, Literal
 
+from robotini_ray.car.errors import FAULTS
 from robotini_ray.car.laps import Lap
 from robotini_ray.config import FRAMES_PER_SECOND
 from robotini_ray.environment.score import OriginalEpisode
+
+CarStatus = Literal["driving", "stalled", "reconnecting"]
+"""What a car is doing, as far as its connection tells."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +34,12 @@ class CollectorReport:
     items: int = 0
     crashes: int = 0
     reconnects: int = 0
+    faults: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(FAULTS, 0))
+    """Counts by cause, see ``car.errors.FAULTS``."""
+    frames_per_s: float = 0.0
+    """Camera frames of one car a second of wall time, the mean of those connected."""
+    late_share: float = 0.0
+    """Share of frames that came late, see ``car.frame_meter``."""
     laps: list[Lap] = dataclasses.field(default_factory=list)
     episodes: list[OriginalEpisode] = dataclasses.field(default_factory=list)
     weights_version: int = -1

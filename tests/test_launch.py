@@ -198,20 +198,19 @@ class TestConfigOfALine:
         path.write_text("collection: {cars: 2, noise_low: 0.1, noise_high: 0.2}\nrun: {seed: 1}\n")
         line = [path, "--collection.cars", "3", "--cars", "4", "--collection.noise_high=0.3"]
         for words in (line, ["train", *line], ["train", *line[1:], path], [path, *line[3:], *line[1:3]]):
-            config, run_dir, address, fresh, _ = trained(*words)
+            config, run_dir, address, fresh, wait, _ = trained(*words)
             collection = config.collection
             assert (collection.cars, collection.noise_high, collection.noise_low) == (4, 0.3, 0.1)
             assert config.run.seed == 1 and collection.noise_damping == Config().collection.noise_damping
-            assert (run_dir, address, fresh) == (Path("runs/my-run"), "local", False)
+            assert (run_dir, address, fresh, wait) == (Path("runs/my-run"), "local", False, False)
 
     def test_every_named_flag_arrives(self, trained, tmp_path):
-        flags = (
-            "--run-dir r --simulator h:1:2 --track oval --cars 5 --seed 6 --minutes 7 --train-steps 8 --address auto --fresh"
-        )
-        config, run_dir, address, fresh, _ = trained("train", *flags.split())
+        place = "--run-dir r --simulator h:1:2 --wait --track oval --address auto --fresh"
+        numbers = "--cars 5 --seed 6 --minutes 7 --train-steps 8"
+        config, run_dir, address, fresh, wait, _ = trained("train", *place.split(), *numbers.split())
         assert (config.simulator.address, config.simulator.track) == ("h:1:2", "oval")
         assert (config.collection.cars, config.run.seed, config.run.minutes, config.run.train_steps) == (5, 6, 7.0, 8)
-        assert (run_dir, address, fresh) == (Path("r"), "auto", True)
+        assert (run_dir, address, fresh, wait) == (Path("r"), "auto", True, True)
 
     def test_without_a_config_it_is_the_quickstart(self, trained):
         quickstart = load_config(PACKAGE_PARENT / "launch" / "quickstart.yaml", {})

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robotini_ray import progress as progress_module
+from robotini_ray.car.errors import FAULTS
 from robotini_ray.car.laps import Lap
 from robotini_ray.environment.score import OriginalEpisode
 from robotini_ray.progress import Progress, StepRate
@@ -23,10 +24,13 @@ SUMMARY_KEYS = {
     "limit_s",
     "ratio_to_limit",
     "crashes",
+    "reconnects",
+    "faults",
     "average_return",
     "average_episode_length",
     "first_clean_lap",
 }
+NO_FAULTS = dict.fromkeys(FAULTS, 0)
 
 
 class Clock:
@@ -68,6 +72,7 @@ REPORTS = st.builds(
     decisions=st.integers(0, 300),
     crashes=st.integers(0, 5),
     reconnects=st.integers(0, 2),
+    faults=st.fixed_dictionaries({cause: st.integers(0, 3) for cause in FAULTS}),
     laps=st.lists(st.builds(Lap, st.floats(5, 20), st.booleans()), max_size=3),
     episodes=st.lists(st.builds(OriginalEpisode, st.floats(-50, 50), st.integers(1, 2000)), max_size=3),
     weights_version=st.integers(-1, 100),
@@ -88,6 +93,7 @@ class TestCounters:
         assert progress.decisions == sum(report.decisions for report in every)
         assert progress.crashes_collect == sum(report.crashes for report in every)
         assert progress.reconnects == sum(report.reconnects for report in every)
+        assert progress.faults == {cause: sum(report.faults[cause] for report in every) for cause in FAULTS}
         assert progress.laps == sum(len(report.laps) for report in every)
         assert progress.episodes == sum(len(report.episodes) for report in every)
 
@@ -118,16 +124,40 @@ class TestCounters:
         )
         assert (progress.weights_version, progress.weights_age_s) == (5, 2.0)
 
+    def test_frame_rates_are_the_mean_and_lateness_the_worst(self):
+        progress = Progress()
+        progress.add_collections(
+            [CollectorReport(frames_per_s=60.0, late_share=0.0), CollectorReport(frames_per_s=20.0, late_share=0.5)]
+        )
+        scalars = progress.collection_scalars()
+        assert (scalars["frames_per_s"], scalars["late_share"]) == (40.0, 0.5)
+
+    def test_faults_are_counted_by_cause(self):
+        progress = Progress()
+        progress.add_collections([CollectorReport(faults={**NO_FAULTS, "stalled": 2, "bad_line": 7}, reconnects=3)])
+        assert progress.summary(LIMIT_S)["faults"] == {**NO_FAULTS, "stalled": 2, "bad_line": 7}
+        assert progress.summary(LIMIT_S)["reconnects"] == 3
+        scalars = progress.collection_scalars()
+        assert (scalars["faults/stalled"], scalars["faults/bad_line"], scalars["faults/dropped"]) == (2, 7, 0)
+
+    def test_a_run_from_before_a_cause_was_counted_goes_on(self):
+        earlier = Progress().to_json()
+        del earlier["faults"]["stalled"]
+        progress = Progress(**earlier)
+        progress.add_collections([CollectorReport(faults={**NO_FAULTS, "stalled": 1})])
+        assert progress.faults == {**NO_FAULTS, "stalled": 1}
+
     def test_scalars_are_those_since_the_last_call(self):
         progress = Progress()
-        assert progress.collection_scalars() == {"env_steps": 0, "episodes": 0, "laps": 0, "crashes": 0}
+        rest = {"reconnects": 0, "frames_per_s": 0.0, "late_share": 0.0, **{f"faults/{cause}": 0 for cause in FAULTS}}
+        assert progress.collection_scalars() == {"env_steps": 0, "episodes": 0, "laps": 0, "crashes": 0, **rest}
         progress.add_collections(
             [
                 CollectorReport(env_steps=5, laps=[Lap(9.0, True)], episodes=[OriginalEpisode(4.0, 9)]),
                 CollectorReport(env_steps=6, laps=[Lap(8.5, False)], episodes=[OriginalEpisode(8.0, 9)], crashes=1),
             ]
         )
-        counters = {"env_steps": 11, "episodes": 2, "laps": 2, "crashes": 1}
+        counters = {"env_steps": 11, "episodes": 2, "laps": 2, "crashes": 1, **rest}
         assert progress.collection_scalars() == {**counters, "average_return": 6.0, "best_lap_s": 8.5}
         assert progress.collection_scalars() == counters
 
@@ -146,6 +176,8 @@ class TestSummary:
             "limit_s": LIMIT_S,
             "ratio_to_limit": None,
             "crashes": {"collect": 0, "evaluate": 0},
+            "reconnects": 0,
+            "faults": NO_FAULTS,
             "average_return": None,
             "average_episode_length": None,
             "first_clean_lap": None,

@@ -37,6 +37,7 @@ def run(
     policy: Path,
     track: str | None,
     simulator: str | None,
+    wait: bool,
     laps: int | None,
     seconds: float | None,
     seed: int,
@@ -56,7 +57,7 @@ def run(
     config = SimulatorConfig(address=simulator, track=track or driver.spec.track, pace="max")
     known_track = load_track(config.track)
     limit_s = lap_limit_s(known_track)
-    result = _drive(driver, config, known_track, laps, seconds, seed, randomisation)
+    result = _drive(driver, config, known_track, laps, seconds, seed, randomisation, wait)
     row = {"policy": str(policy), "track": config.track, **result.to_json(limit_s)}
     line = json.dumps({"results": [row]}, allow_nan=False)
     if json_file is not None:
@@ -76,10 +77,11 @@ def _drive(
     seconds: float | None,
     seed: int,
     randomisation: RandomisationConfig,
+    wait: bool,
 ) -> EvaluationResult:
     environment_config = dataclasses.replace(policy.spec.environment(), episode_laps=1000, episode_frames=100_000)
     limit_s = seconds if seconds is not None else SECONDS_PER_LAP * (laps or 1)
-    with drive_site(config, seed, randomisation) as site:
+    with drive_site(config, seed, randomisation, wait) as site:
         from robotini_ray.environment.race_environment import RaceEnvironment
         from robotini_ray.evaluation import evaluate
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from robotini_ray.child_process import run_in_own_session
+from robotini_ray.commands.reach import find_simulator
 from robotini_ray.config import Config
 from robotini_ray.leftovers import Leftover, describe_leftovers, find_leftovers
 from robotini_ray.memory import available_memory_bytes, check_memory
@@ -16,19 +17,22 @@ from robotini_ray.references import ReferenceLaps
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.run_marker import mark_this_process
 from robotini_ray.terminal import Display, clock
-from robotini_ray.training import train
 
 IN_OWN_SESSION = "ROBOTINI_RAY_IN_OWN_SESSION"
 """Set in the environment of the process that trains, so that it does not start another."""
 
 
-def run(config: Config, run_dir: Path, address: str, fresh: bool, line: list[str]) -> int:
+def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, line: list[str]) -> int:
     """Trains, in a process and a session of its own, which gets the same command line; returns the exit code."""
+    if config.simulator.address is not None:
+        find_simulator(config.simulator.address, wait)  # before anything is made that would have to be undone
     if IN_OWN_SESSION not in os.environ:
         if address == "local":  # a cluster that is joined has been told by whoever started it
             require_token(os.environ)
         os.environ[IN_OWN_SESSION] = "1"
         return run_in_own_session([sys.executable, "-m", "robotini_ray.launch", *line])
+    from robotini_ray.training import train  # which imports Ray
+
     check_memory(config, available_memory_bytes())
     directory = RunDirectory(run_dir, fresh)
     directory.open(config)

@@ -29,17 +29,21 @@ class RaceScore:
     """
 
     def __init__(self, num_segments: int) -> None:
+        self.restart(num_segments)
+        self.laps: list[Lap] = []
+        self.episodes: list[OriginalEpisode] = []
+        self.crashes = 0
+        self.frames = 0
+        self.distance_m = 0.0
+
+    def restart(self, num_segments: int) -> None:
+        """The next state has nothing to do with the last one; the lap and the episode under way count for nothing."""
         self._last_segment = num_segments - 1
         self._laps = LapCounter(num_segments)
         self._reward = OriginalReward(num_segments)
         self._previous: CarState | None = None
         self._return = 0.0
         self._frames = 0
-        self.laps: list[Lap] = []
-        self.episodes: list[OriginalEpisode] = []
-        self.crashes = 0
-        self.frames = 0
-        self.distance_m = 0.0
 
     def update(self, states: Sequence[CarState]) -> None:
         """Takes the states since the last call, one a world frame, oldest first."""

@@ -122,8 +122,8 @@ def test_after_being_put_back_the_first_observation_shows_the_new_place(simulato
 def test_actions_map_to_the_configured_ranges(simulator):
     with simulator() as address, joined(address) as (environment,):
         sent = []
-        send = environment._connection.send
-        environment._connection.send = lambda throttle, turn: (sent.append((throttle, turn)), send(throttle, turn))
+        send = environment.link.send
+        environment.link.send = lambda throttle, turn: (sent.append((throttle, turn)), send(throttle, turn))
         environment.reset()
         for action in ([-1, -1], [1, 1], [0, 0.5]):
             environment.step(np.array(action, np.float32))
