@@ -20,7 +20,7 @@ from robotini_ray.config import Config
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.evaluation import evaluate
 from robotini_ray.limit import lap_limit_s
-from robotini_ray.reports import Evaluation, EvaluationResult
+from robotini_ray.reports import Evaluation, EvaluationResult, train_step_of
 from robotini_ray.track import load_track
 
 POLL_S = 0.05
@@ -82,7 +82,7 @@ class Evaluator:
             self._policy.set_weights(flat_weights)
             result = self._drive()
             if not self._stop.is_set():
-                self._keep(self._version, result)
+                self._keep(train_step_of(self._version), result)
         self._store.close()
 
     def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
+import logging
 import os
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +33,7 @@ class RunDirectory:
         if fresh and self.path.exists():
             with _lock(self.path):
                 self.path.rename(_free_name(self.path))
+        self._processes: dict[str, Any] = {}
         self.resumed = (self.path / "config.yaml").exists()
 
     def open(self, config: Config) -> None:
@@ -44,6 +46,8 @@ class RunDirectory:
         self._lock = _lock(self.path)
         if self.resumed:
             self._check_same(config)
+        self.set_aside = CheckpointStore(self.path / "checkpoints").set_unreadable_aside() if self.resumed else []
+        """Checkpoints that were damaged, under their new names."""
         for name in ("checkpoints", "policies", "tensorboard", "logs"):
             (self.path / name).mkdir(exist_ok=True)
         save_config(config, self.path / "config.yaml")
@@ -62,6 +66,22 @@ class RunDirectory:
     def summary(self) -> dict[str, Any]:
         """The content of summary.json."""
         return dict(json.loads((self.path / "summary.json").read_text()))
+
+    def write_processes(self, processes: dict[str, Any]) -> None:
+        """Replaces processes.json where it has changed: who runs, as which process. What a full disk refuses stays away."""
+        if processes == self._processes:
+            return
+        self._processes = processes
+        fresh = self.path / "processes.json.new"
+        try:
+            fresh.write_text(json.dumps(processes, indent=2) + "\n")
+            os.replace(fresh, self.path / "processes.json")
+        except OSError as error:
+            logging.getLogger(__name__).warning("processes.json could not be written: %s", error)
+
+    def forget_processes(self) -> None:
+        """Removes processes.json: nobody runs any more."""
+        (self.path / "processes.json").unlink(missing_ok=True)
 
     def _check_same(self, config: Config) -> None:
         before = load_config(self.path / "config.yaml", {})

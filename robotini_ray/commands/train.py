@@ -8,6 +8,7 @@ from pathlib import Path
 
 from robotini_ray.child_process import run_in_own_session
 from robotini_ray.config import Config
+from robotini_ray.leftovers import describe, leftovers
 from robotini_ray.memory import available_memory_bytes, check_memory
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.terminal import Display, clock
@@ -26,6 +27,10 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, line: list[str
     directory = RunDirectory(run_dir, fresh)
     directory.open(config)
     with Display(f"robotini_ray: {directory.path.name} on {config.simulator.track}, {config.agent.algorithm}") as display:
+        for aside in directory.set_aside:
+            display.say(f"warning: a checkpoint was damaged and is now {aside}; an earlier one is used")
+        if found := leftovers(directory.path):
+            display.say(describe(found))
         earlier = directory.progress()
         if earlier is not None:
             display.say(
