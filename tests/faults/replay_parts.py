@@ -1,12 +1,10 @@
-"""What the tests of replay's and the learner's faults need: a small config, a server in a process of its own, driven windows."""
+"""For the tests of replay's and the learner's faults: a small config, a server in a process of its own, driven windows."""
 
 from __future__ import annotations
 
 import hashlib
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,6 @@ from robotini_ray import variables
 from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import Config, config_from_dict
 from robotini_ray.replay import TABLE, ReplayServer, WindowLayout, WindowWriter
-
-LONG_S = 120.0
 
 SERVE = """
 import sys
@@ -120,10 +116,3 @@ def checkpoint_digests(prefix: str) -> dict[str, str]:
     reader = tf.train.load_checkpoint(prefix)
     names = [name for name in reader.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
     return {name: hashlib.sha256(np.asarray(reader.get_tensor(name)).tobytes()).hexdigest() for name in names}
-
-
-def eventually(holds: Callable[[], bool], what: str, timeout_s: float = LONG_S) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {timeout_s:g} s in vain: {what}"
-        time.sleep(0.05)

@@ -24,7 +24,8 @@ from robotini_ray.learner import CheckpointError, Learner, restore
 from robotini_ray.metrics import RunSummaries
 from robotini_ray.replay import ReplayServer, WindowLayout, WindowWriter
 from robotini_ray.reports import train_step_of, weights_version
-from tests.faults.replay_parts import checkpoint_digests, drive, eventually, small_config, without_ray  # noqa: F401  (a fixture)
+from tests.faults.replay_parts import checkpoint_digests, drive, small_config, without_ray  # noqa: F401  (a fixture)
+from tests.faults.waiting import eventually
 
 CONFIG = small_config()
 pytestmark = pytest.mark.usefixtures("without_ray")

@@ -12,7 +12,8 @@ import reverb
 
 from robotini_ray.learner import Learner
 from robotini_ray.replay import MOST_PENDING_WINDOWS, WindowLayout, WindowWriter, replay_state
-from tests.faults.replay_parts import ServerProcess, checkpointed, drive, eventually, small_config, without_ray  # noqa: F401  (a fixture)
+from tests.faults.replay_parts import ServerProcess, checkpointed, drive, small_config, without_ray  # noqa: F401  (a fixture)
+from tests.faults.waiting import eventually
 
 CONFIG = small_config(replay={"capacity": 20_000})
 LAYOUT = WindowLayout.from_config(CONFIG)
