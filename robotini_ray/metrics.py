@@ -51,7 +51,7 @@ class RunSummaries:
 def _void_later_steps(section: Path, step: int) -> None:
     """Tells TensorBoard to forget what stands in a section's earlier files of steps after this one.
 
-    It does so for a START of a session (``event_accumulator.py``: ``_CheckForRestartAndMaybePurge``). It reads files in the
+    It does so for a START of a session (``plugin_event_accumulator.py``: ``_CheckForRestartAndMaybePurge``). It reads files in the
     order of their names: this one comes after those of earlier seconds, and before that of the writer made after it.
     """
     start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
@@ -59,4 +59,5 @@ def _void_later_steps(section: Path, step: int) -> None:
     with open(section / f"events.out.tfevents.{int(now):010d}.#restart", "wb") as file:
         writer = RecordWriter(file)
         writer.write(event_pb2.Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
-        writer.write(event_pb2.Event(wall_time=now, step=step + 1, session_log=start).SerializeToString())
+        for _ in range(2):  # the first START of all is not taken for a restart
+            writer.write(event_pb2.Event(wall_time=now, step=step + 1, session_log=start).SerializeToString())

@@ -17,7 +17,7 @@ import pytest
 import reverb
 import tensorflow as tf
 import yaml
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from robotini_ray.checkpoints import Checkpoint, CheckpointStore
 from robotini_ray.learner import CheckpointError, Learner, restore
@@ -25,7 +25,10 @@ from robotini_ray.metrics import RunSummaries
 from robotini_ray.replay import ReplayServer, WindowLayout, WindowWriter
 from robotini_ray.reports import train_step_of, weights_version
 from tests.faults.replay_parts import checkpoint_digests, drive, small_config, without_ray  # noqa: F401  (a fixture)
+from tests.faults.running_program import RunningProgram
 from tests.faults.waiting import eventually
+
+pytest_plugins = ["tests.faults.running_program"]
 
 CONFIG = small_config()
 pytestmark = pytest.mark.usefixtures("without_ray")
@@ -171,3 +174,19 @@ def test_killed_in_a_loop_of_five_it_always_goes_on_from_the_newest_checkpoint(r
         process.communicate()
     last = store.newest()
     assert last is not None and last.progress["train_steps"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_in_a_training_at_most_one_checkpoint_interval_is_lost(training: RunningProgram) -> None:
+    store = CheckpointStore(training.run_dir / "checkpoints")
+    training.wait(lambda: store.newest() is not None, "there is a checkpoint")
+    newest = store.newest()
+    assert newest is not None
+    restarts, best = training.restarts("learner"), training.summary()["best_lap_s"]
+    pid = training.kill("learner")
+    training.wait_until_back("learner", pid)
+    summary = training.summary()
+    assert summary["restarts"]["learner"] == restarts + 1
+    assert summary["train_steps"] > newest.progress["train_steps"]
+    assert best is None or summary["best_lap_s"] <= best
