@@ -51,8 +51,8 @@ class RunSummaries:
 def _void_later_steps(section: Path, step: int) -> None:
     """Tells TensorBoard to forget what stands in a section's earlier files of steps after this one.
 
-    It does so for a START of a session (``plugin_event_accumulator.py``: ``_CheckForRestartAndMaybePurge``). It reads files in the
-    order of their names: this one comes after those of earlier seconds, and before that of the writer made after it.
+    It does so for a START of a session (``plugin_event_accumulator.py``: ``_CheckForRestartAndMaybePurge``). It reads files in
+    the order of their names: this one comes after those of earlier seconds, and before that of the writer made after it.
     """
     start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
     now = time.time()

@@ -32,17 +32,17 @@ def ray_here() -> Iterator[None]:
 class Program:
     """Cars and one who gives them their weights, under a supervisor."""
 
-    def __init__(self, folder: Path, cars: int = 2, **place: Any) -> None:
+    def __init__(self, folder: Path, giver_place: dict[str, Any], car_place: dict[str, Any]) -> None:
         self.folder = folder
         (folder / "logs").mkdir()
         self.said: list[str] = []
         self.counted: list[tuple[str, str]] = []
         self.newest: dict[str, Any] = {}
         self.version = "first"
-        names = [f"car-{index}" for index in range(cars)]
+        names = ["car-0", "car-1"]
         specs = [
-            PartSpec("giver", lambda: start_part("giver", folder / "logs", f"{DUMMIES}:Giver", self.version)),
-            *(PartSpec(name, lambda name=name: self.car(name, place), introduce=self.introduce) for name in names),
+            PartSpec("giver", lambda: start_part("giver", folder / "logs", f"{DUMMIES}:Giver", self.version, **giver_place)),
+            *(PartSpec(name, lambda name=name: self.car(name, car_place), introduce=self.introduce) for name in names),
         ]
         self.supervisor = Supervisor(
             specs, self.said.append, lambda name, cause: self.counted.append((name, cause)), lambda name: None
@@ -77,7 +77,7 @@ class Program:
 
 @pytest.fixture
 def program(ray_here: None, tmp_path: Path) -> Iterator[Program]:
-    program = Program(tmp_path)
+    program = Program(tmp_path, {}, {})
     yield program
     program.supervisor.kill_all()
 
@@ -96,6 +96,7 @@ def test_it_is_back_with_weights_and_the_others_are_untouched(program: Program) 
         assert program.pid(name) == pids[name]
 
 
+@pytest.mark.slow
 def test_car_and_learner_killed_together_the_car_waits_for_the_new_weights(program: Program) -> None:
     pids = {name: program.pid(name) for name in ("giver", "car-0")}
     program.version = "second"
@@ -106,6 +107,7 @@ def test_car_and_learner_killed_together_the_car_waits_for_the_new_weights(progr
     assert sorted(program.counted) == [("car-0", "process ended"), ("giver", "process ended")]
 
 
+@pytest.mark.slow
 def test_a_stopped_process_counts_as_silent_and_is_replaced(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     from robotini_ray import supervision
 
@@ -117,6 +119,7 @@ def test_a_stopped_process_counts_as_silent_and_is_replaced(program: Program, mo
     eventually(lambda: not Path(f"/proc/{pid}").exists(), "the stopped process is ended, not left behind")
 
 
+@pytest.mark.slow
 def test_a_loop_that_has_ended_is_started_again(program: Program) -> None:
     pid = program.pid("car-0")
     car = program.supervisor.running("car-0")

@@ -19,7 +19,7 @@ QUICK = {"health_check_period_ms": 300, "health_check_failure_threshold": 3}
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    head = {"num_cpus": 1, "resources": {"sim": 1}, "include_dashboard": False, "_system_config": QUICK}
+    head = {"num_cpus": 1, "resources": {"sim": 1, "learner": 1}, "include_dashboard": False, "_system_config": QUICK}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     yield cluster
     ray.shutdown()
@@ -31,7 +31,7 @@ def cluster() -> Iterator[Cluster]:
 def test_cars_of_a_lost_node_return_when_there_is_room(cluster: Cluster, tmp_path: Path) -> None:
     far = cluster.add_node(num_cpus=1, resources={"sim": 1})
     ray.init(address=cluster.address, log_to_driver=False, logging_level="warning")
-    program = Program(tmp_path, cars=2, resources={"sim": 1})
+    program = Program(tmp_path, {"resources": {"learner": 1}}, {"resources": {"sim": 1}})
     try:
         facts = program.supervisor.facts()
         (lost,) = [name for name in ("car-0", "car-1") if facts[name]["node"] == far.node_id]

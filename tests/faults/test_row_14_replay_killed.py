@@ -72,6 +72,8 @@ def _takes(writer: WindowWriter) -> bool:
     return writer.items > before
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("without_ray")
 def test_the_learner_waits_with_a_deadline_and_says_for_what(tmp_path: Path) -> None:
     config = small_config(replay={"capacity": 20_000, "min_items": 320})
