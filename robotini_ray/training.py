@@ -67,7 +67,8 @@ def train(config: Config, run: RunDirectory, address: str, display: Display) -> 
     try:
         training.start(address)
         training.watch()
-        training.judge()
+        if not stop:
+            training.judge()
     except Stopped:
         pass
     finally:

@@ -138,6 +138,7 @@ LEARN = """
 import sys
 from pathlib import Path
 import yaml
+from robotini_ray import variables
 variables.ray.put = lambda value: value
 from robotini_ray.config import config_from_dict
 from robotini_ray.learner import Learner
