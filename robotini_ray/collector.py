@@ -107,7 +107,8 @@ class Collector:
 
     def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
         """Leaves new weights for the next decision; ``pause`` says that replay has enough for now."""
-        self._weights = (version, flat_weights)
+        if self._weights is None or version >= self._weights[0]:
+            self._weights = (version, flat_weights)
         self._pause = pause and self._lockstep
 
     def report(self) -> CollectorReport:

@@ -23,7 +23,7 @@ from robotini_ray.config import Config
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.evaluation import evaluate
 from robotini_ray.limit import lap_limit_s
-from robotini_ray.reports import Evaluation, EvaluationResult
+from robotini_ray.reports import Evaluation, EvaluationResult, train_step_of
 from robotini_ray.track import load_track
 
 LOG = logging.getLogger(__name__)
@@ -106,12 +106,12 @@ class Evaluator:
             delays = backoff_delays()
             self._judged = self._version
             if not self._stop.is_set():
-                self._keep(self._version, result)
+                self._keep(train_step_of(self._version), result)
         self._store.close()
 
     def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
         """Leaves new weights for the next evaluation, averaged with those before."""
-        self._weights = (version, self._average.add(version, flat_weights))
+        self._weights = (version, self._average.add(train_step_of(version), flat_weights))
 
     def report(self) -> list[Evaluation]:
         """Evaluations finished since the last call."""

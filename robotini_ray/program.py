@@ -63,12 +63,13 @@ class ProgramBuilder:
             self._config.randomisation if collecting else NO_RANDOMISATION,
         )
 
-    def replay(self) -> PartHandle:
-        """The Reverb server."""
-        return start_part("replay", self._logs, "robotini_ray.replay:ReplayServer", self._config, self._run_dir)
+    def replay(self, port: int | None) -> PartHandle:
+        """The Reverb server, on its old port where it had one."""
+        path = "robotini_ray.replay:ReplayServer"
+        return start_part("replay", self._logs, path, self._config, self._run_dir, "127.0.0.1", port)
 
-    def learner(self, replay_address: str) -> PartHandle:
-        """Trains on replay; broadcasts to whom ``add_receivers`` names."""
+    def learner(self, replay_address: str, life: int) -> PartHandle:
+        """Trains on replay; broadcasts to whom ``add_receivers`` names. ``life`` counts its earlier starts."""
         return start_part(
             "learner",
             self._logs,
@@ -76,29 +77,29 @@ class ProgramBuilder:
             self._config,
             replay_address,
             self._run_dir,
+            life,
             num_gpus=self._config.learner.num_gpus,
         )
 
-    def collectors(self, site: Site, replay_address: str, redis_url: str) -> list[PartHandle]:
-        """The collecting cars, ``cars_per_collector`` a process."""
-        collection = self._config.collection
-        seats = self._seats()
-        groups = [seats[k : k + collection.cars_per_collector] for k in range(0, len(seats), collection.cars_per_collector)]
-        return [
-            start_part(
-                f"collector-{index}",
-                self._logs,
-                "robotini_ray.collector:Collector",
-                self._config,
-                site.address,
-                group,
-                site.lockstep,
-                replay_address,
-                redis_url,
-                self._run_dir.name,
-            )
-            for index, group in enumerate(groups)
-        ]
+    @property
+    def collector_names(self) -> list[str]:
+        """The collectors, ``cars_per_collector`` cars each."""
+        return [f"collector-{index}" for index in range(len(self._groups()))]
+
+    def collector(self, name: str, site: Site, replay_address: str, redis_url: str) -> PartHandle:
+        """One of ``collector_names``."""
+        return start_part(
+            name,
+            self._logs,
+            "robotini_ray.collector:Collector",
+            self._config,
+            site.address,
+            self._groups()[self.collector_names.index(name)],
+            site.lockstep,
+            replay_address,
+            redis_url,
+            self._run_dir.name,
+        )
 
     def evaluator(self, site: Site, redis_url: str) -> PartHandle:
         """The judge of the newest policy."""
@@ -114,6 +115,10 @@ class ProgramBuilder:
             redis_url,
             self._run_dir.name,
         )
+
+    def _groups(self) -> list[list[CarSeat]]:
+        seats, size = self._seats(), self._config.collection.cars_per_collector
+        return [seats[k : k + size] for k in range(0, len(seats), size)]
 
     def _seats(self) -> list[CarSeat]:
         collection, seed = self._config.collection, self._config.run.seed

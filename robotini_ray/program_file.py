@@ -11,7 +11,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotini_ray.errors import RobotiniError
 from robotini_ray.processes import ProcessId, this_process
@@ -26,14 +26,23 @@ class ProgramFileError(RobotiniError):
     """A program.json that cannot be read; the message is one line for a person."""
 
 
+class PartState(NamedTuple):
+    """A part as it is now; no process where it has none yet, or no longer."""
+
+    process: ProcessId | None
+    state: str
+
+
 @dataclasses.dataclass(frozen=True)
 class PartRecord:
     """One process of the program beside its launcher. Times are those of ``time.time()``."""
 
     process: ProcessId
+    state: str
+    """``running``, or where it is on the way there (see ``supervision.State``)."""
     restarts: int
     seen_at: float
-    """When it last answered."""
+    """When it last ran."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,19 +76,23 @@ class ProgramFile:
         now = time.time()
         self._write(ProgramRecord(this_process(), now, now, None, redis_url, {}, {}))
 
-    def update(self, processes: dict[str, ProcessId], figures: dict[str, Any]) -> None:
-        """Takes over which processes have just answered, by the names of their parts, and the newest figures.
+    def update(self, parts: dict[str, PartState], figures: dict[str, Any] | None) -> None:
+        """Takes over where the parts are now, by their names, and the newest figures; None leaves the last ones.
 
-        A part that is not among them keeps its entry. One that answers from another process has been restarted.
+        One that has no process keeps its last one; one that is in another process has been restarted.
         """
         assert self._record is not None
         now = time.time()
-        parts = dict(self._record.parts)
-        for name, process in processes.items():
-            before = parts.get(name)
-            restarts = 0 if before is None else before.restarts + (before.process != process)
-            parts[name] = PartRecord(process, restarts, now)
-        self._write(dataclasses.replace(self._record, parts=parts, figures=figures, written_at=now))
+        records = dict(self._record.parts)
+        for name, (process, state) in parts.items():
+            before = records.get(name)
+            if process is not None:
+                restarts = 0 if before is None else before.restarts + (before.process != process)
+                records[name] = PartRecord(process, state, restarts, now)
+            elif before is not None:
+                records[name] = dataclasses.replace(before, state=state)
+        figures = self._record.figures if figures is None else figures
+        self._write(dataclasses.replace(self._record, parts=records, figures=figures, written_at=now))
 
     def end(self) -> None:
         """The program has ended in order; harmless if it had not begun."""
@@ -109,7 +122,9 @@ def read_program(run_dir: Path) -> ProgramRecord | None:
         if fields.pop("format") != FORMAT:
             raise ValueError("another format")
         parts = {
-            str(name): PartRecord(ProcessId.from_json(part["process"]), int(part["restarts"]), float(part["seen_at"]))
+            str(name): PartRecord(
+                ProcessId.from_json(part["process"]), str(part["state"]), int(part["restarts"]), float(part["seen_at"])
+            )
             for name, part in fields.pop("parts").items()
         }
         return ProgramRecord(launcher=ProcessId.from_json(fields.pop("launcher")), parts=parts, **fields)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from robotini_ray.processes import identify, this_process
-from robotini_ray.program_file import ProgramFile, ProgramFileError, live_figures, read_program
+from robotini_ray.program_file import PartState, ProgramFile, ProgramFileError, live_figures, read_program
 from robotini_ray.progress import Progress
 from robotini_ray.reports import LearnerReport, ReplayState
 
@@ -44,19 +44,32 @@ def test_an_older_file_that_others_could_read_is_closed(tmp_path):
     assert stat.S_IMODE((tmp_path / "program.json").stat().st_mode) == 0o600
 
 
+def running():
+    """A part that runs in this process."""
+    return PartState(this_process(), "running")
+
+
 def test_parts_keep_their_entry_while_they_do_not_answer(tmp_path, program):
-    program.update({"learner": this_process(), "replay": this_process()}, {"env_steps": 1})
+    program.update({"learner": running(), "replay": running()}, {"env_steps": 1})
     first = read_program(tmp_path)
-    program.update({"replay": this_process()}, {"env_steps": 2})
+    program.update({"replay": running()}, {"env_steps": 2})
     second = read_program(tmp_path)
     assert second.parts["learner"] == first.parts["learner"]
     assert second.parts["replay"].seen_at > first.parts["replay"].seen_at
     assert second.figures == {"env_steps": 2} and second.started_at == first.started_at
 
 
+def test_a_part_without_a_process_keeps_its_last_one_and_says_where_it_is(tmp_path, program):
+    program.update({"learner": running()}, {"env_steps": 1})
+    program.update({"learner": PartState(None, "down"), "replay": PartState(None, "starting")}, None)
+    record = read_program(tmp_path)
+    assert (record.parts["learner"].process, record.parts["learner"].state) == (this_process(), "down")
+    assert "replay" not in record.parts and record.figures == {"env_steps": 1}
+
+
 def test_another_process_of_the_same_name_is_a_restart(tmp_path, program, other):
     for process, restarts in ((this_process(), 0), (this_process(), 0), (other, 1), (other, 1), (this_process(), 2)):
-        program.update({"collector-0": process}, {})
+        program.update({"collector-0": PartState(process, "running")}, {})
         part = read_program(tmp_path).parts["collector-0"]
         assert (part.process, part.restarts) == (process, restarts)
 

@@ -10,7 +10,15 @@ from robotini_ray.car.errors import FAULTS
 from robotini_ray.car.laps import Lap
 from robotini_ray.environment.score import OriginalEpisode
 from robotini_ray.progress import Progress, StepRate
-from robotini_ray.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState
+from robotini_ray.reports import (
+    CollectorReport,
+    Evaluation,
+    EvaluationResult,
+    LearnerReport,
+    ReplayState,
+    train_step_of,
+    weights_version,
+)
 
 LIMIT_S = 8.0
 SUMMARY_KEYS = {
@@ -29,6 +37,7 @@ SUMMARY_KEYS = {
     "average_return",
     "average_episode_length",
     "first_clean_lap",
+    "restarts",
 }
 NO_FAULTS = dict.fromkeys(FAULTS, 0)
 
@@ -181,6 +190,7 @@ class TestSummary:
             "average_return": None,
             "average_episode_length": None,
             "first_clean_lap": None,
+            "restarts": {},
         }
         assert set(summary) == SUMMARY_KEYS
 
@@ -224,6 +234,33 @@ class TestSummary:
         progress = resumed(progress)
         progress.add_evaluation(Evaluation(3, result(8.5), True), LIMIT_S)
         assert progress.summary(LIMIT_S)["first_clean_lap"] == {"wall_s": 10.0, "env_steps": 0}
+
+
+class TestFaults:
+    def test_restarts_are_counted_by_part_and_faults_by_cause_and_a_resumed_run_goes_on_counting(self, clock):
+        progress = Progress()
+        progress.add_restart("learner", "process ended")
+        progress.add_restart("collector-0", "process ended")
+        progress = resumed(progress)
+        progress.add_restart("learner", "no answer")
+        progress.add_fault("checkpoint failed")
+        summary = progress.summary(LIMIT_S)
+        assert summary["restarts"] == {"learner": 2, "collector-0": 1}
+        assert summary["faults"] == {**NO_FAULTS, "process ended": 2, "no answer": 1, "checkpoint failed": 1}
+
+    def test_nothing_from_the_collectors_leaves_the_weights_as_they_were(self, clock):
+        progress = Progress()
+        progress.add_collections([CollectorReport(5, weights_version=weights_version(2, 30))])
+        progress.add_collections([])
+        assert (progress.env_steps, progress.weights_version) == (5, 30)
+
+
+class TestWeightsVersion:
+    def test_it_grows_from_life_to_life_though_the_train_step_goes_back(self):
+        versions = [weights_version(life, step) for life, step in ((0, 0), (0, 9), (1, 4), (1, 10**9), (2, 0))]
+        assert versions == sorted(set(versions))
+        assert [train_step_of(version) for version in versions] == [0, 9, 4, 10**9, 0]
+        assert train_step_of(-1) == -1
 
 
 class TestEvaluationResult:

@@ -10,7 +10,7 @@ from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.car.state import CarStateStore
 from robotini_ray.commands.status import run as run_status
 from robotini_ray.processes import this_process
-from robotini_ray.program_file import ProgramFile, ProgramFileError, live_figures, read_program
+from robotini_ray.program_file import PartState, ProgramFile, ProgramFileError, live_figures, read_program
 from robotini_ray.progress import Progress
 from robotini_ray.reports import LearnerReport, ReplayState
 from robotini_ray.status import find_run_dir, read_status
@@ -47,7 +47,8 @@ def program(tmp_path, redis):
     run_dir.mkdir()
     program = ProgramFile(run_dir)
     program.begin(redis.url)
-    program.update({"learner": this_process(), "collector-0": this_process()}, figures())
+    running = PartState(this_process(), "running")
+    program.update({"learner": running, "collector-0": running}, figures())
     (run_dir / "summary.json").write_text(json.dumps({"best_lap_s": 5.5, "faults": {"stalls": 2, "refusals": 0}}))
     return program
 
@@ -151,7 +152,7 @@ def test_a_launcher_that_writes_nothing_is_named_with_the_time(run_dir):
 
 
 def test_dead_and_silent_parts_are_named_with_the_time_and_their_log(run_dir, program):
-    program.update({"collector-0": DEAD}, figures())
+    program.update({"collector-0": PartState(DEAD, "running")}, figures())
     rewrite_seen(run_dir, "learner", time.time() - 100)
     dead, silent = read_status(run_dir).problems
     assert f"collector-0 (pid {os.getpid()}) is dead, it answered last at" in dead

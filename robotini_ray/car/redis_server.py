@@ -69,18 +69,32 @@ class RedisServer:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
+    @property
+    def alive(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def answers(self) -> bool:
+        """Whether it answers, within 0.2 s."""
+        return self.socket_path is not None and _answers(self.socket_path)
+
+    def revive(self) -> None:
+        """Starts it again, empty, on the same socket, after ending what is left of it. Does not wait until it answers."""
+        assert self.socket_path is not None and self._process is not None, "it was never started"
+        self._process.kill()  # also one that is stopped
+        self._process.wait()
+        self.socket_path.unlink(missing_ok=True)
+        self._launch(self.socket_path)
+
     def start(self) -> None:
         """Starts the server and waits until it answers. Raises RedisServerError, naming the log, after at most 10 s."""
-        program, *arguments = find_redis_server()
+        self._server_command = find_redis_server()
         socket_path = Path(tempfile.mkdtemp(prefix="rr-")) / "redis.sock"
         if len(os.fsencode(socket_path)) > _MAX_SOCKET_PATH_BYTES:
             socket_path.parent.rmdir()
             raise RedisServerError(f"{socket_path} is too long for a unix socket; set TMPDIR to a shorter folder")
-        command = [program, *arguments, *_SETTINGS, "--unixsocket", str(socket_path)]
-        with open(self._log_path, "ab") as log:
-            self._process = start_child(command, stderr=log, stdout=log, cwd=socket_path.parent)
         self.socket_path = socket_path
-        self._wait_until_it_answers(socket_path, self._process)
+        self._wait_until_it_answers(socket_path, self._launch(socket_path))
 
     def stop(self) -> None:
         """Ends the server and removes its folder; harmless when it is not running."""
@@ -97,6 +111,12 @@ class RedisServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+
+    def _launch(self, socket_path: Path) -> subprocess.Popen[bytes]:
+        command = [*self._server_command, *_SETTINGS, "--unixsocket", str(socket_path)]
+        with open(self._log_path, "ab") as log:
+            self._process = start_child(command, stderr=log, stdout=log, cwd=socket_path.parent)
+        return self._process
 
     def _wait_until_it_answers(self, socket_path: Path, process: subprocess.Popen[bytes]) -> None:
         deadline_s = time.monotonic() + START_TIMEOUT_S

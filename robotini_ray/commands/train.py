@@ -40,6 +40,8 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, li
     mark_this_process(directory.path)
     with Display(f"robotini_ray: {directory.path.name} on {config.simulator.track}, {config.agent.algorithm}") as display:
         _say_warnings(leftovers, display)
+        for aside in directory.set_aside:
+            display.say(f"warning: a checkpoint was damaged and is now {aside}; an earlier one is used")
         earlier = directory.progress()
         if earlier is not None:
             display.say(
