@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import time
 
+import numpy as np
 import pytest
 
 from robotini_ray.car import link as link_module
@@ -16,6 +18,7 @@ from robotini_ray.car.errors import FrameTimeout
 from robotini_ray.car.link import CarLink, SilenceLimits
 from robotini_ray.config import SimulatorConfig
 from robotini_ray.embedded import temporary_simulator
+from robotini_ray.replay import FIRST
 
 NEUTRAL = b'{"action":"forward","value":0.000000}\n{"action":"turn","value":0.000000}\n'
 
@@ -95,6 +98,8 @@ def test_three_seconds_stall_and_write_nothing(embedded, rig, until):
     collecting.wait_for_steps(60)
     assert set(collecting.faults) == {"stalled"} and collecting.faults["stalled"] >= 2 and collecting.reconnects == 0
     until(lambda: not collecting.live()["stale"], "states are fresh again")
+    kinds = np.concatenate(collecting.windows())[:, -1]
+    assert np.count_nonzero(kinds == FIRST) >= 4, "the decision that the stall spoiled is in no episode"
 
 
 @pytest.mark.slow
@@ -124,12 +129,14 @@ def test_a_simulator_that_hangs_for_some_seconds_in_lockstep_is_no_fault(embedde
     assert not collecting.faults and collecting.reconnects == 0
 
 
-def test_a_world_that_waits_for_the_learner_in_lockstep_is_no_fault(faulty_simulator, rig):
+def test_a_world_that_waits_for_the_learner_in_lockstep_is_no_fault(faulty_simulator, rig, monkeypatch):
+    """Not even where patience is short."""
+    monkeypatch.setattr(link_module, "LOCKSTEP_SILENCE", SilenceLimits(math.inf, 2.0, 60.0))
     collecting = rig(faulty_simulator("max").address, cars=2, lockstep=True)
     collecting.wait_for_steps(60)
     collecting.pause(True)
     collecting.wait_for_status("paused")
-    time.sleep(2.5)
+    time.sleep(3.0)
     assert collecting.live()["status"] == "paused"
     collecting.pause(False)
     collecting.wait_for_steps(60)
