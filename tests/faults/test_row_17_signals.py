@@ -66,7 +66,7 @@ def test_after_a_sigkill_no_car_drives_and_the_next_start_lists_what_is_left(
         eventually(lambda: any("resuming" in line for line in again.lines), "the next start has looked", 240)
         said = [line for line in again.lines if "left by an earlier program" in line]
         still = [leftover.pid for leftover in left if psutil.pid_exists(leftover.pid)]
-        assert all(str(pid) in said[0] for pid in still) if still else not said or left
+        assert all(said and str(pid) in said[0] for pid in still)
         again.end()
         for leftover in left:
             if psutil.pid_exists(leftover.pid):
