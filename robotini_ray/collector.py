@@ -145,6 +145,7 @@ class Collector:
 
     def _run_once(self) -> None:
         if self._pause or (self._lockstep and self._waits_for_learner()):
+            self._store_states("waiting for the learner")
             time.sleep(PAUSE_POLL_S)
             return
         due: list[_Drive] = []
@@ -159,7 +160,7 @@ class Collector:
                 self._recover(drive, error)
         if due:
             self._decide(due)
-        self._store_states()
+        self._store_states("driving")
 
     def _waits_for_learner(self) -> bool:
         """Whether no weights have come yet though there is enough to start training on."""
@@ -265,7 +266,7 @@ class Collector:
         drive.frames_reported = drive.crashes_reported = 0
         self._begin_episode(drive)
 
-    def _store_states(self) -> None:
+    def _store_states(self, status: str) -> None:
         """Leaves the cars' newest states for the thread that writes to Redis."""
         now = time.monotonic()
         if now < self._next_state_at:
@@ -273,14 +274,14 @@ class Collector:
         self._next_state_at = now + STATE_INTERVAL_S
         for drive in self._drives:
             if drive.environment.state is not None:
-                self._store.put(drive.seat.name, self._live_state(drive), drive.environment.last_png)
+                self._store.put(drive.seat.name, self._live_state(drive, status), drive.environment.last_png)
 
-    def _live_state(self, drive: _Drive) -> dict[str, Any]:
-        assert drive.environment.state is not None
+    def _live_state(self, drive: _Drive, status: str) -> dict[str, Any]:
         return {
-            **dataclasses.asdict(drive.environment.state),
+            **drive.environment.live_state(),
             "role": "collector",
             "color": drive.seat.color,
-            "action": None if drive.action is None else [float(value) for value in drive.action],
+            "status": status,
             "weights_version": self._version,
+            "weights_age_s": time.monotonic() - self._version_at,
         }

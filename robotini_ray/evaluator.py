@@ -66,6 +66,7 @@ class Evaluator:
         self._next_at = 0.0
         self._weights: tuple[int, NDArray[np.float32]] | None = None
         self._version = -1
+        self._version_at = 0.0
         self._finished: list[Evaluation] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -79,6 +80,7 @@ class Evaluator:
                 continue
             self._next_at = time.monotonic() + self._config.evaluation.interval_s
             self._version, flat_weights = weights
+            self._version_at = time.monotonic()
             self._policy.set_weights(flat_weights)
             result = self._drive()
             if not self._stop.is_set():
@@ -117,8 +119,14 @@ class Evaluator:
         now = time.monotonic()
         if environment.state is not None and now >= self._next_state_at:
             self._next_state_at = now + STATE_INTERVAL_S
-            fields = {**dataclasses.asdict(environment.state), "role": "evaluator", "color": self._login.color}
-            self._store.put(self._login.name, {**fields, "weights_version": self._version}, environment.last_png)
+            fields = {
+                **environment.live_state(),
+                "role": "evaluator",
+                "color": self._login.color,
+                "weights_version": self._version,
+                "weights_age_s": now - self._version_at,
+            }
+            self._store.put(self._login.name, fields, environment.last_png)
         return not self._stop.is_set()
 
     def _keep(self, version: int, result: EvaluationResult) -> None:

@@ -22,6 +22,7 @@ Overrides = dict[str, Any]
 QUICKSTART = Path(__file__).parent.parent / "launch" / "quickstart.yaml"
 PATH = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
+MONITOR_PORT = 8080
 SIMULATOR_HELP = "HOST[:CAR_PORT[:LOG_PORT]] of a running simulator; without it an embedded one is started."
 TRACK_HELP = "Name of a shipped track, or a Robotini track file."
 SECONDS = click.FloatRange(0, 1e6, min_open=True)
@@ -152,6 +153,23 @@ def evaluate(context: click.Context, **settings: Any) -> int:
     from robotini_ray.commands.evaluate import run
 
     return run(**settings, randomisation=load_config(None, context.obj[OVERRIDES]).randomisation)
+
+
+@cli.command()
+@click.option("--run-dir", type=PATH, help="Of the run to show. Default: the newest in runs/.")
+@click.option("--redis", help="URL of the Redis server with the cars' live state. Default: the running training's.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    help="Address to listen on; any but a loopback one needs the printed token.",
+    show_default=True,
+)
+@click.option("--port", type=PORT, default=MONITOR_PORT, help="0 takes a free one.", show_default=True)
+def monitor(**settings: Any) -> int:
+    """Serve a web page that shows a run live: its cars, their pictures, the track and the curves."""
+    from robotini_ray.commands.monitor import run
+
+    return run(**settings)
 
 
 @cli.command()
