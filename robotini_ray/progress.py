@@ -96,6 +96,19 @@ class Progress:
         if result.clean_laps and self.first_clean_lap is None:
             self.first_clean_lap = {"wall_s": round(self.wall_s, 1), "env_steps": self.env_steps}
 
+    def evaluation_record(self, evaluation: Evaluation) -> dict[str, Any]:
+        """The evaluation that was added last, as a line of evaluations.jsonl.
+
+        ``ended_at`` is Unix time, ``wall_s`` and ``env_steps`` are those of the whole run when its result came.
+        """
+        return {
+            "ended_at": round(time.time(), 2),
+            "wall_s": round(self.wall_s, 2),
+            "env_steps": self.env_steps,
+            "best": evaluation.best,
+            **(self.last_evaluation or {}),
+        }
+
     def to_json(self) -> dict[str, Any]:
         """What a resumed run starts from."""
         return {**dataclasses.asdict(self), "earlier_wall_s": self.wall_s}

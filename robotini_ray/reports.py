@@ -71,7 +71,8 @@ class EvaluationResult:
     Attributes:
         laps: flying laps in the order driven.
         crashes: walls touched.
-        episodes: one-lap episodes as the original trainer counted them.
+        episodes: one-lap episodes as the original trainer counted them; the first, which began on the grid and so is part
+            of a lap, only where there is no other.
         env_steps: camera frames.
         distance_m: way driven.
     """
@@ -117,11 +118,12 @@ class EvaluationResult:
         """Way driven by game time."""
         return self.distance_m * FRAMES_PER_SECOND / self.env_steps if self.env_steps else None
 
-    def rank(self) -> tuple[float, float, float]:
-        """Greater is better: most clean laps, then the median lap, then the return."""
+    def rank(self) -> tuple[float, float, float, float]:
+        """Greater is better: most clean laps, then fewest crashes, then the median lap, then the return."""
         never = float("inf")
         return (
             self.clean_laps,
+            -self.crashes,
             -(self.median_lap_s if self.median_lap_s is not None else never),
             self.average_return if self.average_return is not None else -never,
         )

@@ -285,6 +285,7 @@ class Training:
         progress.add_collections(collections)
         for evaluation in evaluations:
             progress.add_evaluation(evaluation, self._limit_s)
+            self._run.add_evaluation(progress.evaluation_record(evaluation))
             self._announce(evaluation)
         self._rate.update(progress.env_steps)
         return learner

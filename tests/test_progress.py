@@ -169,6 +169,16 @@ class TestSummary:
         text = json.dumps([progress.summary(LIMIT_S), progress.to_json()], allow_nan=False)
         assert json.loads(text)[0]["median_lap_s"] is None
 
+    def test_the_record_of_an_evaluation_says_when_it_ended(self, clock):
+        clock.time = lambda: 1.7e9
+        progress = Progress(earlier_wall_s=100.0, env_steps=300)
+        clock.now_s += 20.0
+        evaluation = Evaluation(7, result(9.0, 10.0, crashes=1), True)
+        progress.add_evaluation(evaluation, LIMIT_S)
+        record = progress.evaluation_record(evaluation)
+        when = {"ended_at": 1.7e9, "wall_s": 120.0, "env_steps": 300, "best": True}
+        assert record == {**when, "train_step": 7, **evaluation.result.to_json(LIMIT_S)}
+
     def test_the_first_clean_lap_is_kept(self, clock):
         progress = Progress()
         progress.add_evaluation(Evaluation(1, result(9.0, clean=0), True), LIMIT_S)
@@ -182,7 +192,7 @@ class TestSummary:
 
 
 class TestEvaluationResult:
-    def test_rank_goes_by_clean_laps_then_median_then_return(self):
+    def test_rank_goes_by_clean_laps_then_crashes_then_median_then_return(self):
         worst_to_best = [
             EvaluationResult([], 9, [], 60, 1.0),
             result(returns=(-5.0,)),
@@ -192,6 +202,7 @@ class TestEvaluationResult:
             result(30.0, clean=1),
             result(8.0, 12.0, 12.0, clean=2),
             result(20.0, 20.0, 20.0, clean=2, returns=(99.0,)),
+            result(7.0, 7.0, 7.0, crashes=1, returns=(99.0,)),
             result(10.0, 11.0, 10.0),
             result(9.0, 9.5, 30.0, returns=(1.0,)),
             result(9.0, 9.5, 30.0, returns=(2.0,)),
