@@ -145,7 +145,7 @@ class Collector:
 
     def _run_once(self) -> None:
         if self._pause or (self._lockstep and self._waits_for_learner()):
-            self._store_states("waiting for the learner")
+            self._store_states("paused")
             time.sleep(PAUSE_POLL_S)
             return
         due: list[_Drive] = []

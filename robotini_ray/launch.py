@@ -61,6 +61,8 @@ def cli() -> None:
 @click.option("--train-steps", type=int, help="Train steps of the whole run, earlier invocations included.")
 @click.option("--address", envvar="RAY_ADDRESS", default="local", help="Ray: local, auto or HOST:PORT.", show_default=True)
 @click.option("--fresh", is_flag=True, help="Move an earlier run in the directory to DIR.old-N first.")
+@click.option("--monitor-port", type=PORT, default=MONITOR_PORT, help="Of the live page, on 127.0.0.1; 0 takes a free one.")
+@click.option("--no-monitor", is_flag=True, help="Train without the live page.")
 @click.pass_context
 def train(
     context: click.Context,
@@ -74,6 +76,8 @@ def train(
     train_steps: int | None,
     address: str,
     fresh: bool,
+    monitor_port: int,
+    no_monitor: bool,
 ) -> int:
     """Train a policy with the values of CONFIG (a YAML file; default: launch/quickstart.yaml).
 
@@ -90,7 +94,8 @@ def train(
         "run.train_steps": train_steps,
     }
     resolved = _config(config, context, named)
-    return run(resolved, run_dir or Path("runs") / config.stem, address, fresh, context.obj[LINE])
+    port = None if no_monitor else monitor_port
+    return run(resolved, run_dir or Path("runs") / config.stem, address, fresh, port, context.obj[LINE])
 
 
 @cli.command(epilog=RANDOMISATION_EPILOG)

@@ -18,6 +18,7 @@ from robotini_ray.config import Config
 from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.errors import RobotiniError
 from robotini_ray.limit import lap_limit_s
+from robotini_ray.pages import Pages
 from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle
 from robotini_ray.program import ProgramBuilder, Site
 from robotini_ray.progress import Progress, StepRate
@@ -69,7 +70,7 @@ class Stopped(Exception):
     """A stop signal came while the program was starting."""
 
 
-def train(config: Config, run: RunDirectory, address: str, display: Display) -> int:
+def train(config: Config, run: RunDirectory, address: str, display: Display, monitor_port: int | None) -> int:
     """Trains until the time or the steps of the config are used up, or a signal ends it.
 
     Args:
@@ -77,6 +78,7 @@ def train(config: Config, run: RunDirectory, address: str, display: Display) -> 
         run: its directory, opened.
         address: ``local`` or the address of a Ray cluster.
         display: for the person watching.
+        monitor_port: where the monitor listens; None for no monitor.
 
     Returns:
         The exit code: 0, or 128 + the signal's number.
@@ -86,7 +88,7 @@ def train(config: Config, run: RunDirectory, address: str, display: Display) -> 
     """
     stop = StopSignal()
     stop.install()
-    training = Training(config, run, display, stop)
+    training = Training(config, run, display, stop, Pages(run.path, monitor_port, display.say))
     try:
         training.start(address)
         training.watch()
@@ -101,7 +103,8 @@ def train(config: Config, run: RunDirectory, address: str, display: Display) -> 
 class Training:
     """The life of one invocation, as ``train`` runs it: ``start``, ``watch``, ``end``."""
 
-    def __init__(self, config: Config, run: RunDirectory, display: Display, stop: StopSignal) -> None:
+    def __init__(self, config: Config, run: RunDirectory, display: Display, stop: StopSignal, pages: Pages) -> None:
+        self._pages = pages
         self._config = config
         self._run = run
         self._display = display
@@ -123,8 +126,9 @@ class Training:
         external = self._external_site()
         self._display.say("starting Redis, the embedded simulators and Ray" if external is None else "starting Redis and Ray")
         redis = self._start(self._builder.redis, lambda server: server.stop)
+        self._start(lambda: self._pages.start(redis.url), lambda _: self._pages.close)
         simulators = [] if external else [self._simulator(role) for role in ROLES]
-        self._start_ray(address)
+        dashboard_url = self._start_ray(address)
         self._replay = self._builder.replay()
         self._display.say("starting the replay server")
         replay_address = self._wait(self._replay, "address")
@@ -140,6 +144,7 @@ class Training:
         self._start_loop(self._learner)
         self._wait(self._learner, "add_receivers", [*self._collectors, self._evaluator])
         self._started = True
+        self._pages.announce(dashboard_url)
         self._display.say(f"training; logs, checkpoints and policies are in {self._run.path}")
 
     def watch(self) -> None:
@@ -207,8 +212,8 @@ class Training:
         for loop in loops:
             del self._loops[loop]
 
-    def _start_ray(self, address: str) -> None:
-        """Joins the Ray cluster, or starts one on this machine."""
+    def _start_ray(self, address: str) -> str:
+        """Joins the Ray cluster, or starts one on this machine; returns its dashboard's address, empty for none."""
         dashboard = (os.cpu_count() or 1) >= CORES_FOR_DASHBOARD
         os.environ.update(WORKER_ENVIRONMENT)
         os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let simulators starve learner and collectors
@@ -223,8 +228,7 @@ class Training:
         self._cleanups.append(ray.shutdown)
         self._stop.install()  # ray.init has put its own handlers there
         self._check_stopped()
-        if context.dashboard_url:
-            self._display.say(f"Ray dashboard: http://{context.dashboard_url}")
+        return context.dashboard_url or ""
 
     def _external_site(self) -> Site | None:
         """The simulator that the config names, if it does.

@@ -17,7 +17,7 @@ IN_OWN_SESSION = "ROBOTINI_RAY_IN_OWN_SESSION"
 """Set in the environment of the process that trains, so that it does not start another."""
 
 
-def run(config: Config, run_dir: Path, address: str, fresh: bool, line: list[str]) -> int:
+def run(config: Config, run_dir: Path, address: str, fresh: bool, monitor_port: int | None, line: list[str]) -> int:
     """Trains, in a process and a session of its own, which gets the same command line; returns the exit code."""
     if IN_OWN_SESSION not in os.environ:
         os.environ[IN_OWN_SESSION] = "1"
@@ -37,7 +37,7 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, line: list[str
                     f"--train-steps {2 * config.run.train_steps}, or begin anew with --fresh"
                 )
                 return 0
-        code = train(config, directory, address, display)
+        code = train(config, directory, address, display, monitor_port)
     _say_summary(directory, display)
     return code
 

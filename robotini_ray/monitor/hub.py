@@ -170,10 +170,11 @@ class Hub:
     async def _pause(self, wait_s: float) -> None:
         """Waits; a tab that is opened ends the long wait of when nobody looks."""
         self._hurry.clear()
+        timer = asyncio.get_running_loop().call_later(max(wait_s, 0.005), self._hurry.set)
         try:
-            await asyncio.wait_for(self._hurry.wait(), max(wait_s, 0.005))
-        except (TimeoutError, asyncio.TimeoutError):
-            return
+            await self._hurry.wait()  # not by wait_for, which loses a cancellation that comes with the event
+        finally:
+            timer.cancel()
 
     def _publish(self) -> None:
         self._number += 1

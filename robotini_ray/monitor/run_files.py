@@ -24,7 +24,8 @@ EVALUATION_FIELDS = (
     "clean_laps", "crashes", "best",
 )  # fmt: skip
 
-REDIS_URL_FILE = "redis.url"
+PROGRAM_FILE = "program.json"
+"""Written by a program that trains: its ``redis_url``, and ``ended_at`` once it has ended."""
 
 
 class RunFiles:
@@ -55,11 +56,12 @@ class RunFiles:
         return any(changed)
 
     def redis_url(self) -> str | None:
-        """Where the running training keeps its cars' live state; None where there is none."""
+        """Where the training keeps its cars' live state; None where it has not said so."""
         try:
-            return (self.directory / REDIS_URL_FILE).read_text().strip()
+            url = json.loads((self.directory / PROGRAM_FILE).read_text()).get("redis_url")
         except OSError:
             return None
+        return str(url) if url else None
 
     def message(self) -> dict[str, Any]:
         """The run as the page gets it, but for what the cars say."""

@@ -8,6 +8,7 @@ import errno
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
@@ -20,6 +21,8 @@ STATIC = Path(__file__).parent / "static"
 MOST_TABS = 32
 HEARTBEAT_S = 20.0
 SEND_TIMEOUT_S = 30.0
+FOLLOWER: web.AppKey[asyncio.Task[None]] = web.AppKey("FOLLOWER")
+
 NEXT = "next"
 """What a tab sends when it has shown the last message; everything else ends its connection."""
 
@@ -44,7 +47,9 @@ def make_app(hub: Hub, access: Access) -> web.Application:
     for path in sorted(STATIC.rglob("*.*")):
         name = path.relative_to(STATIC).as_posix()
         app.router.add_get("/" if name == "index.html" else f"/static/{name}", _file(path))
-    app.router.add_get(SOCKET_PATH, _Sockets(hub).serve)
+    sockets = _Sockets(hub)
+    app.router.add_get(SOCKET_PATH, sockets.serve)
+    app.on_shutdown.append(sockets.close)
     return app
 
 
@@ -60,6 +65,7 @@ async def serve(hub: Hub, access: Access, host: str, port: int, say: Callable[[s
 
     Raises:
         MonitorError: the port or the host cannot be had.
+        Exception: that of the hub, without which there is nothing to serve.
     """
     runner = web.AppRunner(make_app(hub, access), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
@@ -75,7 +81,7 @@ async def serve(hub: Hub, access: Access, host: str, port: int, say: Callable[[s
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        await stop.wait()
+        await _first([asyncio.create_task(stop.wait()), runner.app[FOLLOWER]])
     finally:
         await runner.cleanup()
 
@@ -83,13 +89,21 @@ async def serve(hub: Hub, access: Access, host: str, port: int, say: Callable[[s
 def _following(hub: Hub) -> Callable[[web.Application], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def follow(app: web.Application):  # type: ignore[no-untyped-def]
-        task = asyncio.create_task(hub.follow())
+        app[FOLLOWER] = asyncio.create_task(hub.follow())
         yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        app[FOLLOWER].cancel()
+        await asyncio.wait([app[FOLLOWER]])
 
     return follow
+
+
+async def _first(tasks: list[asyncio.Task[Any]]) -> None:
+    """Waits for the first of them; raises its exception if it has failed."""
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    for task in done:
+        task.result()
 
 
 def _file(path: Path) -> Handler:
@@ -106,6 +120,11 @@ class _Sockets:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._open: set[web.WebSocketResponse] = set()
+
+    async def close(self, app: web.Application) -> None:
+        """Says goodbye to every tab; for ``Application.on_shutdown``."""
+        await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._open))
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         if self._hub.tabs >= MOST_TABS:
@@ -113,6 +132,7 @@ class _Sockets:
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=64, compress=False)
         await socket.prepare(request)
         tab = self._hub.join()
+        self._open.add(socket)
         try:
             async for message in socket:
                 if message.type is not WSMsgType.TEXT or message.data != NEXT:
@@ -120,6 +140,7 @@ class _Sockets:
                     break
                 await self._send(socket, tab)
         finally:
+            self._open.discard(socket)
             self._hub.leave(tab)
         return socket
 

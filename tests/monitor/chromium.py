@@ -56,7 +56,8 @@ class Chromium:
         self._loop.run_until_complete(self._connect())
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
-        self.resize(width, height)
+        self._size = width, height
+        self.reset()
 
     def __enter__(self) -> Chromium:
         return self
@@ -71,6 +72,14 @@ class Chromium:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         shutil.rmtree(self._profile, ignore_errors=True)
+
+    def reset(self) -> None:
+        """An empty page in a window of the first size, and nothing heard yet."""
+        self.open("about:blank")
+        self.resize(*self._size)
+        self.prefer()
+        self.complaints.clear()
+        self.requests.clear()
 
     def open(self, url: str) -> None:
         """Goes to a page."""

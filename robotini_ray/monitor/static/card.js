@@ -97,7 +97,8 @@ export class Card {
     this.element.dataset.status = car.status;
     const waits = car.status === "silent" && car.role === "evaluator";
     setText(this.statusText, this.fault || statusText(car, waits, clockOffset));
-    this.status.dataset.state = this.fault ? "bad" : STATES[waits ? "between" : car.status] ?? "bad";
+    this.status.title = waits ? "between two evaluations" : car.status === "paused" ? "waits for the learner" : "";
+    this.status.dataset.state = this.fault ? "bad" : STATES[waits ? "waiting" : car.status] ?? "bad";
     this.throttle.set(car.throttle, car.throttle === null ? 0 : car.throttle / limits.throttle, number(car.throttle, 3));
     this.turn.set(car.turn, car.turn === null ? 0 : car.turn / limits.turn, turnText(car.turn));
     for (const { value, text } of this.numbers) setText(value, text(car));
@@ -138,11 +139,11 @@ export class Card {
   }
 }
 
-const STATES = { driving: "good", between: "idle", "waiting for the learner": "idle", stalled: "warn", reconnecting: "warn" };
+const STATES = { driving: "good", waiting: "idle", paused: "idle", stalled: "warn", reconnecting: "warn" };
 
 function statusText(car, waits, clockOffset) {
   if (car.status !== "silent") return car.status;
-  return `${waits ? "between evaluations" : "silent"} since ${clockTime(car.written_at - clockOffset)}`;
+  return `${waits ? "waiting" : "silent"} since ${clockTime(car.written_at - clockOffset)}`;
 }
 
 function turnText(turn) {

@@ -157,6 +157,7 @@ class Chart {
     context.save();
     context.font = `${10.5 * ratio}px system-ui, sans-serif`;
     context.textAlign = "right";
+    context.textBaseline = "alphabetic";
     context.lineJoin = "round";
     context.lineWidth = 4 * ratio;
     context.strokeStyle = style.getPropertyValue("--panel");

@@ -7,6 +7,7 @@ const MARGIN_M = 0.35;
 const FOLLOW_WIDTH_M = 5;
 const TRAIL_GAME_S = 3;
 const TRAIL_POINTS = 60;
+const LONGEST_GAP_S = 0.5; // between two points of a trail; beyond it nobody knows which way the car went
 const FALLBACK_COLOR = "#888888";
 const PICK_PX = 28;
 
@@ -50,7 +51,8 @@ export class TrackMap {
     const trail = this.trails.get(car.key) ?? [];
     const last = trail.at(-1);
     if (last && last.at === car.written_at) return;
-    if (last && (last.returns !== car.returns || car.game_time_s < last.game_time_s)) trail.length = 0;
+    const jumped = last && (last.returns !== car.returns || car.game_time_s < last.game_time_s || car.written_at - last.at > LONGEST_GAP_S);
+    if (jumped) trail.length = 0;
     trail.push({ x: car.x, z: car.z, at: car.written_at, game_time_s: car.game_time_s, returns: car.returns });
     const oldest = car.game_time_s - TRAIL_GAME_S;
     while (trail.length > TRAIL_POINTS || (trail.length > 8 && trail[0].game_time_s < oldest)) trail.shift();
@@ -169,12 +171,14 @@ export class TrackMap {
     const trail = this.trails.get(car.key) ?? [];
     context.strokeStyle = car.color ?? FALLBACK_COLOR;
     context.lineWidth = this.followed === car.key ? 4 : 2.5;
-    context.lineCap = "round";
-    for (let i = 1; i < trail.length; i++) {
-      context.globalAlpha = (this.isDim(car) ? 0.25 : 0.75) * (i / trail.length);
+    context.lineCap = "butt"; // round ends would show as dots where pieces overlap
+    const places = trail.map((place) => this.toScreen(place.x, place.z));
+    const middle = ([x, y], [otherX, otherY]) => [(x + otherX) / 2, (y + otherY) / 2];
+    for (let i = 1; i < places.length; i++) {
+      context.globalAlpha = (this.isDim(car) ? 0.25 : 0.8) * (i / places.length);
       context.beginPath();
-      context.moveTo(...this.toScreen(trail[i - 1].x, trail[i - 1].z));
-      context.lineTo(...this.toScreen(trail[i].x, trail[i].z));
+      context.moveTo(...(i === 1 ? places[0] : middle(places[i - 2], places[i - 1])));
+      context.quadraticCurveTo(...places[i - 1], ...(i === places.length - 1 ? places[i] : middle(places[i - 1], places[i])));
       context.stroke();
     }
     context.globalAlpha = 1;

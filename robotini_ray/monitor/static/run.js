@@ -143,7 +143,7 @@ export function notices({ run, state, lostSince, clockOffset }) {
   const stale = run.summary_at !== null && now - here(run.summary_at) > SUMMARY_STALE_S;
   if (stale) found.push(["idle", `The training has written nothing since ${clockTime(here(run.summary_at))}: it has ended or stands still.`]);
   if (state.missing_since !== null) {
-    found.push(["warn", `The cars' live state is missing ${since(here(state.missing_since), now)}: ${state.missing_why}.`]);
+    found.push(["warn", `The cars' live state is missing ${since(here(state.missing_since), now)}: ${state.missing_why.replace(/\.+$/, "")}.`]);
   } else if (!state.cars.length) {
     found.push(["idle", "No car has been seen yet: simulators and collectors take some seconds to start."]);
   }
