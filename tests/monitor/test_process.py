@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -132,10 +131,3 @@ class TestInATraining:
         assert "ray start --head --include-dashboard=true" in dashboard and "--address auto" in dashboard
         pages.announce("127.0.0.1:8265")
         assert said[-1] == "Ray dashboard: http://127.0.0.1:8265"
-
-
-def test_it_needs_no_tensorflow(run_dir):
-    script = "import sys, json; import robotini_ray.commands.monitor; print(json.dumps(sorted(sys.modules)))"
-    modules = json.loads(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
-    assert "aiohttp" in modules
-    assert not {"tensorflow", "tf_agents", "reverb", "ray"} & set(modules)
