@@ -42,16 +42,15 @@ class RunFiles:
         self.summary: dict[str, Any] | None = None
         self.summary_at: float | None = None
         self.evaluations: list[dict[str, Any]] = []
-        self.problem = ""
+        self._problems: dict[str, str] = {}
         self._scalars = ScalarReader(directory / "tensorboard")
         self._versions: dict[str, tuple[int, int]] = {}
 
     def read_on(self) -> bool:
         """Takes in what has changed since the last call; returns whether something has.
 
-        What is missing stays missing; a file that cannot be used is named in ``problem``.
+        What is missing stays missing; what cannot be used is named in the message's ``problem``.
         """
-        self.problem = ""
         changed = [self._read_config(), self._read_summary(), self._read_evaluations(), self._read_scalars()]
         return any(changed)
 
@@ -70,7 +69,7 @@ class RunFiles:
             "name": self.directory.name,
             "directory": str(self.directory),
             "exists": self.directory.exists(),
-            "problem": self.problem,
+            "problem": "; ".join(self._problems.values()),
             "algorithm": config.agent.algorithm if config else None,
             "track": config.simulator.track if config else None,
             "cars": config.collection.cars if config else None,
@@ -104,8 +103,9 @@ class RunFiles:
         try:
             self.config = load_config(path, {})
             self.track = load_track(self.config.simulator.track)
+            self._problems.pop(path.name, None)
         except (ConfigError, TrackError) as error:
-            self.problem = str(error)
+            self._problems[path.name] = str(error)
         return True
 
     def _read_summary(self) -> bool:
@@ -121,14 +121,20 @@ class RunFiles:
         if not self._is_new(path):
             return False
         whole, _, _ = path.read_text().rpartition("\n")  # the last line may still be being written
-        self.evaluations = [_evaluation(json.loads(line)) for line in whole.splitlines()]
+        self.evaluations = []
+        self._problems.pop(path.name, None)
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                self.evaluations.append(_evaluation(json.loads(line)))
+            except ValueError:  # what a training that was killed had begun to write
+                self._problems[path.name] = f"line {number} of {path} is no JSON and left out"
         return True
 
     def _read_scalars(self) -> bool:
         try:
             return self._scalars.read_on()
         except EventFileError as error:
-            self.problem = str(error)
+            self._problems["tensorboard"] = str(error)
             return False
 
     def _is_new(self, path: Path) -> bool:

@@ -54,12 +54,13 @@ def take(address: str, not_before_s: float) -> None:
     with Chromium(1440, 900) as browser:
         browser.open(address)
         browser.prefer(prefers_color_scheme="light")
-        browser.run("document.querySelectorAll('.values')[0].open = true")
+        browser.wait("document.querySelector('.values') !== null")
+        browser.run("document.querySelector('.values').open = true")
         while time.monotonic() < not_before_s:
             time.sleep(1.0)
             browser.run("1")  # takes in what the browser says
         browser.wait(EVALUATIONS, patience_s=LIMIT_S)
-        browser.run("document.querySelectorAll('.values')[0].open = false")
+        browser.run("document.querySelector('.values').open = false")
         picture(browser, "monitor")
         browser.prefer(prefers_color_scheme="dark")
         browser.run("document.getElementById('curves-title').scrollIntoView()")

@@ -70,8 +70,18 @@ def test_a_config_that_cannot_be_used_is_named(run_dir):
     (run_dir / "config.yaml").write_text("simulator:\n  trak: oval\n")
     files = RunFiles(run_dir)
     files.read_on()
+    assert not files.read_on()
     assert "unknown key simulator.trak" in files.message()["problem"]
     assert files.message()["summary"]["train_steps"] == 100
+
+
+def test_a_line_that_a_killed_training_left_unfinished_is_left_out_and_named(run_dir):
+    whole = (run_dir / "evaluations.jsonl").read_text()
+    (run_dir / "evaluations.jsonl").write_text(whole + '{"train_step": 7, "la' + whole + whole)
+    files = RunFiles(run_dir)
+    files.read_on()
+    assert len(files.message()["evaluations"]) == 2
+    assert "line 2 of" in files.message()["problem"]
 
 
 def test_the_program_says_where_its_redis_is(run_dir):
