@@ -27,7 +27,7 @@ def main() -> int:
         print("no Chromium on this machine: apt-get install chromium", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="screenshots-") as folder:
-        run_dir = Path(folder) / "quickstart"
+        run_dir = Path(folder) / "runs" / "quickstart"
         command = [sys.executable, "-m", "robotini_ray.launch", "train", str(CONFIG), "--run-dir", str(run_dir)]
         command += ["--monitor-port", "0", "--minutes", str(LIMIT_S / 60)]
         training = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -66,7 +66,7 @@ def take(address: str, not_before_s: float) -> None:
         browser.run("document.getElementById('curves-title').scrollIntoView()")
         picture(browser, "monitor-dark")
         browser.prefer(prefers_color_scheme="light")
-        browser.resize(390, 844, phone=True)
+        browser.resize(390, 844, phone=True, scale=2.0)
         browser.run("document.getElementById('map').scrollIntoView()")
         picture(browser, "monitor-phone")
 

@@ -7,7 +7,7 @@ const MARGIN_M = 0.35;
 const FOLLOW_WIDTH_M = 5;
 const TRAIL_GAME_S = 3;
 const TRAIL_POINTS = 60;
-const LONGEST_GAP_S = 0.5; // between two points of a trail; beyond it nobody knows which way the car went
+const LONGEST_GAP_M = 1.5; // between two points of a trail; beyond it nobody knows which way the car went
 const FALLBACK_COLOR = "#888888";
 const PICK_PX = 28;
 
@@ -51,8 +51,9 @@ export class TrackMap {
     const trail = this.trails.get(car.key) ?? [];
     const last = trail.at(-1);
     if (last && last.at === car.written_at) return;
-    const jumped = last && (last.returns !== car.returns || car.game_time_s < last.game_time_s || car.written_at - last.at > LONGEST_GAP_S);
-    if (jumped) trail.length = 0;
+    const isNew = last && (last.returns !== car.returns || car.game_time_s < last.game_time_s);
+    const jumped = last && Math.hypot(car.x - last.x, car.z - last.z) > LONGEST_GAP_M;
+    if (isNew || jumped) trail.length = 0;
     trail.push({ x: car.x, z: car.z, at: car.written_at, game_time_s: car.game_time_s, returns: car.returns });
     const oldest = car.game_time_s - TRAIL_GAME_S;
     while (trail.length > TRAIL_POINTS || (trail.length > 8 && trail[0].game_time_s < oldest)) trail.shift();

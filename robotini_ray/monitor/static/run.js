@@ -40,8 +40,10 @@ export class RunView {
     }
     setText(document.getElementById("run-name"), run.name);
     document.title = `${run.name} · robotini_ray`;
-    const facts = [run.algorithm?.toUpperCase(), run.track && `track ${run.track.split("/").at(-1)}`, run.directory];
+    const place = run.directory.split("/").slice(-2).join("/");
+    const facts = [run.algorithm?.toUpperCase(), run.track && `track ${run.track.split("/").at(-1)}`, place];
     setText(document.getElementById("run-facts"), facts.filter(Boolean).join("  ·  "));
+    document.getElementById("run-facts").title = run.directory;
   }
 
   updateTables(run) {
