@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import select
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -60,6 +63,24 @@ def run_in_own_session(command: list[str]) -> int:
         signal.signal(number, lambda received, frame: child.send_signal(received))
     code = child.wait()
     return code if code >= 0 else 128 - code
+
+
+def wait_for_line(process: subprocess.Popen[bytes], pattern: re.Pattern[str], timeout_s: float) -> re.Match[str] | None:
+    """The first match in what a child with piped output says; None if it ends or the time is over before."""
+    output = process.stdout
+    assert output is not None
+    printed = b""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        if select.select([output], [], [], 0.2)[0]:
+            said = os.read(output.fileno(), 4096)  # readline would keep further lines where select sees none
+            if not said:
+                return None
+            printed += said
+            match = pattern.search(printed.decode(errors="replace"))
+            if match:
+                return match
+    return None
 
 
 def stop_child(process: subprocess.Popen[bytes]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from typing import Any
@@ -18,7 +17,7 @@ from robotini_ray.car.connection import Login
 from robotini_ray.car.errors import CarError
 from robotini_ray.car.reconnection import SpectatorLink
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.car.state import CarState, CarStateStore
+from robotini_ray.car.state import CarStateStore
 from robotini_ray.config import Config
 from robotini_ray.connections import Connections
 from robotini_ray.drive import Drive
@@ -258,19 +257,19 @@ class Collector:
         for drive in self._drives:
             state = drive.environment.state
             if state is not None:
-                self._store.put(drive.seat.name, self._live_state(drive, state), drive.environment.last_png)
+                self._store.put(drive.seat.name, self._live_state(drive), drive.environment.last_png)
 
-    def _live_state(self, drive: Drive, state: CarState) -> dict[str, Any]:
+    def _live_state(self, drive: Drive) -> dict[str, Any]:
         meter = drive.environment.link.meter
         status = self._connections.status(drive)
         return {
-            **dataclasses.asdict(state),
+            **drive.environment.live_state(),
             "role": "collector",
             "color": drive.seat.color,
             "status": "paused" if self._pause and status == "driving" else status,
             "stale": self._connections.stale(drive),
             "frames_per_s": round(meter.per_s, 1),
             "late_share": round(meter.late_share, 3),
-            "action": None if drive.action is None else [float(value) for value in drive.action],
             "weights_version": self._version,
+            "weights_age_s": time.monotonic() - self._version_at,
         }

@@ -72,6 +72,7 @@ class Evaluator:
         self._average = WeightsAverage(config.evaluation.average_steps)
         self._weights: tuple[int, NDArray[np.float32]] | None = None
         self._version = self._judged = -1
+        self._version_at = 0.0
         self._has_driven = False
         self._finished: list[Evaluation] = []
         self._lock = threading.Lock()
@@ -93,6 +94,7 @@ class Evaluator:
                 continue
             self._next_at = time.monotonic() + self._config.evaluation.interval_s
             self._version, flat_weights = weights
+            self._version_at = time.monotonic()
             self._policy.set_weights(flat_weights)
             try:
                 result = self._drive()
@@ -143,11 +145,12 @@ class Evaluator:
         if environment.state is not None and now >= self._next_state_at:
             self._next_state_at = now + STATE_INTERVAL_S
             fields = {
-                **dataclasses.asdict(environment.state),
+                **environment.live_state(),
                 "role": "evaluator",
                 "color": self._login.color,
                 "status": "driving",
                 "weights_version": self._version,
+                "weights_age_s": now - self._version_at,
             }
             self._store.put(self._login.name, fields, environment.last_png)
         return not self._stop.is_set()

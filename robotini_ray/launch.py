@@ -23,6 +23,7 @@ Overrides = dict[str, Any]
 QUICKSTART = Path(__file__).parent.parent / "launch" / "quickstart.yaml"
 PATH = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
+MONITOR_PORT = 8080
 SIMULATOR_HELP = "HOST[:CAR_PORT[:LOG_PORT]] of a running simulator; without it an embedded one is started."
 WAIT_HELP = "Wait for the simulator of --simulator to come, instead of ending with an error."
 TRACK_HELP = "Name of a shipped track, or a Robotini track file."
@@ -62,6 +63,8 @@ def cli() -> None:
 @click.option("--train-steps", type=int, help="Train steps of the whole run, earlier invocations included.")
 @click.option("--address", envvar="RAY_ADDRESS", default="local", help="Ray: local, auto or HOST:PORT.", show_default=True)
 @click.option("--fresh", is_flag=True, help="Move an earlier run in the directory to DIR.old-N first.")
+@click.option("--monitor-port", type=PORT, default=MONITOR_PORT, help="Of the live page, on 127.0.0.1; 0 takes a free one.")
+@click.option("--no-monitor", is_flag=True, help="Train without the live page.")
 @click.pass_context
 def train(
     context: click.Context,
@@ -76,6 +79,8 @@ def train(
     train_steps: int | None,
     address: str,
     fresh: bool,
+    monitor_port: int,
+    no_monitor: bool,
 ) -> int:
     """Train a policy with the values of CONFIG (a YAML file; default: launch/quickstart.yaml).
 
@@ -92,7 +97,8 @@ def train(
         "run.train_steps": train_steps,
     }
     resolved = _config(config, context, named)
-    return run(resolved, run_dir or Path("runs") / config.stem, address, fresh, wait, context.obj[LINE])
+    port = None if no_monitor else monitor_port
+    return run(resolved, run_dir or Path("runs") / config.stem, address, fresh, wait, port, context.obj[LINE])
 
 
 @cli.command(epilog=RANDOMISATION_EPILOG)
@@ -168,6 +174,23 @@ def evaluate(context: click.Context, **settings: Any) -> int:
     from robotini_ray.commands.evaluate import run
 
     return run(**settings, randomisation=load_config(None, context.obj[OVERRIDES]).randomisation)
+
+
+@cli.command()
+@click.option("--run-dir", type=PATH, help="Of the run to show. Default: the newest in runs/.")
+@click.option("--redis", help="URL of the Redis server with the cars' live state. Default: the running training's.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    help="Address to listen on; any but a loopback one needs the printed token.",
+    show_default=True,
+)
+@click.option("--port", type=PORT, default=MONITOR_PORT, help="0 takes a free one.", show_default=True)
+def monitor(**settings: Any) -> int:
+    """Serve a web page that shows a run live: its cars, their pictures, the track and the curves."""
+    from robotini_ray.commands.monitor import run
+
+    return run(**settings)
 
 
 @cli.command(help=BENCHMARK_HELP)

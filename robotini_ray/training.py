@@ -16,6 +16,7 @@ from robotini_ray.checkpoint_keeper import CheckpointKeeper
 from robotini_ray.config import Config
 from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.limit import lap_limit_s
+from robotini_ray.pages import Pages
 from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle
 from robotini_ray.processes import identify
 from robotini_ray.program import ProgramBuilder, Site
@@ -48,7 +49,7 @@ CORES_FOR_DASHBOARD = 4
 """The dashboard takes over a gigabyte and ten seconds of start-up: on by itself where there is room."""
 
 
-def train(config: Config, run: RunDirectory, address: str, display: Display) -> int:
+def train(config: Config, run: RunDirectory, address: str, display: Display, monitor_port: int | None) -> int:
     """Trains until the time or the steps of the config are used up, or a signal ends it.
 
     Args:
@@ -56,6 +57,7 @@ def train(config: Config, run: RunDirectory, address: str, display: Display) -> 
         run: its directory, opened.
         address: ``local`` or the address of a Ray cluster.
         display: for the person watching.
+        monitor_port: where the monitor listens; None for no monitor.
 
     Returns:
         The exit code: 0, or 128 + the signal's number.
@@ -65,7 +67,7 @@ def train(config: Config, run: RunDirectory, address: str, display: Display) -> 
     """
     stop = StopSignal()
     stop.install()
-    training = Training(config, run, display, stop)
+    training = Training(config, run, display, stop, Pages(run.path, monitor_port, display.say))
     try:
         training.start(address)
         training.watch()
@@ -81,7 +83,8 @@ def train(config: Config, run: RunDirectory, address: str, display: Display) -> 
 class Training:
     """The life of one invocation, as ``train`` runs it: ``start``, ``watch``, ``judge``, ``end``."""
 
-    def __init__(self, config: Config, run: RunDirectory, display: Display, stop: StopSignal) -> None:
+    def __init__(self, config: Config, run: RunDirectory, display: Display, stop: StopSignal, pages: Pages) -> None:
+        self._pages = pages
         self._config = config
         self._run = run
         self._say = display.say
@@ -111,10 +114,11 @@ class Training:
         self._say("starting Redis, the embedded simulators and Ray" if external is None else "starting Redis and Ray")
         redis = self._start(self._builder.redis, lambda server: server.stop)
         self._side.add("redis", redis, "training goes on without the cars' live state")
+        self._start(lambda: self._pages.start(redis.url), lambda _: self._pages.close)
         simulators = [] if external else [self._simulator(role) for role in ROLES]
         self._simulators = dict(zip(ROLES, simulators, strict=False))
         self._program_file.begin(redis.url)
-        self._start_ray(address)
+        dashboard_url = self._start_ray(address)
         embedded = [Site(simulator.address, simulator.lockstep) for simulator in simulators]
         collect, evaluate = (external, external) if external else embedded
         self._cars = [*self._builder.collector_names, EVALUATOR]
@@ -123,6 +127,7 @@ class Training:
         self._supervisor = Supervisor(specs, self._say, self._progress.add_restart, self._on_running)
         self._wait_until_all_run(self._supervisor)
         self._stall = StallWatch()  # until now cars and learner had reason to wait
+        self._pages.announce(dashboard_url)
         self._say(f"training; logs, checkpoints and policies are in {self._run.path}")
 
     def watch(self) -> None:
@@ -248,8 +253,8 @@ class Training:
             self._look_after()
             time.sleep(START_POLL_S)
 
-    def _start_ray(self, address: str) -> None:
-        """Joins the Ray cluster, or starts one on this machine."""
+    def _start_ray(self, address: str) -> str:
+        """Joins the Ray cluster, or starts one on this machine; returns its dashboard's address, empty for none."""
         dashboard = (os.cpu_count() or 1) >= CORES_FOR_DASHBOARD
         os.environ.update(WORKER_ENVIRONMENT)
         os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let simulators starve learner and collectors
@@ -264,8 +269,7 @@ class Training:
         self._cleanups.append(ray.shutdown)
         self._stop.install()  # ray.init has put its own handlers there
         self._check_stopped()
-        if context.dashboard_url:
-            self._display.say(f"Ray dashboard: http://{context.dashboard_url}")
+        return context.dashboard_url or ""
 
     def _external_site(self) -> Site | None:
         """The simulator that the config names, if it does.

@@ -22,7 +22,7 @@ IN_OWN_SESSION = "ROBOTINI_RAY_IN_OWN_SESSION"
 """Set in the environment of the process that trains, so that it does not start another."""
 
 
-def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, line: list[str]) -> int:
+def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, monitor_port: int | None, line: list[str]) -> int:
     """Trains, in a process and a session of its own, which gets the same command line; returns the exit code."""
     if config.simulator.address is not None:
         find_simulator(config.simulator.address, wait)  # before anything is made that would have to be undone
@@ -53,7 +53,7 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, li
                     f"--train-steps {2 * config.run.train_steps}, or begin anew with --fresh"
                 )
                 return 0
-        code = train(config, directory, address, display)
+        code = train(config, directory, address, display, monitor_port)
     _say_summary(directory, display)
     return code
 

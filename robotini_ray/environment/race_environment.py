@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import select
 import socket
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +89,7 @@ class RaceEnvironment(py_environment.PyEnvironment):
         self._action = np.zeros(ACTION_SIZE, np.float32)
         self._observation = np.zeros(config.observation_size, np.float32)
         self.last_png = b""
+        self._command = (0.0, 0.0)
         self._state: CarState | None = None
         self.score = RaceScore(_segments(spectator, track))
         self.connect(spectator)
@@ -220,6 +223,13 @@ class RaceEnvironment(py_environment.PyEnvironment):
         assert self._state is not None
         return self._privileged.describe(self._state)
 
+    def live_state(self) -> dict[str, Any]:
+        """State, last command and score of the car in JSON types, for the monitor; empty before its state is known."""
+        if self._state is None:
+            return {}
+        throttle, turn = self._command
+        return {**dataclasses.asdict(self._state), "throttle": throttle, "turn": turn, **self.score.live()}
+
     def close(self) -> None:
         """Stops the car and leaves the track."""
         self.link.close()
@@ -325,10 +335,14 @@ class RaceEnvironment(py_environment.PyEnvironment):
         config = self._config
         share = 0.5 * (float(self._action[0]) + 1.0)
         throttle = config.throttle_low + share * (config.throttle_high - config.throttle_low)
-        self.link.send(throttle, float(self._action[1]) * config.turn_limit)
+        self._send(throttle, float(self._action[1]) * config.turn_limit)
 
     def _send_neutral(self) -> None:
-        self.link.send(0.0, 0.0)
+        self._send(0.0, 0.0)
+
+    def _send(self, throttle: float, turn: float) -> None:
+        self._command = (throttle, turn)
+        self.link.send(throttle, turn)
 
     def _make_reward(self) -> Reward:
         config = self._config
