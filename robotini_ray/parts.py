@@ -36,6 +36,7 @@ class Part:
     """
 
     def __init__(self, name: str, log_dir: Path, path: str, arguments: tuple[Any, ...]) -> None:
+        log_dir.mkdir(parents=True, exist_ok=True)  # on another node than the launcher's nobody has
         logging.basicConfig(
             filename=log_dir / f"{name}.log",
             level=logging.INFO,
@@ -89,10 +90,14 @@ class PartHandle:
         ray.kill(self._actor, no_restart=True)
 
 
-def start_part(name: str, log_dir: Path, path: str, *arguments: Any, num_gpus: float = 0.0) -> PartHandle:
-    """Starts a part as a Ray actor; its constructor's errors come with the first call."""
+def start_part(
+    name: str, log_dir: Path, path: str, *arguments: Any, num_gpus: float = 0.0, scheduling_strategy: Any = None
+) -> PartHandle:
+    """Starts a part as a Ray actor, on a node that the strategy allows; its constructor's errors come with the first call."""
     actor_class = ray.remote(num_cpus=0, num_gpus=num_gpus, concurrency_groups={CALLS: 1})(Part)
-    actor = actor_class.options(name=f"{log_dir.parent.name}/{name}", runtime_env={"env_vars": WORKER_ENVIRONMENT}).remote(
-        name, log_dir, path, arguments
-    )
+    actor = actor_class.options(
+        name=f"{log_dir.parent.name}/{name}",
+        runtime_env={"env_vars": WORKER_ENVIRONMENT},
+        scheduling_strategy=scheduling_strategy,
+    ).remote(name, log_dir, path, arguments)
     return PartHandle(name, actor)

@@ -5,7 +5,8 @@
             |                          +------------------ weights ----------------+
             +----frames--> evaluator <---------------------------------------------+
 
-Every part but the simulators and Redis is a Ray actor of its own.
+Every part is a Ray actor of its own, but for Redis and the simulators on the launcher's machine, which are its child
+processes. Which node of a cluster a part is on, ``placement.py`` says.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.config import NO_RANDOMISATION, Config
 from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.parts import PartHandle, start_part
+from robotini_ray.placement import Placement, plan_one_machine
 from robotini_ray.reports import CarSeat
 
 COLORS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf")
@@ -46,10 +48,13 @@ class ProgramBuilder:
         self._run_dir = run_dir
         self._logs = run_dir / "logs"
         self._tag = f"{run_dir.name}-{secrets.token_hex(2)}"  # names of cars are unique to this invocation
+        self.placement = Placement(plan_one_machine(config))
+        """Where the parts go; replaced once a cluster has been joined."""
 
     def redis(self) -> RedisServer:
         """The cars' live state, for the monitor and other machines."""
-        server = RedisServer(self._logs / "redis.log")
+        host = self.placement.driver_host if self.placement.plan.leaves_the_driver else None
+        server = RedisServer(self._logs / "redis.log", host, self._run_dir / "redis.password")
         server.start()
         return server
 
@@ -63,9 +68,43 @@ class ProgramBuilder:
             self._config.randomisation if collecting else NO_RANDOMISATION,
         )
 
+    def listed_site(self, share: int) -> Site | None:
+        """The simulator that the config names for a share, if it does."""
+        if self._config.simulator.address is not None:
+            return Site(SimulatorAddress.parse(self._config.simulator.address), lockstep=False)
+        listed = self.placement.plan.shares[share].listed
+        if listed is None:
+            return None
+        return Site(SimulatorAddress(listed.host, listed.car_port, listed.log_port), lockstep=False)
+
+    def embedded_site(self, address: SimulatorAddress) -> Site:
+        """The simulator of ``simulator`` or ``simulator_part``."""
+        return Site(address, lockstep=self._config.simulator.pace == "max")
+
+    def simulator_part(self, share: int) -> PartHandle:
+        """An embedded simulator on the node where the cars of this share are collected."""
+        return start_part(
+            f"simulator-{share}",
+            self._logs,
+            "robotini_ray.simulator_part:SimulatorPart",
+            self._config.simulator,
+            self._config.run.seed + 2 + share,
+            self._logs / f"simulator-{share}.log",
+            self._config.randomisation,
+            **self.placement.shares[share],
+        )
+
     def replay(self) -> PartHandle:
         """The Reverb server."""
-        return start_part("replay", self._logs, "robotini_ray.replay:ReplayServer", self._config, self._run_dir)
+        return start_part(
+            "replay",
+            self._logs,
+            "robotini_ray.replay:ReplayServer",
+            self._config,
+            self._run_dir,
+            self.placement.learner_host,
+            **self.placement.learner,
+        )
 
     def learner(self, replay_address: str) -> PartHandle:
         """Trains on replay; broadcasts to whom ``add_receivers`` names."""
@@ -77,13 +116,11 @@ class ProgramBuilder:
             replay_address,
             self._run_dir,
             num_gpus=self._config.learner.num_gpus,
+            **self.placement.learner,
         )
 
-    def collectors(self, site: Site, replay_address: str, redis_url: str) -> list[PartHandle]:
-        """The collecting cars, ``cars_per_collector`` a process."""
-        collection = self._config.collection
-        seats = self._seats()
-        groups = [seats[k : k + collection.cars_per_collector] for k in range(0, len(seats), collection.cars_per_collector)]
+    def collectors(self, share: int, site: Site, replay_address: str, redis_url: str) -> list[PartHandle]:
+        """The cars of one share, ``cars_per_collector`` a process."""
         return [
             start_part(
                 f"collector-{index}",
@@ -91,13 +128,15 @@ class ProgramBuilder:
                 "robotini_ray.collector:Collector",
                 self._config,
                 site.address,
-                group,
+                seats,
                 site.lockstep,
                 replay_address,
                 redis_url,
                 self._run_dir.name,
+                **self.placement.shares[share],
             )
-            for index, group in enumerate(groups)
+            for index, (at, seats) in enumerate(self._groups())
+            if at == share
         ]
 
     def evaluator(self, site: Site, redis_url: str) -> PartHandle:
@@ -113,7 +152,17 @@ class ProgramBuilder:
             self._run_dir / "policies",
             redis_url,
             self._run_dir.name,
+            **self.placement.driver,
         )
+
+    def _groups(self) -> list[tuple[int, list[CarSeat]]]:
+        """For each collector its share, and its cars. They are dealt out, so that each share has the whole ladder of noise."""
+        shares, size = self.placement.plan.shares, self._config.collection.cars_per_collector
+        dealt: list[list[CarSeat]] = [[] for _ in shares]
+        for seat in self._seats():
+            emptiest = min(range(len(shares)), key=lambda k: len(dealt[k]) / shares[k].cars)
+            dealt[emptiest].append(seat)
+        return [(share, seats[k : k + size]) for share, seats in enumerate(dealt) for k in range(0, len(seats), size)]
 
     def _seats(self) -> list[CarSeat]:
         collection, seed = self._config.collection, self._config.run.seed

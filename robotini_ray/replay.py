@@ -125,9 +125,11 @@ class ReplayServer:
     Args:
         config: of the run.
         run_dir: of the run; it starts with the replay of the newest checkpoint there.
+        host: under which the others reach it.
     """
 
-    def __init__(self, config: Config, run_dir: Path) -> None:
+    def __init__(self, config: Config, run_dir: Path, host: str = "127.0.0.1") -> None:
+        self._host = host
         store = CheckpointStore(run_dir / "checkpoints")
         store.offer_replay(store.newest())
         self._port = portpicker.pick_unused_port()
@@ -135,7 +137,7 @@ class ReplayServer:
 
     def address(self) -> str:
         """HOST:PORT."""
-        return f"127.0.0.1:{self._port}"
+        return f"{self._host}:{self._port}"
 
     def stop(self) -> None:
         """Ends the server."""

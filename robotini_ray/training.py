@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import AuthenticationError, RayActorError, RayTaskError
 
 from robotini_ray.car.connection import reachable
 from robotini_ray.config import Config
@@ -19,16 +19,20 @@ from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.errors import RobotiniError
 from robotini_ray.limit import lap_limit_s
 from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle
+from robotini_ray.placement import place_in_cluster
 from robotini_ray.program import ProgramBuilder, Site
 from robotini_ray.progress import Progress, StepRate
-from robotini_ray.reports import Evaluation, LearnerReport
+from robotini_ray.remote_sites import RemoteSites
+from robotini_ray.reports import CollectorReport, Evaluation, LearnerReport
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.terminal import Display, table_rows
 from robotini_ray.track import load_track
 
 T = TypeVar("T")
 
+LOCAL = "local"
 POLL_S = 0.5
+SAY_AFTER_S = 3.0
 SUMMARY_INTERVAL_S = 5.0
 CALL_TIMEOUT_S = 30.0
 START_TIMEOUT_S = 120.0
@@ -120,22 +124,32 @@ class Training:
 
     def start(self, address: str) -> None:
         """Starts every part and waits until each is ready, saying what is waited for."""
-        external = self._external_site()
-        self._display.say("starting Redis, the embedded simulators and Ray" if external is None else "starting Redis and Ray")
+        listed = self._listed_sites()
+        self._display.say("starting Redis and Ray" if listed else "starting Redis, the embedded simulators and Ray")
+        if address != LOCAL:
+            self._start_ray(address)
+            self._builder.placement = place_in_cluster(self._config, self._run.path, self._wait_for)
         redis = self._start(self._builder.redis, lambda server: server.stop)
-        simulators = [] if external else [self._simulator(role) for role in ROLES]
-        self._start_ray(address)
+        local = [number for number, share in enumerate(self._builder.placement.plan.shares) if not share.bundle]
+        roles = () if listed else ROLES if local else ("evaluate",)
+        simulators = {role: self._simulator(role) for role in roles}
+        if address == LOCAL:
+            self._start_ray(address)
         self._replay = self._builder.replay()
         self._display.say("starting the replay server")
         replay_address = self._wait(self._replay, "address")
         self._learner = self._builder.learner(replay_address)
-        embedded = [Site(simulator.address, simulator.lockstep) for simulator in simulators]
-        collect, evaluate = (external, external) if external else embedded
-        self._collectors = self._builder.collectors(collect, replay_address, redis.url)
-        self._evaluator = self._builder.evaluator(evaluate, redis.url)
-        self._display.say(f"starting {len(self._collectors)} collectors, the evaluator and the learner")
+        embedded = {role: self._builder.embedded_site(simulator.address) for role, simulator in simulators.items()}
+        self._sites = RemoteSites(self._builder, replay_address, redis.network_url, self._display.say)
+        self._cleanups.append(self._sites.kill)
+        for share in local:
+            site = listed[share] if listed else embedded["collect"]
+            self._collectors += self._builder.collectors(share, site, replay_address, redis.network_url)
+        self._evaluator = self._builder.evaluator(listed[0] if listed else embedded["evaluate"], redis.url)
+        self._display.say("starting the collectors, the evaluator and the learner")
         for part in (*self._collectors, self._evaluator):
             self._start_loop(part)
+        self._start_remote_sites()
         self._display.say("the cars are driving; waiting for the learner to build its graph")
         self._start_loop(self._learner)
         self._wait(self._learner, "add_receivers", [*self._collectors, self._evaluator])
@@ -147,6 +161,7 @@ class Training:
         while not self._stop and not self._finished():
             began = time.monotonic()
             self._check_loops()
+            self._take_remote_parts()
             learner = self._collect_reports()
             self._show(learner)
             now = time.monotonic()
@@ -214,27 +229,61 @@ class Training:
         os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let simulators starve learner and collectors
         # Ray's news of its next versions: of pydantic (which tf-agents' pins keep old) and of hiding GPUs
         warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
-        context = ray.init(
-            address=address,
-            include_dashboard=dashboard if address == "local" else None,
-            log_to_driver=False,
-            logging_level="warning",
-        )
+        try:
+            context = ray.init(
+                address=address,
+                include_dashboard=dashboard if address == LOCAL else None,
+                log_to_driver=False,
+                logging_level="warning",
+            )
+        except (ConnectionError, AuthenticationError) as error:
+            raise TrainingError(
+                f"no Ray cluster to join at {address}: {_cause(error)} (cluster/README.md says how to start one; "
+                "--address local needs none)"
+            ) from error
         self._cleanups.append(ray.shutdown)
         self._stop.install()  # ray.init has put its own handlers there
         self._check_stopped()
         if context.dashboard_url:
             self._display.say(f"Ray dashboard: http://{context.dashboard_url}")
 
-    def _external_site(self) -> Site | None:
-        """The simulator that the config names, if it does.
+    def _listed_sites(self) -> list[Site]:
+        """The simulators that the config names, one for each share of the cars; none where embedded ones are started.
 
         Raises:
-            SimulatorUnreachable: it is not there.
+            SimulatorUnreachable: one is not there.
         """
-        if self._config.simulator.address is None:
-            return None
-        return Site(reachable(self._config.simulator.address), lockstep=False)
+        shares = range(len(self._builder.placement.plan.shares))
+        sites = [site for share in shares if (site := self._builder.listed_site(share)) is not None]
+        for site in sites:
+            reachable(str(site.address))
+        return sites
+
+    def _start_remote_sites(self) -> None:
+        """Waits until all cars of other nodes drive."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        self._take_remote_parts()
+        while starting := self._sites.starting:
+            self._check_stopped()
+            if time.monotonic() > deadline:
+                raise TrainingError(f"not started in {START_TIMEOUT_S:g} s: {', '.join(starting)}; see {self._run.path}/logs")
+            time.sleep(POLL_S)
+            self._take_remote_parts()
+
+    def _take_remote_parts(self) -> None:
+        """Starts the loops of parts on other nodes that have become ready, for the first time or again."""
+        simulators, collectors = self._sites.poll()
+        self._loops |= {part.start_loop(): part for part in (*simulators, *collectors)}
+        self._collectors += collectors
+        if self._started and collectors:
+            self._learner.tell("add_receivers", collectors)
+
+    def _lose(self, part: PartHandle) -> bool:
+        """Forgets a part on another node, and what was beside it; False where that ends the run."""
+        lost = self._sites.lose(part)
+        self._collectors = [collector for collector in self._collectors if collector not in lost]
+        self._loops = {loop: of for loop, of in self._loops.items() if of not in lost}
+        return bool(lost)
 
     def _simulator(self, role: str) -> EmbeddedSimulator:
         return self._start(lambda: self._builder.simulator(role), lambda simulator: simulator.close)
@@ -248,6 +297,18 @@ class Training:
         self._cleanups.append(cleanup(made))
         self._check_stopped()
         return made
+
+    def _wait_for(self, reference: Any, timeout_s: float, what: str) -> None:
+        """Waits until a reference is done, saying for what after a while."""
+        began, said = time.monotonic(), False
+        while not ray.wait([reference], timeout=0.2)[0]:
+            self._check_stopped()
+            waited_s = time.monotonic() - began
+            if waited_s > timeout_s:
+                raise TrainingError(f"waited {timeout_s:g} s in vain for {what}")
+            if waited_s > SAY_AFTER_S and not said:
+                self._display.say(f"waiting for {what}")
+                said = True
 
     def _wait(self, part: PartHandle, method: str, *arguments: Any) -> Any:
         """The result of a part's method, once it has started."""
@@ -274,12 +335,17 @@ class Training:
             try:
                 ray.get(loop)
             except (RayActorError, RayTaskError) as error:
+                if self._lose(part):
+                    return  # the other loops of that share are forgotten; the rest is looked at next time
                 raise TrainingError(f"{part.name} failed: {_cause(error)}") from error
             raise TrainingError(f"{part.name} has ended by itself")
 
     def _collect_reports(self) -> LearnerReport:
-        references = [part.tell("report") for part in (*self._collectors, self._evaluator, self._learner)]
-        *collections, evaluations, learner = ray.get(references, timeout=CALL_TIMEOUT_S)
+        driving = [part.tell("report") for part in self._collectors]
+        evaluations, learner = ray.get(
+            [part.tell("report") for part in (self._evaluator, self._learner)], timeout=CALL_TIMEOUT_S
+        )
+        collections = [report for reference in driving if (report := self._report_of_collector(reference)) is not None]
         progress = self._progress
         progress.add_learner(learner)
         progress.add_collections(collections)
@@ -288,6 +354,13 @@ class Training:
             self._announce(evaluation)
         self._rate.update(progress.env_steps)
         return learner
+
+    def _report_of_collector(self, reference: Any) -> CollectorReport | None:
+        try:
+            report: CollectorReport = ray.get(reference, timeout=CALL_TIMEOUT_S)
+        except RayActorError:
+            return None  # it is gone; its loop says so too
+        return report
 
     def _announce(self, evaluation: Evaluation) -> None:
         self._learner_record("evaluation", evaluation.scalars())
