@@ -133,7 +133,7 @@ class RemoteSites:
             self._begin_collectors(share, site)
             return
         share.simulator = self._builder.simulator_part(share.number)
-        share.awaited = [share.simulator.tell("address")]
+        share.awaited = [share.simulator.tell("report")]
 
     def _begin_collectors(self, share: _Share, site: Site) -> None:
         share.collectors = self._builder.collectors(share.number, site, self._replay_address, self._redis_url)

@@ -27,7 +27,7 @@ class SimulatorPart:
         self._simulator = EmbeddedSimulator(config, seed, log_path, randomisation)
         self._stop = threading.Event()
 
-    def address(self) -> SimulatorAddress:
+    def report(self) -> SimulatorAddress:
         """Where it listens; waits until it does.
 
         Raises:
