@@ -230,6 +230,7 @@ class EvaluationConfig(Section):
     interval_s: float = setting(15.0, "least wall time between the starts of two evaluations", 0.0, 1e6)
     laps: int = setting(3, "flying laps of one evaluation", 1, 1000)
     max_seconds: float = setting(60.0, "game time after which an evaluation ends in any case", 1.0, 1e5)
+    average_steps: int = setting(0, "train steps that the judged and kept weights are averaged over; 0 for none", 0, 10**7)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,4 +36,4 @@ def evaluate(
         if not watch(environment):
             break
     driven, episodes = score.take()
-    return EvaluationResult(driven, score.crashes, episodes, score.frames, score.distance_m)
+    return EvaluationResult(driven, score.crashes, episodes[1:] or episodes, score.frames, score.distance_m)

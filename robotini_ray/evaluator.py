@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from robotini_ray.acting import NumpyPolicy, PolicyError, PolicyShelf, PolicySpec, load_policy, save_policy
 from robotini_ray.agents.saved_model import SavedModelExporter
+from robotini_ray.averaging import WeightsAverage
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
@@ -64,6 +65,7 @@ class Evaluator:
         self._store = CarStateStore(redis_url, run_name)
         self._next_state_at = 0.0
         self._next_at = 0.0
+        self._average = WeightsAverage(config.evaluation.average_steps)
         self._weights: tuple[int, NDArray[np.float32]] | None = None
         self._version = -1
         self._finished: list[Evaluation] = []
@@ -86,8 +88,8 @@ class Evaluator:
         self._store.close()
 
     def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
-        """Leaves new weights for the next evaluation."""
-        self._weights = (version, flat_weights)
+        """Leaves new weights for the next evaluation, averaged with those before."""
+        self._weights = (version, self._average.add(version, flat_weights))
 
     def report(self) -> list[Evaluation]:
         """Evaluations finished since the last call."""

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import gym_notices.notices as gym_notices
 
+from robotini_ray.benchmarks.figure import LONG_NAMES as LONG_BENCHMARKS
 from robotini_ray.benchmarks.figure import NAMES as BENCHMARKS
 from robotini_ray.config import Config, ConfigError, load_config, nearest
 from robotini_ray.errors import RobotiniError
@@ -29,6 +30,10 @@ LINE, OVERRIDES = "line", "overrides"
 CONFIG_EPILOG = "Any value of the config: --section.key VALUE, for example --agent.horizon_s 4."
 RANDOMISATION_EPILOG = (
     "Cars that differ from the standard one: --randomisation.KEY VALUE, for example --randomisation.grip [0.8,1.2]."
+)
+BENCHMARK_HELP = (
+    f"Measure how fast the program is on this machine. Names: {', '.join(BENCHMARKS)}; without any, all of these. "
+    f"{' and '.join(LONG_BENCHMARKS)} train for about an hour each and must be named."
 )
 
 
@@ -154,12 +159,12 @@ def evaluate(context: click.Context, **settings: Any) -> int:
     return run(**settings, randomisation=load_config(None, context.obj[OVERRIDES]).randomisation)
 
 
-@cli.command()
-@click.argument("names", nargs=-1, metavar=f"[{'|'.join(BENCHMARKS)}]...")
+@cli.command(help=BENCHMARK_HELP)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "print_json", is_flag=True, help="Print the figures as one line of JSON too, the last of stdout.")
 @click.option("--json-file", type=PATH, callback=_in_a_directory, help="Write the figures as JSON to this file.")
 def benchmark(**settings: Any) -> int:
-    """Measure how fast the program is on this machine, all figures or those of the given names."""
+    """The verb ``benchmark``."""
     from robotini_ray.commands.benchmark import run
 
     return run(**settings)

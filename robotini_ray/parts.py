@@ -85,6 +85,10 @@ class PartHandle:
         except GetTimeoutError:
             raise TimeoutError(f"{self.name} has not answered {method} in {timeout_s:g} s") from None
 
+    def process_id(self, timeout_s: float) -> int:
+        """Of the part's process, once it has started."""
+        return int(ray.get(self._actor.pid.remote(), timeout=timeout_s))
+
     def kill(self) -> None:
         """Ends the process at once."""
         ray.kill(self._actor, no_restart=True)

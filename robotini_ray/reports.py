@@ -48,6 +48,11 @@ class ReplayState:
     min_items: int
     samples_per_item: float
 
+    @property
+    def ratio(self) -> float:
+        """How often an item has been trained on so far, on average: ``samples_per_item`` or less."""
+        return self.sampled / self.inserted if self.inserted else 0.0
+
     def allows(self, samples: int) -> bool:
         """Whether so many more samples can be drawn without waiting."""
         return self.items >= self.min_items and self.sampled + samples <= self.inserted * self.samples_per_item
@@ -71,7 +76,8 @@ class EvaluationResult:
     Attributes:
         laps: flying laps in the order driven.
         crashes: walls touched.
-        episodes: one-lap episodes as the original trainer counted them.
+        episodes: one-lap episodes as the original trainer counted them; the first, which began on the grid and so is part
+            of a lap, only where there is no other.
         env_steps: camera frames.
         distance_m: way driven.
     """
@@ -117,11 +123,12 @@ class EvaluationResult:
         """Way driven by game time."""
         return self.distance_m * FRAMES_PER_SECOND / self.env_steps if self.env_steps else None
 
-    def rank(self) -> tuple[float, float, float]:
-        """Greater is better: most clean laps, then the median lap, then the return."""
+    def rank(self) -> tuple[float, float, float, float]:
+        """Greater is better: most clean laps, then fewest crashes, then the median lap, then the return."""
         never = float("inf")
         return (
             self.clean_laps,
+            -self.crashes,
             -(self.median_lap_s if self.median_lap_s is not None else never),
             self.average_return if self.average_return is not None else -never,
         )

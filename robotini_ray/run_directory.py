@@ -17,7 +17,7 @@ FIXED_SECTIONS = ("environment", "agent", "replay")
 
 
 class RunDirectory:
-    """``RUN/{config.yaml, checkpoints/, policies/, tensorboard/, logs/, summary.json}``.
+    """``RUN/{config.yaml, checkpoints/, policies/, tensorboard/, logs/, summary.json, evaluations.jsonl}``.
 
     Args:
         path: of the directory.
@@ -62,6 +62,16 @@ class RunDirectory:
     def summary(self) -> dict[str, Any]:
         """The content of summary.json."""
         return dict(json.loads((self.path / "summary.json").read_text()))
+
+    def add_evaluation(self, evaluation: dict[str, Any]) -> None:
+        """Adds a line to evaluations.jsonl."""
+        with (self.path / "evaluations.jsonl").open("a") as lines:
+            lines.write(json.dumps(evaluation, allow_nan=False) + "\n")
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The evaluations of all invocations, oldest first."""
+        path = self.path / "evaluations.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def _check_same(self, config: Config) -> None:
         before = load_config(self.path / "config.yaml", {})

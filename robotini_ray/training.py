@@ -22,6 +22,7 @@ from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle
 from robotini_ray.placement import place_in_cluster
 from robotini_ray.program import ProgramBuilder, Site
 from robotini_ray.progress import Progress, StepRate
+from robotini_ray.references import ReferenceLaps
 from robotini_ray.remote_sites import RemoteSites
 from robotini_ray.reports import CollectorReport, Evaluation, LearnerReport
 from robotini_ray.run_directory import RunDirectory
@@ -351,6 +352,7 @@ class Training:
         progress.add_collections(collections)
         for evaluation in evaluations:
             progress.add_evaluation(evaluation, self._limit_s)
+            self._run.add_evaluation(progress.evaluation_record(evaluation))
             self._announce(evaluation)
         self._rate.update(progress.env_steps)
         return learner
@@ -363,7 +365,8 @@ class Training:
         return report
 
     def _announce(self, evaluation: Evaluation) -> None:
-        self._learner_record("evaluation", evaluation.scalars())
+        references = {f"reference_{name}": lap_s for name, lap_s in ReferenceLaps.of(self._limit_s)._asdict().items()}
+        self._learner_record("evaluation", {**evaluation.scalars(), **references})
         result = evaluation.result
         lap = "no lap" if result.median_lap_s is None else f"median lap {result.median_lap_s:.2f} s"
         average = "-" if result.average_return is None else f"{result.average_return:.1f}"
@@ -378,6 +381,7 @@ class Training:
         training = {
             "train_steps_per_s": learner.train_steps_per_s,
             "replay_items": learner.replay.items,
+            "replay_ratio": learner.replay.ratio,
             "waiting_share": learner.waiting_share,
         }
         self._learner_record("training", training)

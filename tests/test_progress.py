@@ -17,6 +17,7 @@ SUMMARY_KEYS = {
     "decisions",
     "train_steps",
     "wall_s",
+    "replay_ratio",
     "best_lap_s",
     "median_lap_s",
     "limit_s",
@@ -53,7 +54,7 @@ def result(*lap_times_s, clean=None, crashes=0, returns=(10.0,), frames=600, dis
 
 
 def learner_report(train_step):
-    return LearnerReport(train_step, 10.0, ReplayState(5, 5, 0, 100, 10, 4.0), 0.0, {})
+    return LearnerReport(train_step, 10.0, ReplayState(5, 8, 20, 100, 10, 4.0), 0.0, {})
 
 
 def resumed(progress):
@@ -98,6 +99,7 @@ class TestCounters:
         wall = {"wall_s": None}
         assert {**again.summary(LIMIT_S), **wall} == {**progress.summary(LIMIT_S), **wall}
         assert (again.evaluations, again.train_steps, again.crashes_evaluate) == (1, 77, 2)
+        assert again.summary(LIMIT_S)["replay_ratio"] == 2.5  # 20 samples of 8 items
 
     def test_wall_time_is_that_of_all_invocations(self, clock):
         progress = Progress()
@@ -138,6 +140,7 @@ class TestSummary:
             "decisions": 0,
             "train_steps": 0,
             "wall_s": 0.0,
+            "replay_ratio": 0.0,
             "best_lap_s": None,
             "median_lap_s": None,
             "limit_s": LIMIT_S,
@@ -169,6 +172,16 @@ class TestSummary:
         text = json.dumps([progress.summary(LIMIT_S), progress.to_json()], allow_nan=False)
         assert json.loads(text)[0]["median_lap_s"] is None
 
+    def test_the_record_of_an_evaluation_says_when_it_ended(self, clock):
+        clock.time = lambda: 1.7e9
+        progress = Progress(earlier_wall_s=100.0, env_steps=300)
+        clock.now_s += 20.0
+        evaluation = Evaluation(7, result(9.0, 10.0, crashes=1), True)
+        progress.add_evaluation(evaluation, LIMIT_S)
+        record = progress.evaluation_record(evaluation)
+        when = {"ended_at": 1.7e9, "wall_s": 120.0, "env_steps": 300, "best": True}
+        assert record == {**when, "train_step": 7, **evaluation.result.to_json(LIMIT_S)}
+
     def test_the_first_clean_lap_is_kept(self, clock):
         progress = Progress()
         progress.add_evaluation(Evaluation(1, result(9.0, clean=0), True), LIMIT_S)
@@ -182,7 +195,7 @@ class TestSummary:
 
 
 class TestEvaluationResult:
-    def test_rank_goes_by_clean_laps_then_median_then_return(self):
+    def test_rank_goes_by_clean_laps_then_crashes_then_median_then_return(self):
         worst_to_best = [
             EvaluationResult([], 9, [], 60, 1.0),
             result(returns=(-5.0,)),
@@ -192,6 +205,7 @@ class TestEvaluationResult:
             result(30.0, clean=1),
             result(8.0, 12.0, 12.0, clean=2),
             result(20.0, 20.0, 20.0, clean=2, returns=(99.0,)),
+            result(7.0, 7.0, 7.0, crashes=1, returns=(99.0,)),
             result(10.0, 11.0, 10.0),
             result(9.0, 9.5, 30.0, returns=(1.0,)),
             result(9.0, 9.5, 30.0, returns=(2.0,)),

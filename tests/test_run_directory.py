@@ -188,3 +188,16 @@ class TestSummary:
         with pytest.raises(ValueError, match="JSON"):
             directory.write_summary({"a": {"deep": [value]}})
         assert directory.summary() == {"a": 1}
+
+
+class TestEvaluations:
+    def test_lines_are_added_and_read_back_in_order(self, tmp_path):
+        run = RunDirectory(tmp_path, fresh=False)
+        assert run.evaluations() == []
+        for step in (5, 6):
+            run.add_evaluation({"train_step": step, "laps": [7.5]})
+        assert RunDirectory(tmp_path, fresh=False).evaluations() == [{"train_step": step, "laps": [7.5]} for step in (5, 6)]
+
+    def test_they_are_strict_json(self, tmp_path):
+        with pytest.raises(ValueError):
+            RunDirectory(tmp_path, fresh=False).add_evaluation({"lap": float("nan")})

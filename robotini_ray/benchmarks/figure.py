@@ -9,9 +9,17 @@ from typing import Any, Literal, NamedTuple
 
 from robotini_ray.benchmarks.pairs import Spread
 from robotini_ray.config import ConfigError, nearest
+from robotini_ray.errors import RobotiniError
 
-NAMES = ("simulator",)
+NAMES = ("simulator", "policy", "collect", "learner", "publish", "deadline", "overlap")
 """Each is a module of this package with a tuple ``MEASUREMENTS``. To add a figure, write its module and name it here."""
+
+LONG_NAMES: tuple[str, ...] = ("time_to_race", "lap_ratio")
+"""The same, of figures that train for minutes: measured only when they are asked for."""
+
+
+class MeasurementError(RobotiniError):
+    """Something that was to be measured does not run; the message is one line for a person."""
 
 
 class Target(NamedTuple):
@@ -73,14 +81,14 @@ Measurement = Callable[[Say], list[Figure]]
 
 
 def choose(names: Sequence[str]) -> tuple[str, ...]:
-    """The names to measure, each once; all of them if none is given.
+    """The names to measure, each once; all but the long ones if none is given.
 
     Raises:
         ConfigError: a name is unknown.
     """
     for name in names:
-        if name not in NAMES:
-            raise ConfigError(f"unknown figure {name}; {nearest(name, NAMES)}")
+        if name not in NAMES + LONG_NAMES:
+            raise ConfigError(f"unknown figure {name}; {nearest(name, NAMES + LONG_NAMES)}")
     return tuple(dict.fromkeys(names)) or NAMES
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from robotini_ray.child_process import run_in_own_session
 from robotini_ray.config import Config
 from robotini_ray.memory import available_memory_bytes, check_memory
+from robotini_ray.references import ReferenceLaps
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.terminal import Display, clock
 from robotini_ray.training import train
@@ -59,6 +60,7 @@ def _say_summary(directory: RunDirectory, display: Display) -> None:
             f"best lap {lap:.2f} s; the best policy's median {median:.2f} s is {summary['ratio_to_limit']:.2f} times "
             f"the track's limit of {summary['limit_s']:.2f} s"
         )
+        display.say(f"that is {ReferenceLaps.of(summary['limit_s']).compare(median)} on such a track")
     best = directory.path / "policies" / "best"
     if best.exists():
         display.say(f"drive it:  python -m robotini_ray.launch evaluate --policy {best}")

@@ -30,6 +30,7 @@ def measured(monkeypatch):
 
     table = {"alpha": [measurement("alpha")], "beta": [measurement("beta"), measurement("beta_late")]}
     monkeypatch.setattr(figure, "NAMES", tuple(table))
+    monkeypatch.setattr(figure, "LONG_NAMES", ())
     monkeypatch.setattr(benchmark, "measurements", table.__getitem__)
     monkeypatch.setattr(benchmark, "read_witness", lambda: witness.Witness(1.0 + len(done), 2.0))
     return done
@@ -89,7 +90,7 @@ def test_what_is_wrong_is_said_before_anything_is_measured(measured, capsys, lin
 def test_help_names_the_figures(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    assert all(name in out for name in figure.NAMES)
+    assert all(name in out for name in figure.NAMES + figure.LONG_NAMES)
 
 
 @pytest.mark.slow

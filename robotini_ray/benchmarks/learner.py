@@ -1,0 +1,66 @@
+"""``learner_mfu`` and ``learner_waiting``: how near the learner is to doing nothing but its matrix products.
+
+The learner trains on what six cars in real time write into replay; in turn with it, while it is halted and the cars drive
+on, another process with as many threads does the matrix products of one train step, with the same shapes, and no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from robotini_ray.benchmarks.figure import Figure, Measurement, Say, Target
+from robotini_ray.benchmarks.live_program import LIVE_NETWORK, START_TIMEOUT_S, LiveProgram, Rate, live_config, running_program
+from robotini_ray.benchmarks.pairs import PAIRS, Spread, interleave, ratios, spread
+from robotini_ray.parts import PartHandle, start_part
+
+MFU_TARGET = Target("at least", 0.6)
+WAITING_TARGET = Target("at most", 0.02)
+PRODUCTS = "robotini_ray.benchmarks.matrix_products:MatrixProducts"
+
+
+def measure(say: Say, *, window_s: float = 1.5, products_window_s: float = 0.5, rounds: int = PAIRS) -> list[Figure]:
+    """Trains and multiplies in turn.
+
+    Args:
+        say: is told how far it is.
+        window_s: length of a stretch of training.
+        products_window_s: the same of the products alone.
+        rounds: pairs of stretches.
+    """
+    config = live_config()
+    with contextlib.ExitStack() as stack:
+        program = stack.enter_context(running_program(config, lambda line: say(f"learner: {line}")))
+        products = start_part("products", program.logs, PRODUCTS, config)
+        stack.callback(products.kill)
+        program.start_learner()
+        flops = products.ask("flops", timeout_s=START_TIMEOUT_S)
+        measures = {
+            "steps": lambda: program.learner_rate(window_s),
+            "products": lambda: _products_rate(program, products, products_window_s),
+        }
+        readings = interleave(measures, rounds, lambda number: say(f"learner: round {number} of {rounds}"))
+    return learner_figures(readings["steps"], readings["products"], flops)
+
+
+def learner_figures(steps: list[Rate], products: list[Rate], flops: int) -> list[Figure]:
+    """The rows; ``products`` are train steps a second if a step were its products only."""
+    steps_per_s, products_per_s = [rate.per_s for rate in steps], [rate.per_s for rate in products]
+
+    def figure(name: str, value: Spread, unit: str, target: Target | None = None) -> Figure:
+        return Figure(name, value, unit, target, "realtime", LIVE_NETWORK)
+
+    return [
+        figure("learner_mfu", ratios(steps_per_s, products_per_s), "of products", MFU_TARGET),
+        figure("learner_waiting", spread([rate.waiting_share for rate in steps]), "of time", WAITING_TARGET),
+        figure("learner_step", spread([1000 / rate for rate in steps_per_s]), "ms"),
+        figure("learner_products", spread([1000 / rate for rate in products_per_s]), "ms"),
+        figure("learner_step_mflop", spread([flops / 1e6]), "MFLOP"),
+    ]
+
+
+def _products_rate(program: LiveProgram, products: PartHandle, seconds: float) -> Rate:
+    with program.learner_halted():
+        return Rate(products.ask("measure", seconds, timeout_s=START_TIMEOUT_S))
+
+
+MEASUREMENTS: tuple[Measurement, ...] = (measure,)

@@ -1,0 +1,211 @@
+"""The program itself, running, for figures of its learner: real-time pace, six cars, replay, a learner that never waits.
+
+The parts are the program's own, or subclasses that also take the time. A part, or the whole world of the cars, is halted
+and goes on by signals: so two states of one program can be measured in turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ray
+
+from robotini_ray.benchmarks.figure import MeasurementError, Say
+from robotini_ray.car.redis_server import RedisServer
+from robotini_ray.config import Config, SimulatorConfig, config_from_dict
+from robotini_ray.embedded import temporary_simulator
+from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle, start_part
+from robotini_ray.reports import CarSeat, LearnerReport
+
+CARS = 6
+CARS_PER_COLLECTOR = 3
+LIVE_NETWORK = "LSTM 64, 32x20"
+COLLECTOR = "robotini_ray.collector:Collector"
+LEARNER = "robotini_ray.learner:Learner"
+
+START_TIMEOUT_S = 60.0
+CALL_TIMEOUT_S = 10.0
+POLL_S = 0.01
+SETTLE_S = 0.3
+
+
+def live_config() -> Config:
+    """The recurrent agent of 64 units on 32 sequences of 20 rows; the replay ratio holds nobody back."""
+    return config_from_dict(
+        {
+            "simulator": {"pace": "realtime"},
+            "environment": {"image_width": 64, "episode_laps": 1000},
+            "agent": {
+                "algorithm": "rdpg",
+                "actor_layers": [64],
+                "critic_layers": [64],
+                "lstm_units": 64,
+                "batch_size": 32,
+                "burn_in": 3,
+                "sequence_length": 14,
+                "n_step": 3,
+            },
+            "replay": {"min_items": 32, "samples_per_item": 1e5},
+            "collection": {"cars": CARS, "cars_per_collector": CARS_PER_COLLECTOR},
+            "learner": {"steps_per_call": 5, "threads": 1},
+        }
+    )
+
+
+class Rate(NamedTuple):
+    """Work over a stretch of wall time; ``waiting_share`` is the learner's own account of its time without data."""
+
+    per_s: float
+    waiting_share: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveProgram:
+    """The running parts."""
+
+    config: Config
+    learner: PartHandle
+    collectors: Sequence[PartHandle]
+    logs: Path
+    world_pids: Sequence[int]
+    learner_pid: int
+
+    def start_learner(self) -> None:
+        """Starts training and waits for the first train steps."""
+        self.learner.start_loop()
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while not self.learner_report().train_step:
+            if time.monotonic() > deadline_s:
+                raise MeasurementError(f"the learner has not trained in {START_TIMEOUT_S:g} s")
+            time.sleep(10 * POLL_S)
+
+    def learner_report(self) -> LearnerReport:
+        """The learner's report."""
+        report: LearnerReport = self.learner.ask("report", timeout_s=START_TIMEOUT_S)
+        return report
+
+    def ask_collectors(self, method: str) -> list[Any]:
+        """What a method of each collector returns."""
+        return ray.get([part.tell(method) for part in self.collectors], timeout=CALL_TIMEOUT_S)
+
+    def learner_rate(self, seconds: float) -> Rate:
+        """Train steps a second, from the end of one call of TF-Agents' learner to that of another."""
+        first, began_s, _ = self._next_call()
+        waited_s, step, now_s = 0.0, first, began_s
+        while now_s < began_s + seconds:
+            before_s = now_s
+            step, now_s, share = self._next_call()
+            waited_s += share * (now_s - before_s)
+        return Rate((step - first) / (now_s - began_s), waited_s / (now_s - began_s))
+
+    def _next_call(self) -> tuple[int, float, float]:
+        """Train step, time and share of waiting when the learner has done its next call."""
+        report = self.learner_report()
+        first, waited_s, began_s = report.train_step, 0.0, time.perf_counter()
+        reported_s = began_s
+        while report.train_step == first:
+            if time.perf_counter() > began_s + CALL_TIMEOUT_S:
+                raise MeasurementError("the learner has stopped training")
+            time.sleep(POLL_S)
+            report = self.learner_report()
+            now_s = time.perf_counter()
+            waited_s += report.waiting_share * (now_s - reported_s)
+            reported_s = now_s
+        return report.train_step, reported_s, waited_s / (reported_s - began_s)
+
+    def frame_rate(self, seconds: float) -> Rate:
+        """Frames a second that the cars have acted on."""
+        self.ask_collectors("report")
+        began_s = time.perf_counter()
+        time.sleep(seconds)
+        frames = sum(report.env_steps for report in self.ask_collectors("report"))
+        return Rate(frames / (time.perf_counter() - began_s))
+
+    @contextlib.contextmanager
+    def learner_halted(self) -> Iterator[None]:
+        """The learner's process stands still for the time of the context."""
+        with _halted([self.learner_pid]):
+            yield
+
+    @contextlib.contextmanager
+    def cars_halted(self) -> Iterator[None]:
+        """The simulator and the collectors stand still for the time of the context."""
+        with _halted(self.world_pids):
+            yield
+
+
+@contextlib.contextmanager
+def running_program(config: Config, say: Say, *, learner: str = LEARNER, collector: str = COLLECTOR) -> Iterator[LiveProgram]:
+    """Cars that drive and fill replay, and a learner that has not begun; ended with the context.
+
+    Args:
+        config: see ``live_config``.
+        say: is told how far it is.
+        learner: ``package.module:Class`` of the learner.
+        collector: the same of the collectors.
+    """
+    with contextlib.ExitStack() as stack:
+        run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="robotini-")))
+        logs = run_dir / "logs"
+        for name in ("logs", "checkpoints", "tensorboard"):
+            (run_dir / name).mkdir()
+        pace = config.simulator.pace
+        simulator = stack.enter_context(temporary_simulator(SimulatorConfig(pace=pace), seed=0))
+        redis = RedisServer(logs / "redis.log")
+        redis.start()
+        stack.callback(redis.stop)
+        say("starting Ray, replay, collectors and the learner")
+        _start_ray(stack)
+        replay = start_part("replay", logs, "robotini_ray.replay:ReplayServer", config, run_dir)
+        stack.callback(replay.kill)
+        address = replay.ask("address", timeout_s=START_TIMEOUT_S)
+        learning = start_part("learner", logs, learner, config, address, run_dir)
+        stack.callback(learning.kill)
+        collectors = []
+        for number, seats in enumerate(_seats(config)):
+            arguments = (config, simulator.address, seats, pace == "max", address, redis.url, run_dir.name)
+            part = start_part(f"collector-{number}", logs, collector, *arguments)
+            stack.callback(part.kill)
+            collectors.append(part)
+        learning.ask("report", timeout_s=START_TIMEOUT_S)
+        world_pids = [simulator.process_id, *(part.process_id(START_TIMEOUT_S) for part in collectors)]
+        for part in collectors:
+            part.ask("report", timeout_s=START_TIMEOUT_S)
+            part.start_loop()
+        yield LiveProgram(config, learning, collectors, logs, world_pids, learning.process_id(START_TIMEOUT_S))
+
+
+@contextlib.contextmanager
+def _halted(pids: Sequence[int]) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(SETTLE_S)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(SETTLE_S)
+
+
+def _start_ray(stack: contextlib.ExitStack) -> None:
+    os.environ.update(WORKER_ENVIRONMENT)
+    os.environ.setdefault("RAY_worker_niceness", "0")  # as in training
+    warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
+    stack.callback(ray.shutdown)
+
+
+def _seats(config: Config) -> list[list[CarSeat]]:
+    collection = config.collection
+    seats = [CarSeat(f"live-{number}", "#1f77b4", collection.noise_low, number) for number in range(collection.cars)]
+    return [seats[k : k + collection.cars_per_collector] for k in range(0, len(seats), collection.cars_per_collector)]

@@ -1,0 +1,156 @@
+"""The step path of the trainer that this program replaces, for comparison: every frame of every car on its own.
+
+The picture is unpacked by TensorFlow; the features are scaled column by column and row by row in NumPy, as scikit-learn's
+``minmax_scale`` does (which is no dependency of ours, and slower: so the comparison flatters the old path a little); a
+snapshot of the car is packed as JPEG and JSON, but sent nowhere, which flatters it too; the policy is TF-Agents' through a
+``tf.function``, a car at a time; the six columns of a TF-Agents trajectory go to Reverb in chunks of one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import cv2
+import numpy as np
+import reverb
+import tensorflow as tf
+from numpy.typing import NDArray
+from tf_agents.policies import py_tf_eager_policy
+from tf_agents.trajectories import time_step as ts
+
+from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.car.connection import CarConnection, Login
+from robotini_ray.car.spectator import Spectator
+from robotini_ray.config import ACTION_SIZE, FEATURES_PER_FRAME, Config
+from robotini_ray.environment.observation import HistoryStack
+
+TABLE = "steps"
+CAPACITY = 100_000
+ITEM_STEPS = 2
+QUARTERS = 4
+DARKEST_COLOR = 101
+TIMEOUT_S = 10.0
+
+
+def make_old_server(port: int) -> reverb.Server:
+    """A Reverb server with a table of pairs of steps."""
+    limiter = reverb.rate_limiters.MinSize(1)
+    table = reverb.Table(TABLE, reverb.selectors.Uniform(), reverb.selectors.Fifo(), CAPACITY, limiter)
+    return reverb.Server([table], port=port)
+
+
+def old_features(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What ``environment.observation.features`` computes where 4 divides the size, step by step on whole arrays."""
+    road = frame[frame.shape[0] // 4 :]
+    brightest = np.maximum(road.max(axis=2, keepdims=True), DARKEST_COLOR)
+    colors = np.where(road == brightest, np.float32(1.0), np.float32(0.0))
+    groups = []
+    for axis in (0, 1):
+        profile = _minmax_scale(colors.mean(axis=axis))
+        groups += [group.mean(axis=0) for group in np.array_split(profile, QUARTERS)]
+    return np.asarray(groups, np.float32)
+
+
+def _minmax_scale(shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row to [0, 1]; a row of equal numbers to 0."""
+    low, high = shares.min(axis=1, keepdims=True), shares.max(axis=1, keepdims=True)
+    spread = np.where(high > low, high - low, 1.0)
+    scaled: NDArray[np.float32] = (shares - low) / spread
+    return scaled
+
+
+class OldCar:
+    """One car of the old path.
+
+    Args:
+        config: of the environment.
+        address: of a simulator in lock-step.
+        name: of the car.
+        spectator: of the process.
+        replay: the server of ``make_old_server``.
+        policy: for a batch of one car; may be shared.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        address: SimulatorAddress,
+        name: str,
+        spectator: Spectator,
+        replay: reverb.Client,
+        policy: py_tf_eager_policy.PyTFEagerPolicy,
+    ) -> None:
+        environment = config.environment
+        self._environment, self._spectator, self._policy = environment, spectator, policy
+        self._name = name
+        self._history = HistoryStack(
+            FEATURES_PER_FRAME, ACTION_SIZE, environment.observation_history, environment.action_history
+        )
+        self._writer = replay.trajectory_writer(num_keep_alive_refs=ITEM_STEPS)
+        self._policy_state: Any = policy.get_initial_state(1)
+        self._action: NDArray[np.float32] | None = None
+        self._observation = np.zeros(environment.observation_size, np.float32)
+        self._steps = 0
+        self.last_png = b""
+        spectator.follow(name)
+        login = Login(name, name, image_width=environment.image_width, lockstep=True)
+        self._connection = CarConnection.connect(address.host, address.car_port, login)
+
+    def fileno(self) -> int:
+        """Readable when ``step`` would not wait."""
+        return self._connection.fileno()
+
+    def step(self) -> None:
+        """Takes a frame in and answers it."""
+        self.last_png = self._connection.receive(TIMEOUT_S)[-1]
+        state = self._spectator.wait_for(self._name, self._connection.frames_received, TIMEOUT_S)
+        self._spectator.take_states(self._name)
+        frame = tf.io.decode_png(self.last_png, channels=3).numpy()
+        features = old_features(frame)
+        cv2.imencode(".jpg", frame)
+        json.dumps(dataclasses.asdict(state))
+        if self._action is None:
+            self._observation, step_type = self._history.reset(features), ts.StepType.FIRST
+        else:
+            self._observation, step_type = self._history.push(features, self._action), ts.StepType.MID
+        self._insert(step_type, state.speed_m_s)
+        self._act()
+
+    def flush(self) -> None:
+        """Waits until the server has all steps."""
+        self._writer.flush(timeout_ms=int(1000 * TIMEOUT_S))
+
+    def close(self) -> None:
+        """Leaves the track."""
+        self._connection.close()
+        self._writer.close()
+
+    def _act(self) -> None:
+        first = self._action is None
+        rows = self._observation[None]
+        made = ts.restart(rows, 1) if first else ts.transition(rows, np.zeros(1, np.float32), np.ones(1, np.float32))
+        decided = self._policy.action(made, self._policy_state)
+        self._policy_state = decided.state
+        action = self._action = np.asarray(decided.action, np.float32)[0]
+        environment = self._environment
+        share = 0.5 * (float(action[0]) + 1.0)
+        throttle = environment.throttle_low + share * (environment.throttle_high - environment.throttle_low)
+        self._connection.send(throttle, float(action[1]) * environment.turn_limit)
+
+    def _insert(self, step_type: Any, reward: float) -> None:
+        self._writer.append(
+            {
+                "step_type": np.int32(step_type),
+                "observation": self._observation,
+                "action": np.zeros(ACTION_SIZE, np.float32) if self._action is None else self._action,
+                "next_step_type": np.int32(ts.StepType.MID),
+                "reward": np.float32(reward),
+                "discount": np.float32(1.0),
+            }
+        )
+        self._steps += 1
+        if self._steps >= ITEM_STEPS:
+            item = {name: column[-ITEM_STEPS:] for name, column in self._writer.history.items()}
+            self._writer.create_item(TABLE, priority=1.0, trajectory=item)

@@ -1,0 +1,129 @@
+"""``publish_cost``: what sending the weights takes from the learner, and how old those are that the cars drive with.
+
+The learner is the program's own; a watch runs whenever it copies its weights out and hands them to Ray. The age is a
+collector's own account, asked for again and again: the time since it took its weights into use. It does not hold the
+milliseconds that they were on their way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import robotini_ray.learner
+from robotini_ray.benchmarks.figure import Figure, Measurement, MeasurementError, Say, Target
+from robotini_ray.benchmarks.live_program import LIVE_NETWORK, LiveProgram, live_config, running_program
+from robotini_ray.benchmarks.pairs import PAIRS, Spread, spread
+from robotini_ray.config import Config
+from robotini_ray.learner import Learner
+
+COST_TARGET = Target("at most", 0.01)
+AGE_TARGET = Target("at most", 400.0)
+LEARNER = "robotini_ray.benchmarks.publish:TimedLearner"
+AGE_POLL_S = 0.02
+CALL_TIMEOUT_S = 10.0
+
+
+class StopWatch:
+    """Adds up the time spent in what it is put around."""
+
+    def __init__(self) -> None:
+        self.spent_s = 0.0
+        self.calls = 0
+
+    def around(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, timed."""
+
+        def timed(*arguments: Any) -> Any:
+            began_s = time.perf_counter()
+            try:
+                return work(*arguments)
+            finally:
+                self.spent_s += time.perf_counter() - began_s
+                self.calls += 1
+
+        return timed
+
+
+class TimedLearner(Learner):
+    """The learner, with a watch on the two steps of publishing; for a process of its own."""
+
+    def __init__(self, config: Config, replay_address: str, run_dir: Path) -> None:
+        self.watches = (StopWatch(), StopWatch())
+        copying, sending = self.watches
+        module: Any = robotini_ray.learner
+        module.flat_actor_weights = copying.around(module.flat_actor_weights)
+        broadcast: Any = module.WeightsBroadcast
+        broadcast.send = sending.around(broadcast.send)
+        super().__init__(config, replay_address, run_dir)
+
+    def publishing(self) -> tuple[float, int]:
+        """Seconds spent so far, and how often weights were sent."""
+        copying, sending = self.watches
+        return copying.spent_s + sending.spent_s, sending.calls
+
+
+def measure(say: Say, *, window_s: float = 2.5, rounds: int = PAIRS) -> list[Figure]:
+    """Watches a learner and its cars for so many stretches.
+
+    Args:
+        say: is told how far it is.
+        window_s: length of a stretch.
+        rounds: stretches.
+    """
+    with running_program(live_config(), lambda line: say(f"publish: {line}"), learner=LEARNER) as program:
+        program.learner.tell("add_receivers", list(program.collectors))
+        program.start_learner()
+        _wait_for_weights(program)
+        costs, ages_ms = [], []
+        for number in range(1, rounds + 1):
+            say(f"publish: round {number} of {rounds}")
+            cost, ages_s = _stretch(program, window_s)
+            costs.append(cost)
+            ages_ms.append([1000 * age_s for age_s in ages_s])
+    return publish_figures(costs, ages_ms)
+
+
+def publish_figures(costs: list[float], ages_ms: list[list[float]]) -> list[Figure]:
+    """The rows; the 95th percentile is that of all stretches, with the lowest and highest of one."""
+    p95s = [float(np.percentile(ages, 95)) for ages in ages_ms]
+    overall = float(np.percentile([age for ages in ages_ms for age in ages], 95))
+    age = Spread(overall, min(p95s), max(p95s), len(p95s))
+    return [
+        Figure("publish_cost", spread(costs), "of time", COST_TARGET, "realtime", LIVE_NETWORK),
+        Figure("publish_age_p95", age, "ms", AGE_TARGET, "realtime", LIVE_NETWORK),
+    ]
+
+
+def _stretch(program: LiveProgram, seconds: float) -> tuple[float, list[float]]:
+    """Share of the learner's time, and ages."""
+    spent_s, sent = _publishing(program)
+    began_s, ages_s = time.perf_counter(), []
+    while time.perf_counter() < began_s + seconds:
+        ages_s += [report.weights_age_s for report in program.ask_collectors("report")]
+        time.sleep(AGE_POLL_S)
+    spent_after_s, sent_after = _publishing(program)
+    if sent_after == sent:
+        raise MeasurementError(f"the learner has sent no weights in {seconds:g} s")
+    return (spent_after_s - spent_s) / (time.perf_counter() - began_s), ages_s
+
+
+def _wait_for_weights(program: LiveProgram) -> None:
+    """Until every collector drives with weights of the learner that have been trained."""
+    deadline_s = time.monotonic() + CALL_TIMEOUT_S
+    while min(report.weights_version for report in program.ask_collectors("report")) <= 0:
+        if time.monotonic() > deadline_s:
+            raise MeasurementError(f"no weights have reached the collectors in {CALL_TIMEOUT_S:g} s")
+        time.sleep(AGE_POLL_S)
+
+
+def _publishing(program: LiveProgram) -> tuple[float, int]:
+    found: tuple[float, int] = program.learner.ask("publishing", timeout_s=CALL_TIMEOUT_S)
+    return found
+
+
+MEASUREMENTS: tuple[Measurement, ...] = (measure,)

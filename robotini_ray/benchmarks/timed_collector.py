@@ -1,0 +1,63 @@
+"""A collector that knows how long each frame waited for its answer, by the kernel's own time stamps."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from typing import Any
+
+import robotini_ray.car.connection
+from robotini_ray.collector import Collector
+
+SO_TIMESTAMPNS = 35
+"""socket(7): every read tells when its last byte arrived, in real time. Python has no name for it."""
+
+ANCILLARY_BYTES = 64
+TIME_STAMP = struct.Struct("@qq")
+
+
+class TimedSocket(socket.socket):
+    """A socket that leaves the time from the last byte read to the last byte written, for each answer, in ``answers_s``."""
+
+    def __init__(self, connected: socket.socket, answers_s: list[float]) -> None:
+        super().__init__(fileno=connected.detach())
+        self.setblocking(False)
+        self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._answers_s = answers_s
+        self._arrived_s: float | None = None
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """As a socket's, and notes when the bytes arrived."""
+        count, ancillary, _, _ = self.recvmsg_into([buffer], ANCILLARY_BYTES)
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+                seconds, nanoseconds = TIME_STAMP.unpack(data[: TIME_STAMP.size])
+                self._arrived_s = seconds + 1e-9 * nanoseconds
+        return count
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        """As a socket's, and notes how long the answer took."""
+        sent = super().send(data, flags)
+        if self._arrived_s is not None:
+            self._answers_s.append(time.time() - self._arrived_s)
+            self._arrived_s = None
+        return sent
+
+
+class TimedCollector(Collector):
+    """The collector with such sockets under its cars; for a process of its own."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._answers_s: list[float] = []
+        module: Any = robotini_ray.car.connection
+        open_socket = module.open_socket
+        module.open_socket = lambda *where: TimedSocket(open_socket(*where), self._answers_s)
+        super().__init__(*arguments)
+
+    def take_answers_s(self) -> list[float]:
+        """How long each answer took since the last call."""
+        count = len(self._answers_s)
+        taken = self._answers_s[:count]
+        del self._answers_s[:count]
+        return taken

@@ -1,0 +1,139 @@
+"""A whole training as users start it, as a child process, and what its evaluations tell afterwards."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robotini_ray.benchmarks.figure import MeasurementError, Say
+from robotini_ray.child_process import start_child
+from robotini_ray.config import FRAMES_PER_SECOND
+from robotini_ray.references import BEST_BOT_RATIO
+from robotini_ray.run_directory import RunDirectory
+
+CLEAN_LAPS = 10
+END_TIMEOUT_S = 60.0
+START_AND_END_S = 300.0
+SAY_INTERVAL_S = 60.0
+SECONDS_PER_HOUR = 3600
+
+
+RUNS = Path("runs")
+
+
+def new_folder(name: str) -> Path:
+    """``runs/NAME-DATE-TIME``, made: the trainings of a figure stay there, to be looked at."""
+    folder = RUNS / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+class Milestones(NamedTuple):
+    """Seconds from the start of the process to the end of the evaluation that showed it; None where none did.
+
+    Attributes:
+        first_lap_s: a flying lap.
+        clean_laps_s: ten clean laps one after the other, over one or more evaluations, and no crash among them.
+        bot_lap_s: a lap within 1.31 times the limit.
+        car_hours: game time of all collecting cars up to that lap.
+        worst_after: how far an evaluation after the ten clean laps fell back at most: its return over the best one up to then.
+    """
+
+    first_lap_s: float | None
+    clean_laps_s: float | None
+    bot_lap_s: float | None
+    car_hours: float | None
+    worst_after: float | None
+
+
+def milestones(evaluations: Sequence[dict[str, Any]], began_at: float) -> Milestones:
+    """What the lines of evaluations.jsonl come to; ``began_at`` is the Unix time of the start."""
+    first_lap_s = clean_laps_s = bot_lap_s = car_hours = None
+    in_a_row = 0
+    best_return = 0.0
+    later_shares: list[float] = []
+    for evaluation in evaluations:
+        passed_s = evaluation["ended_at"] - began_at
+        average_return = evaluation["average_return"] or 0.0
+        if clean_laps_s is not None and best_return > 0:
+            later_shares.append(average_return / best_return)
+        best_return = max(best_return, average_return)
+        laps, clean = len(evaluation["laps"]), evaluation["clean_laps"]
+        if laps and first_lap_s is None:
+            first_lap_s = passed_s
+        in_a_row = in_a_row + clean if clean == laps and not evaluation["crashes"] else 0
+        if in_a_row >= CLEAN_LAPS and clean_laps_s is None:
+            clean_laps_s = passed_s
+        if bot_lap_s is None and laps and evaluation["best_lap_s"] <= BEST_BOT_RATIO * evaluation["limit_s"]:
+            bot_lap_s = passed_s
+            car_hours = evaluation["env_steps"] / FRAMES_PER_SECOND / SECONDS_PER_HOUR
+    worst_after = min(later_shares, default=None)
+    return Milestones(first_lap_s, clean_laps_s, bot_lap_s, car_hours, worst_after)
+
+
+def run_training(run_dir: Path, minutes: float, arguments: Sequence[str], say: Say) -> tuple[list[dict[str, Any]], float]:
+    """Trains to the end of the time.
+
+    Args:
+        run_dir: a new directory.
+        minutes: of the training.
+        arguments: further ones of ``launch train``.
+        say: is told every minute how many evaluations there were.
+
+    Returns:
+        The evaluations and the Unix time of the start.
+
+    Raises:
+        MeasurementError: the training failed.
+    """
+    run_dir.parent.mkdir(parents=True, exist_ok=True)
+    began_at = time.time()
+    command = ["train", *arguments, "--run-dir", str(run_dir), "--minutes", str(minutes)]
+    run_launch(command, run_dir.with_suffix(".log"), minutes * 60 + START_AND_END_S, lambda: _say_state(run_dir, say))
+    return RunDirectory(run_dir, fresh=False).evaluations(), began_at
+
+
+def run_evaluation(policy: Path, laps: int, track: str) -> dict[str, Any]:
+    """The result of ``launch evaluate`` with a car in a simulator of its own."""
+    result = policy.parent.parent / f"laps-{Path(track).stem}.json"
+    command = ["evaluate", "--policy", str(policy), "--laps", str(laps), "--track", track, "--json-file", str(result)]
+    run_launch(command, result.with_suffix(".log"), 30.0 * laps, lambda: None)
+    row: dict[str, Any] = json.loads(result.read_text())["results"][0]
+    return row
+
+
+def run_launch(arguments: list[str], log: Path, timeout_s: float, watch: Any) -> None:
+    """Runs the command line; ``watch`` is called every minute.
+
+    Raises:
+        MeasurementError: it failed or did not end; says what its output ends with.
+    """
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "robotini_ray.launch", *arguments]
+        child = start_child(command, stderr=output, stdout=output, death_signal=signal.SIGTERM)
+        try:
+            ends_s = time.monotonic() + timeout_s
+            said_s = time.monotonic()
+            while child.poll() is None and time.monotonic() < ends_s:
+                time.sleep(0.2)
+                if time.monotonic() > said_s + SAY_INTERVAL_S:
+                    said_s = time.monotonic()
+                    watch()
+        finally:
+            if child.poll() is None:
+                child.terminate()
+                child.wait(END_TIMEOUT_S)
+    if child.returncode:
+        last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        raise MeasurementError(f"launch {arguments[0]} ended with code {child.returncode}: {last}")
+
+
+def _say_state(run_dir: Path, say: Say) -> None:
+    evaluations = RunDirectory(run_dir, fresh=False).evaluations()
+    laps = [evaluation["best_lap_s"] for evaluation in evaluations if evaluation["best_lap_s"] is not None]
+    say(f"{len(evaluations)} evaluations" + (f", best lap {min(laps):.2f} s" if laps else ""))
