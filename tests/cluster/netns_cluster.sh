@@ -115,11 +115,15 @@ setup[setup.index("make -C ~/robotini_ray setup")] = f"bash {work}/setup.sh"
 print(yaml.safe_dump(config, sort_keys=False))
 CHANGES
 cd "$repo"
-ray up -y "$work/local.yaml" > "$work/up.log" 2>&1 || { tail -40 "$work/up.log"; fail "ray up"; }
+for attempt in 1 2 3; do  # Ray gives a node 30 s to start, which a busy machine may not make
+  ray up -y "$work/local.yaml" > "$work/up.log" 2>&1 && break
+  [ "$attempt" != 3 ] || { tail -40 "$work/up.log"; fail "ray up"; }
+  say "ray up again: $(grep -E 'Exception:|Error' "$work/up.log" | tail -1)"
+done
 
 say "waiting for the worker, which the head starts"
 environment='. ~/robotini_ray/cluster/env.sh'
-for _ in $(seq 150); do
+for _ in $(seq 300); do
   on "$head" "$environment; ray status" > "$work/status" 2>&1 && grep -q ' sim' "$work/status" && break
   sleep 2
 done
@@ -131,7 +135,12 @@ say "who may connect"
 for host in "$head" "$worker"; do
   [ "$(on "$host" 'stat -c %a ~/.ray/auth_token')" = 600 ] || fail "the token on $host is not private"
 done
-on "$head" 'ss -Hltn "sport = :8265"' | tee "$work/dashboard"
+for _ in $(seq 120); do
+  on "$head" 'ss -Hltn "sport = :8265"' > "$work/dashboard"
+  [ ! -s "$work/dashboard" ] || break
+  sleep 2
+done
+cat "$work/dashboard"
 grep -q '127.0.0.1:8265' "$work/dashboard" && [ "$(wc -l < "$work/dashboard")" = 1 ] || fail "the dashboard is not on loopback alone"
 if on "$head" "$environment; RAY_AUTH_MODE=disabled ray job list --address http://127.0.0.1:8265" > "$work/no-token" 2>&1; then
   fail "jobs are listed without the token"
