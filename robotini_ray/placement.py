@@ -27,6 +27,7 @@ THIS_MACHINE = "127.0.0.1"
 NODE_SHARE = 0.001
 """Of the resource ``node:ADDRESS`` that every node has one of."""
 
+REACH_TIMEOUT_S = 5.0
 RESERVE_TIMEOUT_S = 60.0
 PROBE_TIMEOUT_S = 60.0
 
@@ -179,6 +180,28 @@ class Placement:
         self.driver: dict[str, Any] = {}
         self.learner: dict[str, Any] = {}
         self.shares: list[dict[str, Any]] = [{} for _ in plan.shares]
+
+
+def check_cluster(address: str) -> None:
+    """Refuses an address where no cluster is, before Ray tries for minutes.
+
+    Args:
+        address: ``auto`` or HOST:PORT.
+
+    Raises:
+        PlacementError: nobody listens there, or it is no such address.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        raise PlacementError(f"--address is {address}; allowed: local, auto or HOST:PORT of a cluster's head")
+    try:
+        socket.create_connection((host, int(port)), REACH_TIMEOUT_S).close()
+    except (OSError, OverflowError) as error:
+        raise PlacementError(
+            f"no Ray cluster at {address}: {error} (cluster/README.md says how to start one; --address local needs none)"
+        ) from error
 
 
 def place_in_cluster(config: Config, run_dir: Path, wait: Callable[[Any, float, str], None]) -> Placement:

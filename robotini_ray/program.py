@@ -119,25 +119,31 @@ class ProgramBuilder:
             **self.placement.learner,
         )
 
-    def collectors(self, share: int, site: Site, replay_address: str, redis_url: str) -> list[PartHandle]:
-        """The cars of one share, ``cars_per_collector`` a process."""
-        return [
-            start_part(
-                f"collector-{index}",
-                self._logs,
-                "robotini_ray.collector:Collector",
-                self._config,
-                site.address,
-                seats,
-                site.lockstep,
-                replay_address,
-                redis_url,
-                self._run_dir.name,
-                **self.placement.shares[share],
-            )
-            for index, (at, seats) in enumerate(self._groups())
-            if at == share
-        ]
+    @property
+    def collector_names(self) -> list[str]:
+        """The collectors, at most ``cars_per_collector`` cars each, all of one share."""
+        return [f"collector-{index}" for index in range(len(self._groups()))]
+
+    def share_of(self, name: str) -> int:
+        """Which share of the plan one of ``collector_names`` belongs to."""
+        return self._groups()[self.collector_names.index(name)][0]
+
+    def collector(self, name: str, site: Site, replay_address: str, redis_url: str) -> PartHandle:
+        """One of ``collector_names``, on the node of its share."""
+        share, seats = self._groups()[self.collector_names.index(name)]
+        return start_part(
+            name,
+            self._logs,
+            "robotini_ray.collector:Collector",
+            self._config,
+            site.address,
+            seats,
+            site.lockstep,
+            replay_address,
+            redis_url,
+            self._run_dir.name,
+            **self.placement.shares[share],
+        )
 
     def evaluator(self, site: Site, redis_url: str) -> PartHandle:
         """The judge of the newest policy."""

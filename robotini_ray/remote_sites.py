@@ -136,5 +136,9 @@ class RemoteSites:
         share.awaited = [share.simulator.tell("report")]
 
     def _begin_collectors(self, share: _Share, site: Site) -> None:
-        share.collectors = self._builder.collectors(share.number, site, self._replay_address, self._redis_url)
+        share.collectors = [
+            self._builder.collector(name, site, self._replay_address, self._redis_url)
+            for name in self._builder.collector_names
+            if self._builder.share_of(name) == share.number
+        ]
         share.awaited = [part.tell("report") for part in share.collectors]

@@ -19,7 +19,7 @@ from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.errors import RobotiniError
 from robotini_ray.limit import lap_limit_s
 from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle
-from robotini_ray.placement import place_in_cluster
+from robotini_ray.placement import check_cluster, place_in_cluster
 from robotini_ray.program import ProgramBuilder, Site
 from robotini_ray.progress import Progress, StepRate
 from robotini_ray.references import ReferenceLaps
@@ -128,6 +128,7 @@ class Training:
         listed = self._listed_sites()
         self._display.say("starting Redis and Ray" if listed else "starting Redis, the embedded simulators and Ray")
         if address != LOCAL:
+            check_cluster(address)
             self._start_ray(address)
             self._builder.placement = place_in_cluster(self._config, self._run.path, self._wait_for)
         redis = self._start(self._builder.redis, lambda server: server.stop)
@@ -143,9 +144,11 @@ class Training:
         embedded = {role: self._builder.embedded_site(simulator.address) for role, simulator in simulators.items()}
         self._sites = RemoteSites(self._builder, replay_address, redis.network_url, self._display.say)
         self._cleanups.append(self._sites.kill)
-        for share in local:
-            site = listed[share] if listed else embedded["collect"]
-            self._collectors += self._builder.collectors(share, site, replay_address, redis.network_url)
+        for name in self._builder.collector_names:
+            share = self._builder.share_of(name)
+            if share in local:
+                site = listed[share] if listed else embedded["collect"]
+                self._collectors.append(self._builder.collector(name, site, replay_address, redis.network_url))
         self._evaluator = self._builder.evaluator(listed[0] if listed else embedded["evaluate"], redis.url)
         self._display.say("starting the collectors, the evaluator and the learner")
         for part in (*self._collectors, self._evaluator):

@@ -149,6 +149,14 @@ if on "$worker" "$environment; RAY_AUTH_TOKEN=wrong ray status --address $head:6
   fail "the status is told for a wrong token"
 fi
 
+say "the simulator's first start on each host, which compiles it"
+for host in "$head" "$worker"; do
+  for attempt in 1 2 3; do  # what one start has compiled the next one need not
+    on "$host" "$environment; python -m robotini_ray.launch debug-policy --cars 1 --seconds 1 --track oval" && continue 2
+  done
+  fail "no simulator starts on $host"
+done
+
 say "a job"
 cat > "$work/small.yaml" << 'SMALL'
 environment: {image_width: 16, throttle_high: 0.12}

@@ -1,9 +1,11 @@
 """Which part goes to which node; the cluster is a list of nodes, Ray is not started."""
 
+import socket
+
 import pytest
 
 from robotini_ray.config import config_from_dict
-from robotini_ray.placement import Node, PlacementError, plan_cluster, plan_one_machine
+from robotini_ray.placement import Node, PlacementError, check_cluster, plan_cluster, plan_one_machine
 
 DRIVER = Node("d", "10.0.0.1", {"CPU": 4.0})
 
@@ -107,3 +109,19 @@ class TestListedSimulators:
         made = plan_one_machine(config(cars=3, simulators=[{"host": "a", "cars": 1}, {"host": "b", "cars": 2}]))
         assert [(share.cars, share.listed.host) for share in made.shares] == [(1, "a"), (2, "b")]
         assert not made.leaves_the_driver
+
+
+class TestAddress:
+    def test_one_where_somebody_listens_is_taken_and_so_is_auto(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            check_cluster(f"127.0.0.1:{server.getsockname()[1]}")
+        check_cluster("auto")
+
+    def test_one_where_nobody_does_is_named_with_the_cure(self):
+        with pytest.raises(PlacementError, match=r"no Ray cluster at 127.0.0.1:1: .*cluster/README.md"):
+            check_cluster("127.0.0.1:1")
+
+    @pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "somewhere", "127.0.0.1:", ":6379"])
+    def test_no_address_is_refused(self, address):
+        with pytest.raises(PlacementError, match=f"--address is {address}; allowed: local, auto or HOST:PORT"):
+            check_cluster(address)
