@@ -1,10 +1,10 @@
 """``scaling``: how fast cars are collected from and trained on, by the number of cars and of nodes, all on this machine.
 
 Each row is a short training of ``launch/quickstart.yaml`` as users start it, on one node or on a Ray cluster of several: a head
-with launcher, learner and replay, and nodes that offer ``sim``. Nobody waits for the replay ratio, so that both rates are what
-the machine gives; since the nodes share its cores, more nodes show what being apart costs, not what more machines bring. From
-the processor time of replay, Redis, learner and simulators and from the bytes of each stream (``wire``) ``cluster/SCALING.md``
-reckons on.
+with launcher, learner and replay, and nodes that offer ``sim``. The replay ratio ties both rates together: with few cars the
+learner waits for them, with many they wait for it. The nodes share the machine's cores, so that more of them show what being
+apart costs, not what more machines bring. ``cluster/SCALING.md`` reckons on from the processor time of replay, Redis, learner
+and simulators, and from the bytes of each stream (``wire``).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CARS = (1, 2, 4, 8, 16)
 NODES = (1, 2, 3)
 CARS_PER_COLLECTOR = 4
 WIRE_CARS = 8
-UNBOUND = {"replay.samples_per_item": "100000", "evaluation.interval_s": "100000"}
+UNDISTURBED = ["--evaluation.interval_s", "100000"]
 NODE_ENVIRONMENT = {**WORKER_ENVIRONMENT, "RAY_worker_niceness": "0"}
 
 START_TIMEOUT_S = 240.0
@@ -79,7 +79,7 @@ def measure(
                     f"{reading.train_steps_per_s:.0f} train steps/s"
                 )
     say("scaling: counting bytes in real time")
-    wire = read_wire(load_config(QUICKSTART, UNBOUND), WIRE_CARS, wire_window_s)
+    wire = read_wire(load_config(QUICKSTART, {}), WIRE_CARS, wire_window_s)
     return [*rate_figures(readings), *wire_figures(wire)]
 
 
@@ -143,8 +143,7 @@ def _cluster(nodes: int, cars: int) -> Iterator[str]:
 def _read(address: str, cars: int, window_s: float) -> Reading:
     with tempfile.TemporaryDirectory(prefix="robotini-") as folder:
         run_dir = Path(folder) / "run"
-        flags = ["--run-dir", str(run_dir), "--address", address, "--cars", str(cars)]
-        flags += [f"--{key}={value}" for key, value in UNBOUND.items()]
+        flags = ["--run-dir", str(run_dir), "--address", address, "--cars", str(cars), *UNDISTURBED]
         flags += ["--collection.cars_per_collector", str(CARS_PER_COLLECTOR)]
         log = Path(folder) / "train.log"
         with log.open("wb") as output:

@@ -74,7 +74,7 @@ def read_wire(config: Config, cars: int, window_s: float) -> Wire:
     config = dataclasses.replace(
         config,
         simulator=dataclasses.replace(config.simulator, pace="realtime"),
-        replay=dataclasses.replace(config.replay, min_items=1),  # the few windows of these stretches can be drawn
+        replay=dataclasses.replace(config.replay, min_items=1, samples_per_item=1e5),  # few windows can be drawn, and often
     )
     with _servers(config) as servers:
         one, more = _drive(servers, 1, window_s), _drive(servers, cars, window_s)

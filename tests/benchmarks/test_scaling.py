@@ -71,7 +71,7 @@ def test_rows_of_bytes_are_for_one_car_but_for_the_spectators():
 
 
 def test_bytes_of_a_real_collector():
-    wire = read_wire(load_config(scaling.QUICKSTART, scaling.UNBOUND), cars=2, window_s=3.0)
+    wire = read_wire(load_config(scaling.QUICKSTART, {}), cars=2, window_s=3.0)
     layout_row_bytes = 4 * 119
     for stretch, cars in ((wire.one, 1), (wire.more, 2)):
         assert stretch.frames > 20 * cars and stretch.decisions > 0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `ray up cluster/local.yaml` for real: two hosts made of namespaces on this machine (network, processes, mounts), each with its
-# own sshd, home and Ray; a short training as a job, and `ray down`.
+# own sshd, home, disk for runs and Ray; a short training as a job, and `ray down`.
 #
 #   sudo tests/cluster/netns_cluster.sh [PYTHON]      from the root of the repository; PYTHON: .venv/bin/python by default
 #
@@ -60,7 +60,7 @@ SETUP
 
 start_host() {  # the last number of its address
   local number=$1 name=rr$$-$1 root=$work/host-$1
-  mkdir -p "$root/home" "$root/ray"
+  mkdir -p "$root/home" "$root/ray" "$root/runs" "$work/runs"
   touch "$root/home/.bashrc"
   sed "s|^root:.*|root:x:0:0:root:$root/home:/bin/bash|" /etc/passwd > "$root/passwd"
   ip netns add "$name"
@@ -76,6 +76,7 @@ start_host() {  # the last number of its address
 mount --make-rprivate /
 mount --bind "$root/passwd" /etc/passwd
 mount --bind "$root/ray" /tmp/ray
+mount --bind "$root/runs" "$work/runs"
 mount -t tmpfs -o size=50% tmpfs /dev/shm
 hostname "robotini-$number"
 exec $(command -v sshd) -D -e -f "$root/sshd_config"
@@ -168,16 +169,16 @@ evaluation: {interval_s: 0, laps: 1, max_seconds: 4}
 simulator: {track: oval}
 SMALL
 on "$head" "$environment; ray job submit --address http://127.0.0.1:8265 -- python -m robotini_ray.launch train $work/small.yaml \
-  --run-dir ~/runs/netns --train-steps 60" > "$work/job.log" 2>&1 || { tail -40 "$work/job.log"; fail "the job"; }
+  --run-dir $work/runs/netns --train-steps 60" > "$work/job.log" 2>&1 || { tail -40 "$work/job.log"; fail "the job"; }
 tail -5 "$work/job.log"
-"$python" -c "import json, sys; assert json.load(open(sys.argv[1]))['train_steps'] == 60" "$work/host-10/home/runs/netns/summary.json"
+"$python" -c "import json, sys; assert json.load(open(sys.argv[1]))['train_steps'] == 60" "$work/host-10/runs/netns/summary.json"
 for log in collector-0 collector-1 simulator-0; do
-  [ -e "$work/host-11/home/runs/netns/logs/$log.log" ] || fail "$log did not run on the worker"
+  [ -e "$work/host-11/runs/netns/logs/$log.log" ] || fail "$log did not run on the worker"
 done
 for log in learner replay evaluator; do
-  [ -e "$work/host-10/home/runs/netns/logs/$log.log" ] || fail "$log did not run on the head"
+  [ -e "$work/host-10/runs/netns/logs/$log.log" ] || fail "$log did not run on the head"
 done
-[ "$(stat -c %a "$work/host-10/home/runs/netns/redis.password")" = 600 ] || fail "the password of Redis is not private"
+[ "$(stat -c %a "$work/host-10/runs/netns/redis.password")" = 600 ] || fail "the password of Redis is not private"
 
 say "ray down"
 ray down -y "$work/local.yaml" > "$work/down.log" 2>&1 || { tail -40 "$work/down.log"; fail "ray down"; }
