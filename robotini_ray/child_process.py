@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,11 +33,12 @@ def start_child(
     stdout: IO[Any] | int | None,
     cwd: Path | None = None,
     death_signal: int = signal.SIGKILL,
+    more_environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Starts a program (an absolute path and its arguments) in a session of its own, without standard input.
 
     The kernel sends it ``death_signal`` when the *thread* that calls this ends: call it from one that lives as long as it
-    should. Output that is None goes where ours goes.
+    should. Output that is None goes where ours goes. Its environment is ours and what is given on top.
     """
     launcher = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), str(int(death_signal))]
     return subprocess.Popen(
@@ -46,6 +48,7 @@ def start_child(
         stderr=stderr,
         cwd=cwd,
         start_new_session=True,
+        env={**os.environ, **(more_environment or {})},
     )
 
 

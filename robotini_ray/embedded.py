@@ -59,6 +59,11 @@ class EmbeddedSimulator:
         """Of its process."""
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether its process is alive."""
+        return self._process.poll() is None
+
     def close(self) -> None:
         """Ends the simulator."""
         stop_child(self._process)

@@ -17,6 +17,7 @@ from robotini_ray.benchmarks.figure import LONG_NAMES as LONG_BENCHMARKS
 from robotini_ray.benchmarks.figure import NAMES as BENCHMARKS
 from robotini_ray.config import Config, ConfigError, load_config, nearest
 from robotini_ray.errors import RobotiniError
+from robotini_ray.monitor.process import REDIS_VARIABLE
 
 Overrides = dict[str, Any]
 
@@ -178,7 +179,9 @@ def evaluate(context: click.Context, **settings: Any) -> int:
 
 @cli.command()
 @click.option("--run-dir", type=PATH, help="Of the run to show. Default: the newest in runs/.")
-@click.option("--redis", help="URL of the Redis server with the cars' live state. Default: the running training's.")
+@click.option(
+    "--redis", envvar=REDIS_VARIABLE, help="URL of the Redis server with the cars' live state. Default: the running training's."
+)
 @click.option(
     "--host",
     default="127.0.0.1",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import logging
 import os
 import secrets
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,7 @@ class Part:
     """
 
     def __init__(self, name: str, log_dir: Path, path: str, arguments: tuple[Any, ...]) -> None:
+        log_dir.mkdir(parents=True, exist_ok=True)  # on another node than the launcher's nobody has
         logging.basicConfig(
             filename=log_dir / f"{name}.log",
             level=logging.INFO,
@@ -133,3 +136,43 @@ def start_part(
         **place,
     ).remote(name, log_dir, path, arguments)
     return PartHandle(name, actor)
+
+
+def anything(report: Any) -> bool:
+    """Takes any report for a sign of work."""
+    return True
+
+
+def introduced(part: PartHandle) -> Any:
+    """For a part that nobody has to be told of."""
+    return ray.put(None)
+
+
+def anywhere() -> bool:
+    """For a part that asks for no place."""
+    return True
+
+
+@dataclasses.dataclass(frozen=True)
+class PartSpec:
+    """How a part is started, whenever that is.
+
+    Attributes:
+        name: of the part.
+        start: makes it, with what is known when it is called.
+        needs: parts that have to run when it is started.
+        has_place: whether there is room for it now; it is not started before.
+        introduce: asked before its loop starts until it gives a reference; the loop starts when that is done.
+        has_loop: whether it has a loop.
+        has_worked: whether a report shows that it does its work.
+        is_spare: whether a program that has begun goes on without it, however often it fails.
+    """
+
+    name: str
+    start: Callable[[], PartHandle]
+    needs: tuple[str, ...] = ()
+    has_place: Callable[[], bool] = anywhere
+    introduce: Callable[[PartHandle], Any | None] = introduced
+    has_loop: bool = True
+    has_worked: Callable[[Any], bool] = anything
+    is_spare: bool = False

@@ -2,16 +2,15 @@
 
 A part's life::
 
-    DOWN --needs run, time has come--> STARTING --constructed--> MEETING --introduced--> RUNNING
-      ^                                   |                         |                      |
-      +------ its process has ended, an error, no answer, its node is lost: counted -------+
+    DOWN --needs run, there is room, time has come--> STARTING --constructed--> MEETING --introduced--> RUNNING
+      ^                                                  |                         |                      |
+      +-------------- its process has ended, an error, no answer, its node is lost: counted --------------+
 
 ``tick`` never waits for a part, so that a part that is gone, stopped or waits for a place in the cluster holds up nobody.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import re
 import time
@@ -22,11 +21,11 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.parts import PartHandle
+from robotini_ray.parts import PartHandle, PartSpec
 from robotini_ray.processes import ProcessId
 
 START_TIMEOUT_S = 120.0
-"""From a part's start until it is constructed. One that waits for a place in the cluster is then asked for anew."""
+"""From a part's start until it is constructed. One whose place in the cluster is lost meanwhile is then asked for anew."""
 
 SILENCE_TIMEOUT_S = 30.0
 """Longest time without an answer; a thread of its own gives it, whatever the loop does."""
@@ -53,37 +52,6 @@ class State(enum.Enum):
     RUNNING = "running"
 
 
-def anything(report: Any) -> bool:
-    """Takes any report for a sign of work."""
-    return True
-
-
-def introduced(part: PartHandle) -> Any:
-    """For a part that nobody has to be told of."""
-    return ray.put(None)
-
-
-@dataclasses.dataclass(frozen=True)
-class PartSpec:
-    """How a part is started, whenever that is.
-
-    Attributes:
-        name: of the part.
-        start: makes it, with what is known when it is called.
-        needs: parts that have to run when it is started.
-        introduce: asked before its loop starts until it gives a reference; the loop starts when that is done.
-        has_loop: whether it has a loop.
-        has_worked: whether a report shows that it does its work.
-    """
-
-    name: str
-    start: Callable[[], PartHandle]
-    needs: tuple[str, ...] = ()
-    introduce: Callable[[PartHandle], Any | None] = introduced
-    has_loop: bool = True
-    has_worked: Callable[[Any], bool] = anything
-
-
 class _Watched:
     """A part, and what is known of it."""
 
@@ -96,6 +64,7 @@ class _Watched:
         self.first_report: Any = None
         self.since = time.monotonic()
         self.not_before = 0.0
+        self.waits_for_place = False
         self.waits: list[Any] = []
         self.loop: Any = None
         self.report: Any = None
@@ -136,13 +105,13 @@ class Supervisor:
         self._on_running = on_running
         self._node = ray.get_runtime_context().get_node_id()
         self._released: set[str] = set()
-        self._complete = False
+        self._begun = False
 
     def tick(self) -> dict[str, Any]:
         """Looks after every part once; returns the reports that have come in, by part.
 
         Raises:
-            PartFailed: a part failed at its first start, or has failed again and again.
+            PartFailed: a part failed at its first start, or has failed again and again, and the program does not go on without.
         """
         reports: dict[str, Any] = {}
         for name, part in self._parts.items():
@@ -161,17 +130,16 @@ class Supervisor:
                     self._failed(part, NODE_LOST if "node has died" in str(error) else KILLED, f"it was process {part.pid}")
             except RayError as error:
                 self._failed(part, NODE_LOST, f"an answer of it was lost: {last_line(error)}")
-        self._complete = self._complete or self.all_running()
         return reports
+
+    def begin(self) -> None:
+        """The program does its work; from now on only a part that cannot be made, or fails again and again, ends it."""
+        self._begun = True
 
     def running(self, name: str) -> PartHandle | None:
         """The handle of a part that runs, else None."""
         part = self._parts[name]
         return part.handle if part.state is State.RUNNING else None
-
-    def all_running(self) -> bool:
-        """Whether no part is missing."""
-        return not self.missing()
 
     def missing(self) -> list[str]:
         """Names of the parts that do not run."""
@@ -180,6 +148,12 @@ class Supervisor:
     def first_report(self, name: str) -> Any:
         """The first report of a part's newest life, None before its first."""
         return self._parts[name].first_report
+
+    def node(self, name: str) -> str:
+        """Ray's id of the node that a running part is on."""
+        node = self._parts[name].node
+        assert node is not None
+        return node
 
     def starts(self, name: str) -> int:
         """How often a part has been started."""
@@ -206,7 +180,7 @@ class Supervisor:
     def restart(self, name: str, cause: str) -> None:
         """Ends a part's process and starts it again, because something that it depends on has changed."""
         part = self._parts[name]
-        if part.state is not State.DOWN:
+        if part.state is not State.DOWN and name not in self._released:
             self._begin_again(part, cause, "it is told where")
 
     def stop_loops(self, names: list[str], timeout_s: float) -> None:
@@ -258,6 +232,12 @@ class Supervisor:
     def _start(self, part: _Watched) -> None:
         if time.monotonic() < part.not_before or any(self.running(name) is None for name in part.spec.needs):
             return
+        if not part.spec.has_place():
+            if not part.waits_for_place:
+                self._say(f"{part.spec.name} waits for a place in the cluster; nothing waits for it")
+            part.waits_for_place = True
+            return
+        part.waits_for_place = False
         part.handle = part.spec.start()
         part.lives += 1
         part.worked = False
@@ -318,14 +298,19 @@ class Supervisor:
     def _failed(self, part: _Watched, cause: str, detail: str) -> None:
         name = part.spec.name
         part.failures = 1 if part.worked else part.failures + 1
-        hopeless = part.lives == 1 and not part.ever_worked and (cause == ERROR or not self._complete)
-        if hopeless:
+        if part.lives == 1 and not part.ever_worked and self._ends_the_start(part.spec, cause):
             raise PartFailed(f"{name} failed: {detail}")
-        if part.failures > MOST_FAILURES and cause in (ERROR, KILLED):
+        if part.failures > MOST_FAILURES and cause in (ERROR, KILLED) and not part.spec.is_spare:
             raise PartFailed(f"{name} failed {part.failures} times in a row, the last time: {detail}")
         self._begin_again(part, cause, detail)
         if part.failures > 1:
             part.not_before = time.monotonic() + min(2.0 ** (part.failures - 2), LONGEST_PAUSE_S)
+
+    def _ends_the_start(self, spec: PartSpec, cause: str) -> bool:
+        """Whether a part that fails in its first life, before any work, ends the program."""
+        if spec.is_spare:  # its node may come and go at any time
+            return cause == ERROR and not self._begun
+        return cause == ERROR or not self._begun
 
     def _begin_again(self, part: _Watched, cause: str, detail: str) -> None:
         self._kill(part)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,18 +15,21 @@ from robotini_ray.config import Config
 from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.limit import lap_limit_s
 from robotini_ray.pages import Pages
-from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle
+from robotini_ray.part_specs import EVALUATOR, LEARNER, SupervisedParts
+from robotini_ray.parts import PartHandle
+from robotini_ray.placement import check_cluster, place_in_cluster
 from robotini_ray.processes import identify
-from robotini_ray.program import ProgramBuilder, Site
+from robotini_ray.program import ProgramBuilder
 from robotini_ray.program_file import PartState, ProgramFile, live_figures
 from robotini_ray.progress import Progress, StepRate
+from robotini_ray.ray_start import LOCAL, start_ray, wait_for
 from robotini_ray.references import ReferenceLaps
 from robotini_ray.reports import CollectorReport, Evaluation, LearnerReport
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.side_processes import SideProcesses
 from robotini_ray.stall import StallWatch
 from robotini_ray.stop_signal import Stopped, StopSignal
-from robotini_ray.supervision import PartSpec, State, Supervisor, last_line
+from robotini_ray.supervision import State, last_line
 from robotini_ray.terminal import Display, table_rows
 from robotini_ray.track import load_track
 
@@ -43,10 +44,6 @@ END_TIMEOUT_S = 11.0
 LOOP_END_TIMEOUT_S = 3.0
 LAST_REPORTS_TIMEOUT_S = 2.0
 EVALUATION_MARGIN_S = 15.0
-ROLES = ("collect", "evaluate")
-REPLAY, LEARNER, EVALUATOR = "replay", "learner", "evaluator"
-CORES_FOR_DASHBOARD = 4
-"""The dashboard takes over a gigabyte and ten seconds of start-up: on by itself where there is room."""
 
 
 def train(config: Config, run: RunDirectory, address: str, display: Display, monitor_port: int | None) -> int:
@@ -64,6 +61,7 @@ def train(config: Config, run: RunDirectory, address: str, display: Display, mon
 
     Raises:
         PartFailed: a part does not start, or fails again and again.
+        PlacementError: the cluster is not there, or lacks what the config asks for.
     """
     stop = StopSignal()
     stop.install()
@@ -99,8 +97,7 @@ class Training:
         self._side = SideProcesses(self._say, self._progress.add_restart)
         self._checkpoints = CheckpointKeeper(config.learner.checkpoint_interval_s, self._say, self._progress.add_fault)
         self._stall: StallWatch | None = None
-        self._supervisor: Supervisor | None = None
-        self._replay_address = ""
+        self._parts: SupervisedParts | None = None
         self._learner_report: LearnerReport | None = None
         self._next_summary_at = 0.0
         self._rate = StepRate()
@@ -109,23 +106,35 @@ class Training:
         self._who: dict[str, PartState] = {}
 
     def start(self, address: str) -> None:
-        """Starts every part and waits until all run, saying what is waited for."""
-        external = self._external_site()
-        self._say("starting Redis, the embedded simulators and Ray" if external is None else "starting Redis and Ray")
+        """Starts every part and waits until there are enough to train, saying what is waited for.
+
+        Raises:
+            SimulatorUnreachable: one that the config names is not there.
+            PlacementError: there is no cluster at the address, or it lacks what the config asks for.
+            PartFailed: a part does not start.
+        """
+        listed = self._builder.listed_sites()
+        for site in listed:
+            reachable(str(site.address))
+        self._say("starting Redis and Ray" if listed else "starting Redis, the embedded simulators and Ray")
+        dashboard_url = ""
+        if address != LOCAL:
+            check_cluster(address)
+            dashboard_url = self._start_ray(address)
+            self._builder.placement = place_in_cluster(self._config, self._run.path, self._wait_for)
         redis = self._start(self._builder.redis, lambda server: server.stop)
         self._side.add("redis", redis, "training goes on without the cars' live state")
         self._start(lambda: self._pages.start(redis.url), lambda _: self._pages.close)
-        simulators = [] if external else [self._simulator(role) for role in ROLES]
-        self._simulators = dict(zip(ROLES, simulators, strict=False))
+        for role in self._builder.simulator_roles():
+            self._simulators[role] = self._simulator(role)
         self._program_file.begin(redis.url)
-        dashboard_url = self._start_ray(address)
-        embedded = [Site(simulator.address, simulator.lockstep) for simulator in simulators]
-        collect, evaluate = (external, external) if external else embedded
-        self._cars = [*self._builder.collector_names, EVALUATOR]
-        specs = self._specs(collect, evaluate, redis.url)
-        self._say(f"starting the replay server, {len(self._cars) - 1} collectors, the evaluator and the learner")
-        self._supervisor = Supervisor(specs, self._say, self._progress.add_restart, self._on_running)
-        self._wait_until_all_run(self._supervisor)
+        if address == LOCAL:
+            dashboard_url = self._start_ray(address)
+        sites = self._builder.sites(self._simulators)
+        parts = SupervisedParts(self._builder, sites, redis, self._progress, self._is_new, self._say)
+        self._parts = parts
+        self._say(f"starting the replay server, {len(parts.collectors)} collectors, the evaluator and the learner")
+        self._wait_until_it_trains(parts)
         self._stall = StallWatch()  # until now cars and learner had reason to wait
         self._pages.announce(dashboard_url)
         self._say(f"training; logs, checkpoints and policies are in {self._run.path}")
@@ -144,8 +153,8 @@ class Training:
 
     def judge(self) -> None:
         """Stops training and waits until the evaluator has judged the last weights, so that they are kept as a policy."""
-        assert self._supervisor is not None
-        self._supervisor.stop_loops([*self._builder.collector_names, LEARNER], LOOP_END_TIMEOUT_S)
+        assert self._parts is not None
+        self._parts.supervisor.stop_loops([*self._parts.collectors, LEARNER], LOOP_END_TIMEOUT_S)
         self._take_last_reports()
         if not self._progress.train_steps:
             self._say("there was not enough replay for a single train step: train on with the same command")
@@ -166,20 +175,20 @@ class Training:
     def end(self) -> None:
         """Stops the cars, writes the last checkpoint and the summary, and ends every process."""
         try:
-            if self._supervisor is not None:
-                self._end_in_order(self._supervisor)
+            if self._parts is not None:
+                self._end_in_order(self._parts)
         finally:
             for cleanup in reversed(self._cleanups):
                 cleanup()
         self._write_summary()
         self._program_file.end()
 
-    def _end_in_order(self, supervisor: Supervisor) -> None:
+    def _end_in_order(self, parts: SupervisedParts) -> None:
         """Cars first, then the learner, then the checkpoint that equals where both have stopped."""
         deadline = time.monotonic() + END_TIMEOUT_S
         self._say("ending: stopping the cars, writing a checkpoint")
-        supervisor.stop_loops(self._cars, LOOP_END_TIMEOUT_S)
-        supervisor.stop_loops([LEARNER], LOOP_END_TIMEOUT_S)
+        parts.supervisor.stop_loops(parts.cars, LOOP_END_TIMEOUT_S)
+        parts.supervisor.stop_loops([LEARNER], LOOP_END_TIMEOUT_S)
         self._take_last_reports()
         self._record()
         learner = self._part(LEARNER)
@@ -190,96 +199,25 @@ class Training:
                 self._checkpoints.last(learner, self._progress.to_json(), max(1.0, deadline - time.monotonic()))
         except RayError as error:
             self._say(f"no last checkpoint, an earlier one stays: {last_line(error)}")
-        supervisor.kill_all()
+        parts.supervisor.kill_all()
 
-    def _specs(self, collect: Site, evaluate: Site, redis_url: str) -> list[PartSpec]:
-        """How each part is started, now and whenever it is gone."""
-        builder = self._builder
-
-        def replay() -> PartHandle:
-            return builder.replay(int(self._replay_address.rpartition(":")[2]) if self._replay_address else None)
-
-        def learner() -> PartHandle:
-            assert self._supervisor is not None
-            return builder.learner(self._replay_address, self._supervisor.starts(LEARNER))
-
-        def collector(name: str) -> PartSpec:
-            return PartSpec(
-                name,
-                lambda: builder.collector(name, collect, self._replay_address, redis_url),
-                needs=(REPLAY,),
-                introduce=self._introduce,
-                has_worked=lambda report: report.env_steps > 0,
-            )
-
-        return [
-            PartSpec(REPLAY, replay, has_loop=False),
-            *(collector(name) for name in builder.collector_names),
-            PartSpec(EVALUATOR, lambda: builder.evaluator(evaluate, redis_url), introduce=self._introduce, has_worked=bool),
-            PartSpec(LEARNER, learner, needs=(REPLAY,), has_worked=lambda report: report.train_steps_per_s > 0),
-        ]
-
-    def _introduce(self, car: PartHandle) -> Any | None:
-        """Has the learner give a car its weights before it drives; the first cars of a new run need not wait for any."""
-        learner = self._part(LEARNER)
-        if learner is not None:
-            return learner.tell("add_receivers", [car])
-        assert self._supervisor is not None
-        return ray.put(None) if self._is_new and self._supervisor.starts(LEARNER) <= 1 else None
-
-    def _on_running(self, name: str) -> None:
-        """What a part that has been started has to be told, or tells."""
-        assert self._supervisor is not None
-        part = self._part(name)
-        if name == LEARNER and part is not None:
-            part.tell("add_receivers", [car for at in self._cars if (car := self._part(at)) is not None])
-        if name == REPLAY:
-            report = self._supervisor.first_report(REPLAY)
-            for warning in report.warnings:
-                self._say(f"warning: {warning}")
-                self._progress.add_fault("replay checkpoint unusable")
-            if self._replay_address not in ("", report.address):
-                for user in (*self._builder.collector_names, LEARNER):
-                    self._supervisor.restart(user, "replay has moved")
-            self._replay_address = report.address
-
-    def _wait_until_all_run(self, supervisor: Supervisor) -> None:
+    def _wait_until_it_trains(self, parts: SupervisedParts) -> None:
         said = False
-        while missing := supervisor.missing():
+        while awaited := parts.awaited():
             self._check_stopped()
-            if missing == [LEARNER] and not said:
+            if awaited == [LEARNER] and not said:
                 said = True
                 self._say("the cars are driving; waiting for the learner to build its graph")
             self._look_after()
             time.sleep(START_POLL_S)
+        parts.supervisor.begin()
 
     def _start_ray(self, address: str) -> str:
-        """Joins the Ray cluster, or starts one on this machine; returns its dashboard's address, empty for none."""
-        dashboard = (os.cpu_count() or 1) >= CORES_FOR_DASHBOARD
-        os.environ.update(WORKER_ENVIRONMENT)
-        os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let simulators starve learner and collectors
-        # Ray's news of its next versions: of pydantic (which tf-agents' pins keep old) and of hiding GPUs
-        warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
-        context = ray.init(
-            address=address,
-            include_dashboard=dashboard if address == "local" else None,
-            log_to_driver=False,
-            logging_level="warning",
-        )
+        url = start_ray(address)
         self._cleanups.append(ray.shutdown)
         self._stop.install()  # ray.init has put its own handlers there
         self._check_stopped()
-        return context.dashboard_url or ""
-
-    def _external_site(self) -> Site | None:
-        """The simulator that the config names, if it does.
-
-        Raises:
-            SimulatorUnreachable: it is not there.
-        """
-        if self._config.simulator.address is None:
-            return None
-        return Site(reachable(self._config.simulator.address), lockstep=False)
+        return url
 
     def _simulator(self, role: str) -> EmbeddedSimulator:
         return self._start(lambda: self._builder.simulator(role), lambda simulator: simulator.close)
@@ -290,19 +228,22 @@ class Training:
         self._check_stopped()
         return made
 
+    def _wait_for(self, reference: Any, timeout_s: float, what: str) -> None:
+        wait_for(reference, timeout_s, what, self._check_stopped, self._say)
+
     def _check_stopped(self) -> None:
         if self._stop:
             raise Stopped
 
     def _part(self, name: str) -> PartHandle | None:
         """A part that runs, else None."""
-        return None if self._supervisor is None else self._supervisor.running(name)
+        return None if self._parts is None else self._parts.supervisor.running(name)
 
     def _look_after(self) -> None:
         """One look at all parts and processes."""
-        assert self._supervisor is not None
+        assert self._parts is not None
         self._side.tick()
-        self._take(list(self._supervisor.tick().items()))
+        self._take(list(self._parts.supervisor.tick().items()))
         if (who := self._processes()) != self._who:
             self._who = who
             self._write_program()
@@ -322,7 +263,7 @@ class Training:
                     progress.add_evaluation(evaluation, self._limit_s)
                     self._run.add_evaluation(progress.evaluation_record(evaluation))
                     self._announce(evaluation)
-            elif name != REPLAY:
+            elif isinstance(report, CollectorReport):
                 collections.append(report)
         progress.add_collections(collections)
         self._rate.update(progress.env_steps)
@@ -331,8 +272,8 @@ class Training:
             progress.add_fault("stall")
 
     def _take_last_reports(self) -> None:
-        assert self._supervisor is not None
-        self._take(self._supervisor.last_reports([*self._cars, LEARNER], LAST_REPORTS_TIMEOUT_S))
+        assert self._parts is not None
+        self._take(self._parts.supervisor.last_reports([*self._parts.cars, LEARNER], LAST_REPORTS_TIMEOUT_S))
 
     def _announce(self, evaluation: Evaluation) -> None:
         references = {f"reference_{name}": lap_s for name, lap_s in ReferenceLaps.of(self._limit_s)._asdict().items()}
@@ -367,12 +308,12 @@ class Training:
 
     def _processes(self) -> dict[str, PartState]:
         """Who runs, as which process."""
-        assert self._supervisor is not None
+        assert self._parts is not None
         children = {**self._side.pids(), **{f"simulator-{role}": at.process_id for role, at in self._simulators.items()}}
         running = State.RUNNING.value
         return {
             **{name: PartState(None if pid is None else identify(pid), running) for name, pid in children.items()},
-            **{name: PartState(process, state.value) for name, (process, state) in self._supervisor.processes().items()},
+            **{name: PartState(process, state.value) for name, (process, state) in self._parts.supervisor.processes().items()},
         }
 
     def _write_program(self) -> None:

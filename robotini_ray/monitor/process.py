@@ -11,6 +11,8 @@ from robotini_ray.child_process import start_child, stop_child, wait_for_line
 from robotini_ray.errors import RobotiniError
 
 START_TIMEOUT_S = 30.0
+REDIS_VARIABLE = "ROBOTINI_RAY_REDIS_URL"
+"""Stands for ``--redis``."""
 
 _READY = re.compile(r"^ready (\S+)\n", re.MULTILINE)
 
@@ -33,9 +35,10 @@ class MonitorProcess:
         self._log_path = log_path
         self._log_start_bytes = log_path.stat().st_size if log_path.exists() else 0
         command = [sys.executable, "-m", "robotini_ray.launch", "monitor", "--run-dir", str(run_dir)]
-        command += ["--redis", redis_url, "--port", str(port)]
+        command += ["--port", str(port)]
+        hidden = {REDIS_VARIABLE: redis_url}  # it may hold a password, and everybody sees the arguments of a process
         with open(log_path, "ab") as log:
-            self._process = start_child(command, stderr=log, stdout=subprocess.PIPE)
+            self._process = start_child(command, stderr=log, stdout=subprocess.PIPE, more_environment=hidden)
 
     def address(self) -> str:
         """What to open in a browser; waits until it can be.

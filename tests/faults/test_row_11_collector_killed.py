@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import ray
 
-from robotini_ray.parts import PartHandle, start_part
-from robotini_ray.supervision import PartFailed, PartSpec, Supervisor
+from robotini_ray.parts import PartHandle, PartSpec, start_part
+from robotini_ray.supervision import PartFailed, Supervisor
 from tests.faults.running_program import RunningProgram
 from tests.faults.waiting import eventually
 
