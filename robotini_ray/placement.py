@@ -192,7 +192,7 @@ def is_there(place: Mapping[str, Any]) -> bool:
     strategy = place.get("scheduling_strategy")
     if not isinstance(strategy, PlacementGroupSchedulingStrategy):
         return True
-    return bool(placement_group_table(strategy.placement_group)["state"] == "CREATED")
+    return placement_group_table(strategy.placement_group).get("state") == "CREATED"
 
 
 def check_cluster(address: str) -> None:
