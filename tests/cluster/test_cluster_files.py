@@ -148,7 +148,7 @@ class TestRayJob:
         assert words[:3] == ["python", "-m", "robotini_ray.launch"]
         words = [word.replace("/app/", f"{FOLDER.parent}/") for word in words[3:]]
         assert launch.main(words) == 0
-        config, run_dir, address, _, _ = calls.pop()
+        config, run_dir, address, *_ = calls.pop()
         cars = sum(pod["replicas"] * json.loads(json.loads(pod["rayStartParams"]["resources"]))[SIM] for pod in pods()[1:])
         assert (config.collection.cars, address) == (cars, "auto")
         mounts = [mount["mountPath"] for mount in pods()[0]["template"]["spec"]["containers"][0]["volumeMounts"]]
