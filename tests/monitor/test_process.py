@@ -98,7 +98,8 @@ class TestInATraining:
         monitor = MonitorProcess(run_dir, "unix:///nowhere.sock", 0, tmp_path / "monitor.log")
         with urllib.request.urlopen(monitor.address(), timeout=PATIENCE_S) as answer:
             assert answer.status == 200
-        children = psutil.Process().children(recursive=True)
+        children = [child for child in psutil.Process().children() if str(run_dir) in child.cmdline()]
+        assert len(children) == 1
         monitor.close()
         assert not psutil.wait_procs(children, timeout=PATIENCE_S)[1]
 
