@@ -72,7 +72,7 @@ def test_six_cars_are_seen_driving(page, monitor):
     assert page.run("document.getElementById('run-name').textContent") == "some-run"
     figures = page.wait("document.getElementById('figures').innerText", lambda text: "6 of 6" in text)
     assert "6.00\u202fs" in figures and "1.50 \u00d7 the limit" in figures and "12.5" in figures
-    assert page.run(NOTICES) == ""
+    page.wait(NOTICES, lambda text: text == "")
     # A name is text, wherever it stands.
     texts = page.run("[...document.querySelectorAll('.name-text')].map((each) => each.textContent)")
     assert texts.count(HOSTILE) == 3, "a card, a chip and the table of laps"
