@@ -70,7 +70,8 @@ def test_a_training_is_seen_from_its_page(browser, training):
     browser.wait("document.querySelectorAll('.plot:not([hidden])').length", lambda count: count >= 7, PATIENCE_S)
     assert {urlsplit(url).netloc for url in browser.requests} == {urlsplit(address).netloc}
     assert browser.complaints == []
-    (redis,) = [child for child in psutil.Process(process.pid).children(recursive=True) if "--unixsocket" in child.cmdline()]
+    family = psutil.Process(process.pid).children(recursive=True)
+    (redis,) = [child for child in family if "-server unixsocket:" in " ".join(child.cmdline())]  # its own title
     redis.kill()
     browser.wait(NOTICES, lambda text: "live state is missing since" in text, PATIENCE_S)
     assert browser.complaints == []
