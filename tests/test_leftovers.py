@@ -49,7 +49,7 @@ def launch(tmp_path, monkeypatch):
             program = program_file.ProgramFile(run_dir)
             program.begin("unix:///nowhere?db=0")
         if environment == "listed":
-            program.update({"part": identify(child)}, {})
+            program.update({"part": program_file.PartState(identify(child), "running")}, {})
         return launcher, child
 
     yield start

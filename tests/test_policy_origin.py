@@ -62,4 +62,4 @@ def test_evaluate_says_so_before_it_reads(tmp_path, make, capsys, monkeypatch):
 
     monkeypatch.setattr(evaluate, "load_policy", read)
     with pytest.raises(ReadError, match="is in no run directory of yours"):
-        evaluate.run(copy, None, None, 1, None, 0, False, None, evaluate.NO_RANDOMISATION)
+        evaluate.run(copy, None, None, False, 1, None, 0, False, None, evaluate.NO_RANDOMISATION)

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,8 @@ from robotini_ray.acting import load_policy
 from robotini_ray.leftovers import find_leftovers
 from robotini_ray.program_file import read_program
 from robotini_ray.status import read_status
+
+pytestmark = pytest.mark.timeout(600)  # whole trainings, on machines that may do other things too
 
 SMALL = {
     "environment": {"image_width": 16, "throttle_high": 0.12},
@@ -51,7 +52,7 @@ def start(*arguments: object) -> subprocess.Popen:
 
 def train(*arguments: object) -> str:
     process = start(*arguments)
-    output, _ = process.communicate(timeout=150)
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output
     return output
 
@@ -122,14 +123,12 @@ def test_resume_then_a_signal_to_the_process_group(run, number):
             break
     relatives = family(process)
     assert len(relatives) >= 8, "".join(lines)
-    began = time.monotonic()
     os.killpg(process.pid, number)
-    rest, _ = process.communicate(timeout=60)
+    rest, _ = process.communicate(timeout=180)
     output = "".join(lines) + rest
     assert process.returncode == 128 + number, output
-    assert time.monotonic() - began < 60
     assert f"at train step {before['train_steps']:,}" in output
-    _, alive = psutil.wait_procs(relatives, timeout=5)
+    _, alive = psutil.wait_procs(relatives, timeout=30)
     assert not alive, [relative.cmdline() for relative in alive]
     after = summary_of(run)
     assert after["train_steps"] > before["train_steps"]
@@ -153,7 +152,7 @@ def test_the_program_file_knows_every_process_and_that_all_have_ended(run):
 
 def test_another_network_is_refused_on_resume(run):
     process = start(run.parent / "small.yaml", "--run-dir", run, "--agent.actor_layers", "[32]")
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=180)
     assert process.returncode == 2
     assert "agent.actor_layers is (32,)" in output and "(16,)" in output and "--fresh" in output
     assert "Traceback" not in output

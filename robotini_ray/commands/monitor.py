@@ -14,7 +14,6 @@ from robotini_ray.monitor.server import serve
 
 RUNS = Path("runs")
 NICENESS = 10
-"""Where the cores are short, cars and learner come first."""
 
 
 def run(redis: str | None, run_dir: Path | None, host: str, port: int) -> int:
@@ -24,7 +23,6 @@ def run(redis: str | None, run_dir: Path | None, host: str, port: int) -> int:
         ConfigError: there is no run.
         MonitorError: the port cannot be had.
     """
-    os.nice(NICENESS)
     directory = (run_dir or _newest_run()).resolve()
     if not directory.is_dir():
         raise ConfigError(f"--run-dir is {directory}, but there is no such directory")
@@ -34,7 +32,13 @@ def run(redis: str | None, run_dir: Path | None, host: str, port: int) -> int:
 
 async def _serve(directory: Path, redis: str | None, host: str, port: int) -> None:
     hub = Hub(RunFiles(directory), redis)
-    await serve(hub, Access(host), host, port, lambda address: print(f"ready {address}", flush=True))
+    await serve(hub, Access(host), host, port, _say_ready)
+
+
+def _say_ready(address: str) -> None:
+    """From here on cars and learner come first; before, a training waits for us."""
+    os.nice(NICENESS)
+    print(f"ready {address}", flush=True)
 
 
 def _newest_run() -> Path:

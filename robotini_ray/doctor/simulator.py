@@ -8,7 +8,7 @@ import time
 
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import CarConnection, Login, reachable, wait_readable
-from robotini_ray.car.errors import CarError, FrameTimeout
+from robotini_ray.car.errors import CarError
 from robotini_ray.car.protocol import image_height
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import Config
@@ -71,10 +71,11 @@ def _frame(address: SimulatorAddress, config: Config) -> Finding:
         login = Login(name, name, COLOR, width)
         connection = CarConnection.connect(address.host, address.car_port, login, ANSWER_TIMEOUT_S)
         with contextlib.closing(connection):
-            (png, *_) = connection.receive(ANSWER_TIMEOUT_S)
-        decode_png(png, width, image_height(width))
-    except FrameTimeout as error:
-        return Finding(check, "error", str(error), "look whether the simulator is paused or hangs, then start it again")
+            pngs = connection.receive(ANSWER_TIMEOUT_S)
+        if not pngs:
+            silence = f"no camera frame from {address.host}:{address.car_port} in {ANSWER_TIMEOUT_S:g} s"
+            return Finding(check, "error", silence, "look whether the simulator is paused or hangs, then start it again")
+        decode_png(pngs[0], width, image_height(width))
     except (CarError, BadFrame) as error:
         return Finding(check, "error", str(error), FIREWALL)
     answer_ms = 1000 * (time.monotonic() - began_s)

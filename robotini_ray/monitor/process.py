@@ -10,7 +10,7 @@ from pathlib import Path
 from robotini_ray.child_process import start_child, stop_child, wait_for_line
 from robotini_ray.errors import RobotiniError
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 REDIS_VARIABLE = "ROBOTINI_RAY_REDIS_URL"
 """Stands for ``--redis``."""
 
@@ -44,7 +44,7 @@ class MonitorProcess:
         """What to open in a browser; waits until it can be.
 
         Raises:
-            MonitorUnavailable: it is not ready in half a minute, or has ended; with its last words.
+            MonitorUnavailable: it is not ready in a minute, or has ended; with its last words.
         """
         ready = wait_for_line(self._process, _READY, START_TIMEOUT_S)
         if ready is not None:

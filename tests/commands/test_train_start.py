@@ -30,7 +30,7 @@ def outer(monkeypatch, tmp_path):
     monkeypatch.setattr(train, "run_in_own_session", lambda command: 7)
 
     def run(address):
-        assert train.run(Config(), tmp_path / "run", address, False, []) == 7
+        assert train.run(Config(), tmp_path / "run", address, fresh=False, wait=False, monitor_port=None, line=[]) == 7
         monkeypatch.setenv(train.IN_OWN_SESSION, "")
         monkeypatch.delenv(train.IN_OWN_SESSION)
         return dict(os.environ)

@@ -31,7 +31,14 @@ from tests.faults.waiting import eventually
 pytest_plugins = ["tests.faults.running_program"]
 
 CONFIG = small_config()
-pytestmark = pytest.mark.usefixtures("without_ray")
+pytestmark = pytest.mark.usefixtures("without_ray", "running_tensorflow")
+
+
+@pytest.fixture
+def running_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A learner sets its threads before TensorFlow begins to work; in the tests' process other tests have had it work."""
+    for kind in ("intra", "inter"):
+        monkeypatch.setattr(tf.config.threading, f"set_{kind}_op_parallelism_threads", lambda threads: None)
 
 
 class Receiver:

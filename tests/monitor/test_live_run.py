@@ -13,7 +13,7 @@ import psutil
 import pytest
 import yaml
 
-PATIENCE_S = 150.0
+PATIENCE_S = 300.0
 CONFIG = {
     "environment": {"image_width": 32, "throttle_low": 0.06, "throttle_high": 0.15},
     "agent": {"algorithm": "td3", "actor_layers": [16], "critic_layers": [16], "batch_size": 16},
@@ -51,10 +51,14 @@ def training(tmp_path):
             break
     yield process, "".join(said)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=PATIENCE_S)
+    try:
+        process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()  # what it has started ends with it
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_training_is_seen_from_its_page(browser, training):
     process, said = training
     address = re.search(r"^monitor: (http://127\.0\.0\.1:\d+/)$", said, re.MULTILINE)[1]
@@ -70,7 +74,8 @@ def test_a_training_is_seen_from_its_page(browser, training):
     browser.wait("document.querySelectorAll('.plot:not([hidden])').length", lambda count: count >= 7, PATIENCE_S)
     assert {urlsplit(url).netloc for url in browser.requests} == {urlsplit(address).netloc}
     assert browser.complaints == []
-    (redis,) = [child for child in psutil.Process(process.pid).children(recursive=True) if "--unixsocket" in child.cmdline()]
+    family = psutil.Process(process.pid).children(recursive=True)
+    (redis,) = [child for child in family if "-server unixsocket:" in " ".join(child.cmdline())]  # its own title
     redis.kill()
     browser.wait(NOTICES, lambda text: "live state is missing since" in text, PATIENCE_S)
     assert browser.complaints == []

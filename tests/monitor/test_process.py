@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -27,6 +28,13 @@ def taken_port():
 
 def monitor_command(*arguments):
     return [sys.executable, "-m", "robotini_ray.launch", "monitor", *map(str, arguments)]
+
+
+def words_of(process):
+    """Its command line, empty if it has just ended."""
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 def listeners(pid):
@@ -98,7 +106,8 @@ class TestInATraining:
         monitor = MonitorProcess(run_dir, "unix:///nowhere.sock", 0, tmp_path / "monitor.log")
         with urllib.request.urlopen(monitor.address(), timeout=PATIENCE_S) as answer:
             assert answer.status == 200
-        children = psutil.Process().children(recursive=True)
+        children = [child for child in psutil.Process().children() if str(run_dir) in words_of(child)]
+        assert len(children) == 1
         monitor.close()
         assert not psutil.wait_procs(children, timeout=PATIENCE_S)[1]
 
