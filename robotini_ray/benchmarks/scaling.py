@@ -113,7 +113,7 @@ def wire_figures(wire: Wire) -> list[Figure]:
             row(f"commands_{suffix}", stretch.car_commands / stretch.frames, "B/frame"),
             row(f"spectator_{suffix}", stretch.spectator / ticks, "B/tick"),
             row(f"redis_{suffix}", 60 * stretch.redis / stretch.frames, "B/s and car"),
-            row(f"replay_insert_{suffix}", stretch.replay_insert / stretch.frames, "B/frame"),
+            row(f"replay_insert_{suffix}", stretch.replay_insert / stretch.decisions, "B/decision"),
         ]
 
     return [
