@@ -12,7 +12,7 @@ from robotini_ray.memory import available_memory_bytes, check_memory
 from robotini_ray.references import ReferenceLaps
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.terminal import Display, clock
-from robotini_ray.training import train
+from robotini_ray.training import LOCAL, train
 
 IN_OWN_SESSION = "ROBOTINI_RAY_IN_OWN_SESSION"
 """Set in the environment of the process that trains, so that it does not start another."""
@@ -23,7 +23,7 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, line: list[str
     if IN_OWN_SESSION not in os.environ:
         os.environ[IN_OWN_SESSION] = "1"
         return run_in_own_session([sys.executable, "-m", "robotini_ray.launch", *line])
-    check_memory(config, available_memory_bytes())
+    check_memory(config, available_memory_bytes(), collectors_here=address == LOCAL)
     directory = RunDirectory(run_dir, fresh)
     directory.open(config)
     with Display(f"robotini_ray: {directory.path.name} on {config.simulator.track}, {config.agent.algorithm}") as display:
