@@ -30,8 +30,10 @@ head=$subnet.10 worker=$subnet.11
 hosts=()
 
 clean_up() {
-  for pid in "${hosts[@]}"; do kill -KILL "$pid" 2> /dev/null || true; done
-  wait 2> /dev/null || true
+  for pid in "${hosts[@]}"; do
+    kill -KILL "$pid" 2> /dev/null || true
+    while kill -0 "$pid" 2> /dev/null; do sleep 0.1; done
+  done
   for number in 10 11; do ip netns del "rr$$-$number" 2> /dev/null || true; done
   ip link del "$bridge" 2> /dev/null || true
   rm -rf "$work"
@@ -84,6 +86,7 @@ INIT
   ip netns exec "$name" unshare --mount --pid --uts --ipc --fork --kill-child --mount-proc bash "$root/init.sh" \
     > "$root/sshd.log" 2>&1 &
   hosts+=($!)
+  disown  # else bash tells of its end
 }
 start_host 10
 start_host 11
@@ -185,7 +188,8 @@ done
 
 say "ray down"
 ray down -y "$work/local.yaml" > "$work/down.log" 2>&1 || { tail -40 "$work/down.log"; fail "ray down"; }
-for host in "$head" "$worker"; do
-  on "$host" '! pgrep -x raylet' || fail "a raylet is left on $host"
+for host in "$head" "$worker"; do  # a worker ends by itself, a minute after it has lost its head
+  for _ in $(seq 90); do on "$host" '! pgrep -x raylet > /dev/null' && continue 2; sleep 2; done
+  fail "a raylet is left on $host"
 done
 echo "passed: ray up, a training of 60 steps over two hosts, ray down"
