@@ -13,9 +13,9 @@ from ray.exceptions import AuthenticationError
 
 from robotini_ray.parts import WORKER_ENVIRONMENT
 from robotini_ray.placement import PlacementError
+from robotini_ray.ray_token import LOCAL
 from robotini_ray.supervision import last_line
 
-LOCAL = "local"
 POLL_S = 0.1
 SAY_AFTER_S = 2.0
 CORES_FOR_DASHBOARD = 4

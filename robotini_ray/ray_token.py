@@ -15,6 +15,9 @@ from pathlib import Path
 
 from robotini_ray.errors import RobotiniError
 
+LOCAL = "local"
+"""The address, in Ray's words, of a cluster of this machine alone that the program starts itself."""
+
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 TOKEN_BYTES = 32
 OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -22,7 +22,8 @@ from robotini_ray.processes import identify
 from robotini_ray.program import ProgramBuilder
 from robotini_ray.program_file import PartState, ProgramFile, live_figures
 from robotini_ray.progress import Progress, StepRate
-from robotini_ray.ray_start import LOCAL, start_ray, wait_for
+from robotini_ray.ray_start import start_ray, wait_for
+from robotini_ray.ray_token import LOCAL
 from robotini_ray.references import ReferenceLaps
 from robotini_ray.reports import CollectorReport, Evaluation, LearnerReport
 from robotini_ray.run_directory import RunDirectory

@@ -30,6 +30,7 @@ from robotini_ray.child_process import start_child
 from robotini_ray.config import load_config
 from robotini_ray.parts import WORKER_ENVIRONMENT
 from robotini_ray.placement import SIM
+from robotini_ray.ray_token import LOCAL
 
 QUICKSTART = Path(__file__).parents[2] / "launch" / "quickstart.yaml"
 CARS = (1, 2, 4, 8, 16)
@@ -113,7 +114,7 @@ def wire_figures(wire: Wire) -> list[Figure]:
             row(f"commands_{suffix}", stretch.car_commands / stretch.frames, "B/frame"),
             row(f"spectator_{suffix}", stretch.spectator / ticks, "B/tick"),
             row(f"redis_{suffix}", 60 * stretch.redis / stretch.frames, "B/s and car"),
-            row(f"replay_insert_{suffix}", stretch.replay_insert / stretch.frames, "B/frame"),
+            row(f"replay_insert_{suffix}", stretch.replay_insert / stretch.decisions, "B/decision"),
         ]
 
     return [
@@ -128,7 +129,7 @@ def wire_figures(wire: Wire) -> list[Figure]:
 def _cluster(nodes: int, cars: int) -> Iterator[str]:
     """The address of a Ray cluster whose nodes but the head offer ``sim`` for all cars, or ``local``."""
     if nodes == 1:
-        yield "local"
+        yield LOCAL
         return
     environment = {"env_vars": NODE_ENVIRONMENT}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, **environment})

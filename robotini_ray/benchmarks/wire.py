@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import multiprocessing
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import reverb
 
 from robotini_ray.benchmarks.collect import running_collector, wait_until_driving
 from robotini_ray.benchmarks.driving_policy import driving_policy
+from robotini_ray.benchmarks.figure import MeasurementError
 from robotini_ray.benchmarks.relay import Relay
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.redis_server import RedisServer
@@ -129,11 +131,20 @@ def _drive(servers: _Servers, cars: int, window_s: float) -> Bytes:
 
 
 def _sample_bytes(config: Config, port: int) -> float:
-    """Bytes of one item, from as many batches as make what is drawn ahead a small part."""
+    """Bytes of one item. Drawn in a process of its own, as the learner does: in the server's own nothing would be sent."""
     layout = WindowLayout.from_config(config)
     client = reverb.Client(f"127.0.0.1:{port}")
+    before = replay_state(client, layout).sampled
     with Relay(port) as relay:
-        before = replay_state(client, layout).sampled
-        for _ in window_dataset(f"127.0.0.1:{relay.port}", config).take(BATCHES):
-            pass
-        return relay.to_client_bytes / (replay_state(client, layout).sampled - before)
+        learner = multiprocessing.get_context("spawn").Process(target=_draw, args=(f"127.0.0.1:{relay.port}", config))
+        learner.start()
+        learner.join()
+        sampled = replay_state(client, layout).sampled - before
+        if learner.exitcode or not sampled:
+            raise MeasurementError(f"drawing batches ended with code {learner.exitcode} after {sampled} items")
+        return relay.to_client_bytes / sampled
+
+
+def _draw(address: str, config: Config) -> None:
+    for _ in window_dataset(address, config).take(BATCHES):
+        pass

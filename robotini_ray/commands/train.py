@@ -12,7 +12,7 @@ from robotini_ray.config import Config
 from robotini_ray.leftovers import Leftover, describe_leftovers, find_leftovers
 from robotini_ray.memory import available_memory_bytes, check_memory
 from robotini_ray.network import exposure_warning, public_addresses
-from robotini_ray.ray_token import require_token
+from robotini_ray.ray_token import LOCAL, require_token
 from robotini_ray.references import ReferenceLaps
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.run_marker import mark_this_process
@@ -27,13 +27,13 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, mo
     if config.simulator.address is not None:
         find_simulator(config.simulator.address, wait)  # before anything is made that would have to be undone
     if IN_OWN_SESSION not in os.environ:
-        if address == "local":  # a cluster that is joined has been told by whoever started it
+        if address == LOCAL:  # a cluster that is joined has been told by whoever started it
             require_token(os.environ)
         os.environ[IN_OWN_SESSION] = "1"
         return run_in_own_session([sys.executable, "-m", "robotini_ray.launch", *line])
     from robotini_ray.training import train  # which imports Ray
 
-    check_memory(config, available_memory_bytes())
+    check_memory(config, available_memory_bytes(), collectors_here=address == LOCAL)
     directory = RunDirectory(run_dir, fresh)
     directory.open(config)
     leftovers = find_leftovers([directory.path])

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 
 from robotini_ray.doctor.finding import Finding
 from robotini_ray.network import public_addresses
-from robotini_ray.ray_token import MODE, OTHERS, TOKEN, token_path
+from robotini_ray.ray_token import LOCAL, MODE, OTHERS, TOKEN, token_path
 
 
 def check_addresses(addresses: list[str] | None = None) -> list[Finding]:
@@ -22,7 +22,7 @@ def check_addresses(addresses: list[str] | None = None) -> list[Finding]:
 def check_token(environment: MutableMapping[str, str] = os.environ) -> list[Finding]:
     """Whether Ray asks for a token, and whether only this user can read it."""
     mode = environment.get(MODE)
-    joins = environment.get("RAY_ADDRESS", "local") != "local"
+    joins = environment.get("RAY_ADDRESS", LOCAL) != LOCAL
     if mode not in (None, "token") or (mode is None and joins):
         what = f"{MODE} is {mode or 'not set'}: who reaches Ray's ports runs programs here"
         return [Finding("Ray's token", "warning", what, f"export {MODE}=token here and where the cluster is started")]

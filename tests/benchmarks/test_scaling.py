@@ -67,6 +67,7 @@ def test_rows_of_bytes_are_for_one_car_but_for_the_spectators():
     assert rows["camera_1_car"] == rows["camera_2_cars"] == 1000
     assert (rows["spectator_1_car"], rows["spectator_2_cars"]) == (300, 400)
     assert rows["redis_1_car"] == rows["redis_2_cars"] == 5000
+    assert rows["replay_insert_1_car"] == rows["replay_insert_2_cars"] == 300
     assert (rows["replay_sample"], rows["weights"]) == (50, 999)
 
 
@@ -80,7 +81,7 @@ def test_bytes_of_a_real_collector():
         assert 0 < stretch.replay_insert / stretch.decisions < 20 * layout_row_bytes
         assert stretch.redis > 0
     assert wire.more.spectator / (wire.more.frames / 2) > wire.one.spectator / wire.one.frames
-    assert 0 < wire.sample_bytes < 20 * layout_row_bytes
+    assert 20 < wire.sample_bytes < 20 * layout_row_bytes
     assert wire.weights_bytes > 4 * 128 * 128
 
 

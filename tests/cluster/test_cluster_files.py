@@ -97,6 +97,14 @@ class TestRayUp:
         assert any("chmod 600 ~/.ray/auth_token" in line for line in config["setup_commands"])
 
     @pytest.mark.parametrize("name", RAY_UP)
+    def test_ray_is_found_by_whoever_logs_in_later(self, name, tmp_path):
+        """`ray down` says just `ray stop` on the nodes. The line is written once, however often `ray up` is said."""
+        (line,) = (line for line in loaded(name)["setup_commands"] if ".bashrc" in line)
+        for _ in range(2):
+            subprocess.run(["bash", "-c", line], check=True, env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]})
+        assert (tmp_path / ".bashrc").read_text() == ". ~/robotini_ray/cluster/env.sh\n"
+
+    @pytest.mark.parametrize("name", RAY_UP)
     def test_what_is_sent_is_there(self, name):
         sent = [local for local in loaded(name)["file_mounts"].values() if not local.startswith("~")]
         assert all((FOLDER.parent / local).exists() for local in sent)
