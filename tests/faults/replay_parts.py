@@ -32,6 +32,13 @@ sys.stdin.read()
 
 
 @pytest.fixture
+def running_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A learner sets its threads before TensorFlow begins to work; in the tests' process other tests have had it work."""
+    for kind in ("intra", "inter"):
+        monkeypatch.setattr(tf.config.threading, f"set_{kind}_op_parallelism_threads", lambda threads: None)
+
+
+@pytest.fixture
 def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     """Learners that broadcast to nobody outside this process: no Ray is started for them."""
     monkeypatch.setattr(variables.ray, "put", lambda value: value)

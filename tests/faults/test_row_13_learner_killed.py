@@ -24,7 +24,7 @@ from robotini_ray.learner import CheckpointError, Learner, restore
 from robotini_ray.metrics import RunSummaries
 from robotini_ray.replay import ReplayServer, WindowLayout, WindowWriter
 from robotini_ray.reports import train_step_of, weights_version
-from tests.faults.replay_parts import checkpoint_digests, drive, small_config, without_ray  # noqa: F401  (a fixture)
+from tests.faults.replay_parts import checkpoint_digests, drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
 from tests.faults.running_program import RunningProgram
 from tests.faults.waiting import eventually
 
@@ -32,13 +32,6 @@ pytest_plugins = ["tests.faults.running_program"]
 
 CONFIG = small_config()
 pytestmark = pytest.mark.usefixtures("without_ray", "running_tensorflow")
-
-
-@pytest.fixture
-def running_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A learner sets its threads before TensorFlow begins to work; in the tests' process other tests have had it work."""
-    for kind in ("intra", "inter"):
-        monkeypatch.setattr(tf.config.threading, f"set_{kind}_op_parallelism_threads", lambda threads: None)
 
 
 class Receiver:

@@ -12,7 +12,7 @@ import reverb
 
 from robotini_ray.learner import Learner
 from robotini_ray.replay import MOST_PENDING_WINDOWS, WindowLayout, WindowWriter, replay_state
-from tests.faults.replay_parts import ServerProcess, checkpointed, drive, small_config, without_ray  # noqa: F401  (a fixture)
+from tests.faults.replay_parts import ServerProcess, checkpointed, drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
 from tests.faults.running_program import RunningProgram
 from tests.faults.waiting import eventually
 
@@ -74,7 +74,7 @@ def _takes(writer: WindowWriter) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.usefixtures("without_ray")
+@pytest.mark.usefixtures("without_ray", "running_tensorflow")
 def test_the_learner_waits_with_a_deadline_and_says_for_what(tmp_path: Path) -> None:
     config = small_config(replay={"capacity": 20_000, "min_items": 320})
     run_dir = tmp_path / "learner"

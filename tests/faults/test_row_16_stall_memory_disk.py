@@ -21,7 +21,7 @@ from robotini_ray.memory import check_memory, replay_bytes
 from robotini_ray.replay import TABLE, ReplayServer, WindowLayout, WindowWriter, replay_state
 from robotini_ray.reports import CollectorReport, LearnerReport, ReplayState
 from robotini_ray.stall import StallWatch
-from tests.faults.replay_parts import drive, small_config, without_ray  # noqa: F401  (a fixture)
+from tests.faults.replay_parts import drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
 
 STATE = ReplayState(items=5000, inserted=5000, sampled=8000, capacity=10_000, min_items=100, samples_per_item=4.0)
 
@@ -175,7 +175,7 @@ class Training:
         return step
 
 
-@pytest.mark.usefixtures("without_ray")
+@pytest.mark.usefixtures("without_ray", "running_tensorflow")
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one_and_training_goes_on(tmp_path: Path) -> None:
     training = Training(tmp_path)
     training.one_step(1)
@@ -194,7 +194,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one_and_training_goe
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("without_ray")
+@pytest.mark.usefixtures("without_ray", "running_tensorflow")
 def test_on_a_full_disk_of_4_mb(tmp_path: Path) -> None:
     with small_disk(tmp_path / "run" / "checkpoints"):
         training = Training(tmp_path / "run")

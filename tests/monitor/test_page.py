@@ -74,8 +74,8 @@ def test_six_cars_are_seen_driving(page, monitor):
     assert "6.00\u202fs" in figures and "1.50 \u00d7 the limit" in figures and "12.5" in figures
     page.wait(NOTICES, lambda text: text == "")
     # A name is text, wherever it stands.
-    texts = page.run("[...document.querySelectorAll('.name-text')].map((each) => each.textContent)")
-    assert texts.count(HOSTILE) == 3, "a card, a chip and the table of laps"
+    names = "[...document.querySelectorAll('.name-text')].map((each) => each.textContent)"
+    page.wait(names, lambda texts: texts.count(HOSTILE) == 3)  # a card, a chip and the table of laps
     assert page.run("document.querySelectorAll('img').length") == 1 and page.run("document.title") == "some-run · robotini_ray"
     assert page.run("document.querySelector('.numbers').innerText").count("\u2013") == 0
     # Nothing is asked of anybody else, and nothing is wrong.

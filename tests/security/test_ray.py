@@ -1,4 +1,4 @@
-"""Ray as `train` starts it: it asks everybody for the token, and the census finds the processes of its parts.
+"""Ray as `train` starts it: it asks everybody for the token, and parts tell who they are.
 
 It runs in a process of its own, because Ray reads its mode when it is imported.
 """
@@ -21,7 +21,7 @@ ATTEMPTS = 3
 pytestmark = pytest.mark.timeout(ATTEMPTS * PATIENCE_S)
 
 SCRIPT = """
-import json, os, signal, sys
+import json, os, sys
 from pathlib import Path
 
 from robotini_ray.ray_token import require_token
@@ -33,7 +33,6 @@ mark_this_process(Path(sys.argv[1]))
 import grpc
 import ray
 
-from robotini_ray.census import Census
 from robotini_ray.parts import start_part
 
 
@@ -73,16 +72,11 @@ else:
     folder = Path(sys.argv[1]) / "logs"
     folder.mkdir(parents=True)
     part = start_part("part", folder, "robotini_ray.reports:CollectorReport")
-    ray.get(part.process(), timeout=100)
-    census = Census({"self": os.getpid, "none": lambda: None, "gone": lambda: 2**22 + 1})
-    before = census.take([part])
-    mark = mark_of(before["part"].pid)
-    os.kill(before["part"].pid, signal.SIGKILL)
-    while "part" in (after := census.take([part])):
-        pass
+    node, process = ray.get(part.whereabouts(), timeout=100)
+    mark = mark_of(process.pid)
     report |= {
-        "before": sorted(before), "after": sorted(after), "is_self": before["self"].pid == os.getpid(),
-        "is_other": before["part"].pid != os.getpid(), "mark": [str(mark.run_dir), mark.launcher.pid == os.getpid()],
+        "is_here": node == ray.get_runtime_context().get_node_id(), "is_other": process.pid != os.getpid(),
+        "mark": [str(mark.run_dir), mark.launcher.pid == os.getpid()],
     }
 ray.shutdown()
 print(json.dumps(report))
@@ -107,8 +101,7 @@ def start_ray(folder, kind):
 def test_rays_servers_ask_for_the_token_and_parts_are_found(tmp_path):
     report = start_ray(tmp_path, "plain")
     assert report["grpc"] == ["UNAUTHENTICATED", "UNAUTHENTICATED", "OK"]
-    assert report["before"] == ["part", "self"] and report["after"] == ["self"]
-    assert report["is_self"] and report["is_other"]
+    assert report["is_here"] and report["is_other"]
     assert report["mark"] == [str(tmp_path / "run"), True]
 
 
