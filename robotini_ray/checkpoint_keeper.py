@@ -42,6 +42,10 @@ class CheckpointKeeper:
             self._slow_at = now + SLOW_S
             self._under_way = learner.request("checkpoint", progress())
 
+    def hurry(self) -> None:
+        """The next one is asked for at the next ``tick``."""
+        self._next_at = 0.0
+
     def last(self, learner: PartHandle, progress: dict[str, Any], timeout_s: float) -> None:
         """Writes one now and waits until it is on disk.
 

@@ -45,24 +45,37 @@ class EmbeddedSimulator:
         self, config: SimulatorConfig, seed: int, log_path: Path, randomisation: RandomisationConfig = NO_RANDOMISATION
     ) -> None:
         self._log_path = log_path
-        command = [sys.executable, "-m", "robotini_ray.launch", "simulate", "--car-port", "0", "--log-port", "0"]
-        command += ["--track", config.track, "--pace", config.pace, "--seed", str(seed)]
+        command = [sys.executable, "-m", "robotini_ray.launch", "simulate", "--track", config.track]
+        command += ["--pace", config.pace, "--seed", str(seed)]
         command += ["--answer-timeout-ms", str(ANSWER_TIMEOUT_MS), "--num-segments", str(config.num_segments)]
         command += ["--car-contact" if config.car_contact else "--no-car-contact"]
-        command += _randomisation_flags(randomisation)
-        with open(log_path, "ab") as log:
-            self._process = start_child(command, stderr=log, stdout=subprocess.PIPE)
+        self._command = [*command, *_randomisation_flags(randomisation)]
+        self._start(0, 0)
         self.lockstep = config.pace == "max"
 
+    def _start(self, car_port: int, log_port: int) -> None:
+        with open(self._log_path, "ab") as log:
+            command = [*self._command, "--car-port", str(car_port), "--log-port", str(log_port)]
+            self._process = start_child(command, stderr=log, stdout=subprocess.PIPE)
+
     @property
-    def process_id(self) -> int:
+    def pid(self) -> int:
         """Of its process."""
         return self._process.pid
 
     @property
-    def running(self) -> bool:
-        """Whether its process is alive."""
+    def alive(self) -> bool:
+        """Whether its process is there."""
         return self._process.poll() is None
+
+    def answers(self) -> bool:
+        """Whether it does its work; its cars, who know better, log in anew where it does not."""
+        return True
+
+    def revive(self) -> None:
+        """Starts it again at the same address, without waiting until it listens."""
+        self.close()
+        self._start(self.address.car_port, self.address.log_port)
 
     def close(self) -> None:
         """Ends the simulator."""

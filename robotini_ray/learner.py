@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import math
 import queue
 import threading
 import time
@@ -20,20 +19,12 @@ from robotini_ray.checkpoints import Checkpoint, CheckpointStore
 from robotini_ray.config import Config
 from robotini_ray.errors import RobotiniError
 from robotini_ray.metrics import RunSummaries
-from robotini_ray.replay import WindowLayout, replay_state
-from robotini_ray.reports import LearnerReport, ReplayState, weights_version
+from robotini_ray.replay import WindowLayout
+from robotini_ray.replay_gauge import ASK_INTERVAL_S, ReplayGauge
+from robotini_ray.reports import LearnerReport, weights_version
 from robotini_ray.variables import WeightsBroadcast
 
 SUMMARY_INTERVAL_S = 2.0
-
-ASK_INTERVAL_S = 0.05
-"""Least wall time between two questions to replay while there is nothing to train on: one costs as much as a train step."""
-
-REFRESH_INTERVAL_S = 0.5
-"""Longest age of what is known of replay while there is."""
-
-ANSWER_TIMEOUT_S = 1
-"""Longest wait for replay's answer; cars and the launcher's requests must not wait for a server that is gone."""
 
 SLOW_CALL_S = 5.0
 """A call of TF-Agents' learner that takes longer waits for replay, but for the first, which builds its graph."""
@@ -41,6 +32,10 @@ SLOW_CALL_S = 5.0
 
 class CheckpointError(RobotiniError):
     """A checkpoint cannot be written, or is of another agent; the message is one line for a person."""
+
+
+class LearnerLeaves(RobotiniError):
+    """SIGTERM: its machine is wanted for something else."""
 
 
 class Learner:
@@ -88,6 +83,8 @@ class Learner:
         self._requests: queue.SimpleQueue[tuple[Callable[[], None], concurrent.futures.Future[None]]] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._ended = threading.Event()
+        self._leaving = False
+        self._may_leave = False
         self._next_publish_at = 0.0
         self._next_summary_at = 0.0
         self._reported_step = self._step()
@@ -99,10 +96,16 @@ class Learner:
         self._publish()
 
     def run(self) -> None:
-        """Trains until ``stop``."""
+        """Trains until ``stop``.
+
+        Raises:
+            LearnerLeaves: after SIGTERM, as soon as there is a checkpoint of what has been learnt until then.
+        """
         calls = self._config.learner.steps_per_call
         while not self._stop.is_set():
             self._serve_requests()
+            if self._may_leave:
+                raise LearnerLeaves(f"was sent SIGTERM, has written a checkpoint at train step {self._step():,}")
             self._publish_when_due()
             steps = calls if self._config.run.train_steps is None else self._steps_left(calls)
             self._waits = not (steps and self._gauge.allows(steps))
@@ -125,7 +128,11 @@ class Learner:
         elapsed_s = max(now - self._reported_at, 1e-6)
         rate, waiting = (step - self._reported_step) / elapsed_s, min(1.0, self._waited_s / elapsed_s)
         self._reported_step, self._reported_at, self._waited_s = step, now, 0.0
-        return LearnerReport(step, rate, self._gauge.state, waiting, self._losses, self._waiting_for())
+        return LearnerReport(step, rate, self._gauge.state, waiting, self._losses, self._waiting_for(), self._leaving)
+
+    def on_sigterm(self) -> None:
+        """Whoever asks for reports is told, and asks for the checkpoint with which ``run`` ends."""
+        self._leaving = True
 
     def checkpoint(self, progress: dict[str, Any]) -> None:
         """Writes a checkpoint of replay, agent and the given counters; returns when it is on disk.
@@ -231,6 +238,7 @@ class Learner:
         except Exception:
             self._store.remove_unfinished()  # a full disk gets its room back
             raise
+        self._may_leave = self._leaving
 
     def _step(self) -> int:
         return int(self._train_step.numpy())
@@ -249,73 +257,3 @@ def restore(saved: tf.train.Checkpoint, checkpoint: Checkpoint) -> None:
         raise CheckpointError(
             f"{checkpoint.directory} does not fit this program's agent: {text[:300]}; --fresh moves that run aside"
         ) from error
-
-
-class ReplayGauge:
-    """What the learner knows of replay without asking all the time.
-
-    Between two answers it counts what training takes, so that what it believes is never more than there is.
-
-    Args:
-        client: of the Reverb server.
-        config: of the run.
-    """
-
-    def __init__(self, client: reverb.Client, config: Config) -> None:
-        self._client = client
-        self._config = config
-        self._layout = WindowLayout.from_config(config)
-        self._items_trained = 0
-        self.state: ReplayState = replay_state(client, self._layout)
-        """As the server last told."""
-        self.silent_since: float | None = None
-        """When the server was first asked in vain, None while it answers."""
-        self._asked_at = time.monotonic()
-        self._sampled_at_start = self.state.sampled
-        self._taken = 0
-
-    def allows(self, steps: int) -> bool:
-        """Whether so many train steps can be done without waiting for data; asks the server when it is time to."""
-        age_s = time.monotonic() - self._asked_at
-        allowed = self.silent_since is None and self._is_enough_for(steps)
-        if age_s >= (REFRESH_INTERVAL_S if allowed else ASK_INTERVAL_S):
-            self.ask()
-            allowed = self.silent_since is None and self._is_enough_for(steps)
-        return allowed
-
-    def ask(self) -> None:
-        """Asks the server now, for a second at most; what it last told stays where it does not answer."""
-        try:
-            state = replay_state(self._client, self._layout, ANSWER_TIMEOUT_S)
-        except (reverb.errors.ReverbError, RuntimeError):
-            self.silent_since = self.silent_since or time.monotonic()
-            return
-        finally:
-            self._asked_at = time.monotonic()
-        if state.sampled < self.state.sampled:  # the server was started again
-            self._sampled_at_start, self._items_trained = state.sampled, 0
-        self.state, self.silent_since, self._taken = state, None, 0
-
-    def trained(self, steps: int) -> None:
-        """Tells that so many train steps have been done since the last call of ``allows``."""
-        self._taken += self._items_for(steps)
-        self._items_trained += steps * self._config.agent.batch_size
-
-    def pauses(self, steps: int) -> bool:
-        """Whether replay is so far ahead that lock-step cars may pause: never while a call of ``steps`` has to wait."""
-        ahead = self.state.inserted - (self.state.sampled + self._taken) / self.state.samples_per_item
-        return self.silent_since is None and ahead > 2 * self._config.replay.min_items and self._is_enough_for(steps)
-
-    def _is_enough_for(self, steps: int) -> bool:
-        drawn_ahead = self._config.agent.batch_size * self._layout.items
-        return self.state.allows(self._taken + self._items_for(steps) + drawn_ahead)
-
-    def _items_for(self, steps: int) -> int:
-        """Items that are sampled for so many train steps, padding among them."""
-        return math.ceil(steps * self._config.agent.batch_size / self._filled_share())
-
-    def _filled_share(self) -> float:
-        """Share of the sampled items that were no padding, or the least possible one before there was anything to see."""
-        sampled = self.state.sampled - self._sampled_at_start
-        least = 1 / self._layout.items
-        return min(1.0, max(least, self._items_trained / sampled)) if sampled else least

@@ -43,7 +43,7 @@ class Part:
         name: of the part; it logs to ``LOG_DIR/NAME.log``.
         log_dir: of the run.
         path: ``package.module:Class``.
-        arguments: of the class.
+        arguments: of the class; an instance with a method ``on_sigterm`` gets SIGTERM told and ends itself.
     """
 
     def __init__(self, name: str, log_dir: Path, path: str, arguments: tuple[Any, ...]) -> None:
@@ -57,6 +57,9 @@ class Part:
         module, class_name = path.split(":")
         self._name = name
         self._instance = getattr(importlib.import_module(module), class_name)(*arguments)
+        on_sigterm = getattr(self._instance, "on_sigterm", None)
+        if on_sigterm is not None:  # Ray's own handler ends the process wherever it is
+            signal.signal(signal.SIGTERM, lambda number, frame: on_sigterm())
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Calls a method of the instance."""

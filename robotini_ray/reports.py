@@ -95,7 +95,8 @@ class ReplayReport:
 class LearnerReport:
     """Where the learner is; ``waiting_share`` is the share of wall time without data to train on.
 
-    ``waiting_for`` says for what it waits right now; it is empty while it trains.
+    ``waiting_for`` says for what it waits right now; it is empty while it trains. One that is ``leaving`` has been sent SIGTERM
+    and ends after its next checkpoint.
     """
 
     train_step: int
@@ -104,6 +105,7 @@ class LearnerReport:
     waiting_share: float
     losses: dict[str, float]
     waiting_for: str = ""
+    leaving: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

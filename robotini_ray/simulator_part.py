@@ -42,7 +42,7 @@ class SimulatorPart:
             EmbeddedSimulatorError: it has ended by itself.
         """
         while not self._stop.wait(POLL_S):
-            if not self._simulator.running:
+            if not self._simulator.alive:
                 raise EmbeddedSimulatorError(f"the embedded simulator has ended (log: {self._log_path})")
         self._simulator.close()
 

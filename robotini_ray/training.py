@@ -103,7 +103,6 @@ class Training:
         self._next_summary_at = 0.0
         self._rate = StepRate()
         self._program_file = ProgramFile(run.path)
-        self._simulators: dict[str, EmbeddedSimulator] = {}
         self._who: dict[str, PartState] = {}
 
     def start(self, address: str) -> None:
@@ -126,12 +125,13 @@ class Training:
         redis = self._start(self._builder.redis, lambda server: server.stop)
         self._side.add("redis", redis, "training goes on without the cars' live state")
         self._start(lambda: self._pages.start(redis.url), lambda _: self._pages.close)
-        for role in self._builder.simulator_roles():
-            self._simulators[role] = self._simulator(role)
+        simulators = {role: self._simulator(role) for role in self._builder.simulator_roles()}
         self._program_file.begin(redis.url)
         if address == LOCAL:
             dashboard_url = self._start_ray(address)
-        sites = self._builder.sites(self._simulators)
+        sites = self._builder.sites(simulators)
+        for role, simulator in simulators.items():
+            self._side.add(f"simulator-{role}", simulator, "its cars stand still")
         parts = SupervisedParts(self._builder, sites, redis, self._progress, self._is_new, self._say)
         self._parts = parts
         self._say(f"starting the replay server, {len(parts.collectors)} collectors, the evaluator and the learner")
@@ -259,6 +259,8 @@ class Training:
             if name == LEARNER:
                 self._learner_report = report
                 progress.add_learner(report)
+                if report.leaving:
+                    self._checkpoints.hurry()
             elif name == EVALUATOR:
                 for evaluation in report:
                     progress.add_evaluation(evaluation, self._limit_s)
@@ -310,10 +312,9 @@ class Training:
     def _processes(self) -> dict[str, PartState]:
         """Who runs, as which process."""
         assert self._parts is not None
-        children = {**self._side.pids(), **{f"simulator-{role}": at.process_id for role, at in self._simulators.items()}}
         running = State.RUNNING.value
         return {
-            **{name: PartState(None if pid is None else identify(pid), running) for name, pid in children.items()},
+            **{name: PartState(None if pid is None else identify(pid), running) for name, pid in self._side.pids().items()},
             **{name: PartState(process, state.value) for name, (process, state) in self._parts.supervisor.processes().items()},
         }
 

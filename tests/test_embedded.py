@@ -7,11 +7,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from robotini_ray import embedded
+from robotini_ray.car.connection import reachable
+from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.child_process import start_child
 from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig, SimulatorConfig
 from robotini_ray.embedded import EmbeddedSimulator, EmbeddedSimulatorError
@@ -59,6 +62,23 @@ class TestEmbeddedSimulator:
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         made.close()
+
+    def test_killed_it_is_started_again_at_its_address(self, simulator):
+        made = simulator(track="oval")
+        address, pid = made.address, made.pid
+        os.kill(pid, signal.SIGKILL)
+        while made.alive:
+            time.sleep(0.01)
+        made.revive()
+        assert made.alive and made.pid != pid
+        deadline_s = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                assert reachable(str(address)) == address
+                break
+            except SimulatorUnreachable:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.1)
 
     def test_its_cars_differ_as_the_config_says(self, simulator):
         address = simulator(randomisation=RandomisationConfig(start_speed_m_s=(1.5, 1.5), start_anywhere=True)).address

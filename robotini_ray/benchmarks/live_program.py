@@ -177,7 +177,7 @@ def running_program(config: Config, say: Say, *, learner: str = LEARNER, collect
             stack.callback(part.kill)
             collectors.append(part)
         learning.ask("report", timeout_s=START_TIMEOUT_S)
-        world_pids = [simulator.process_id, *(_pid(part) for part in collectors)]
+        world_pids = [simulator.pid, *(_pid(part) for part in collectors)]
         for part in collectors:
             part.ask("report", timeout_s=START_TIMEOUT_S)
             part.start_loop()

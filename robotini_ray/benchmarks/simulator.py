@@ -124,9 +124,9 @@ def _read_width(
 
 
 def _drive(simulator: EmbeddedSimulator, fleet: Fleet, seconds: float) -> Served:
-    began_s = cpu_time_s(simulator.process_id)
+    began_s = cpu_time_s(simulator.pid)
     window = fleet.drive(seconds)
-    return Served(window, cpu_time_s(simulator.process_id) - began_s)
+    return Served(window, cpu_time_s(simulator.pid) - began_s)
 
 
 def _rate_figure(width: int, cars: int, readings: Sequence[WidthReading]) -> Figure:

@@ -88,6 +88,10 @@ class RunningProgram:
         pid: int = self.part(name)["process"]["pid"]
         return pid
 
+    def pids(self) -> dict[str, int]:
+        """The process of every part that has one."""
+        return {name: part["process"]["pid"] for name, part in self.processes().get("parts", {}).items()}
+
     def all_run(self) -> bool:
         parts = self.processes().get("parts", {})
         return bool(parts) and all(part["state"] == "running" for part in parts.values())

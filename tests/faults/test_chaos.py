@@ -71,7 +71,7 @@ def census(program: RunningProgram) -> tuple[int, int]:
 
 def kill(name: str) -> Callable[[RunningProgram], None]:
     def hurt(program: RunningProgram) -> None:
-        if name == "redis" or program.part(name).get("pid"):  # else it is down already
+        if program.part(name).get("state") == "running":  # else it is down already
             program.kill(name)
 
     return hurt
@@ -79,7 +79,7 @@ def kill(name: str) -> Callable[[RunningProgram], None]:
 
 def stop_for_a_while(name: str) -> Callable[[RunningProgram], None]:
     def hurt(program: RunningProgram) -> None:
-        if name == "redis" or program.part(name).get("pid"):
+        if program.part(name).get("state") == "running":
             pid = program.kill(name, signal.SIGSTOP)
             time.sleep(3.0)
             if psutil.pid_exists(pid):
@@ -88,7 +88,9 @@ def stop_for_a_while(name: str) -> Callable[[RunningProgram], None]:
     return hurt
 
 
+KILLED = ("collector-0", "collector-1", "evaluator", "learner", "replay", "redis", "simulator-collect")
+STOPPED = ("collector-0", "learner", "replay", "redis", "simulator-collect")
 WAYS: dict[str, Callable[[RunningProgram], None]] = {
-    **{f"kill {name}": kill(name) for name in ("collector-0", "collector-1", "evaluator", "learner", "replay", "redis")},
-    **{f"stop {name} for 3 s": stop_for_a_while(name) for name in ("collector-0", "learner", "replay", "redis")},
+    **{f"kill {name}": kill(name) for name in KILLED},
+    **{f"stop {name} for 3 s": stop_for_a_while(name) for name in STOPPED},
 }

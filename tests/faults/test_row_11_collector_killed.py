@@ -149,7 +149,7 @@ def test_a_part_that_cannot_be_made_ends_the_run_in_one_line(ray_here: None, tmp
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_in_a_training(training: RunningProgram) -> None:
-    others = {name: part["pid"] for name, part in training.processes()["parts"].items() if name != "collector-0"}
+    others = {name: pid for name, pid in training.pids().items() if name != "collector-0"}
     restarts = training.restarts("collector-0")
     pid = training.kill("collector-0")
     began = time.monotonic()
@@ -157,4 +157,14 @@ def test_in_a_training(training: RunningProgram) -> None:
     print(f"back after {time.monotonic() - began:.1f} s")
     training.wait_until_it_moves()
     assert training.restarts("collector-0") == restarts + 1
+    assert {name: training.pid(name) for name in others} == others
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_embedded_simulator_of_a_training_is_started_again_at_its_address(training: RunningProgram) -> None:
+    others = {name: pid for name, pid in training.pids().items() if name != "simulator-collect"}
+    pid = training.kill("simulator-collect")
+    training.wait_until_back("simulator-collect", pid)
+    assert training.restarts("simulator-collect") == 1
     assert {name: training.pid(name) for name in others} == others

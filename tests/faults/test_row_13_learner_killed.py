@@ -20,7 +20,7 @@ import yaml
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from robotini_ray.checkpoints import Checkpoint, CheckpointStore
-from robotini_ray.learner import CheckpointError, Learner, restore
+from robotini_ray.learner import CheckpointError, Learner, LearnerLeaves, restore
 from robotini_ray.metrics import RunSummaries
 from robotini_ray.replay import ReplayServer, WindowLayout, WindowWriter
 from robotini_ray.reports import train_step_of, weights_version
@@ -175,6 +175,40 @@ def test_killed_in_a_loop_of_five_it_always_goes_on_from_the_newest_checkpoint(r
         process.communicate()
     last = store.newest()
     assert last is not None and last.progress["train_steps"] > 0
+
+
+def test_after_sigterm_it_ends_with_a_checkpoint_of_all_that_it_has_learnt(replay: str, tmp_path: Path) -> None:
+    learner = Learner(CONFIG, replay, tmp_path)
+    ended: list[Exception] = []
+
+    def run() -> None:
+        try:
+            learner.run()
+        except LearnerLeaves as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    eventually(lambda: learner.report().train_step > 2, "it trains")
+    assert not learner.report().leaving
+    learner.on_sigterm()
+    assert learner.report().leaving
+    learner.checkpoint({})
+    thread.join(60)
+    newest = CheckpointStore(tmp_path / "checkpoints").newest()
+    assert newest is not None and newest.progress["train_steps"] == learner.report().train_step
+    assert f"checkpoint at train step {learner.report().train_step:,}" in str(ended[0])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_sent_sigterm_in_a_training_it_loses_nothing(training: RunningProgram) -> None:
+    training.wait_until_it_trains()
+    before = training.summary()["train_steps"]
+    pid = training.kill("learner", signal.SIGTERM)
+    training.wait_until_back("learner", pid)
+    (line,) = [line for line in training.lines if "was sent SIGTERM" in line]
+    assert int(line.rpartition("train step ")[2].split(")")[0].replace(",", "")) >= before, line
 
 
 @pytest.mark.slow

@@ -104,7 +104,7 @@ def test_the_learner_waits_with_a_deadline_and_says_for_what(tmp_path: Path) -> 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_in_a_training(training: RunningProgram) -> None:
-    others = {name: part["pid"] for name, part in training.processes()["parts"].items() if name != "replay"}
+    others = {name: pid for name, pid in training.pids().items() if name != "replay"}
     restarts = training.restarts("replay")
     pid = training.kill("replay")
     training.wait_until_back("replay", pid)

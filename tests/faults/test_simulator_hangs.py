@@ -85,7 +85,7 @@ def test_three_seconds_stall_and_write_nothing(embedded, rig, until):
     collecting = rig(simulator.address, cars=2)
     collecting.wait_for_steps(60)
     collecting.wait_for_status("driving")
-    with stopped(simulator.process_id):
+    with stopped(simulator.pid):
         live = collecting.wait_for_status("stalled")
         assert live["stale"]
         collecting.look()
@@ -107,7 +107,7 @@ def test_fifteen_seconds_reconnect(embedded, rig):
     simulator = embedded("realtime")
     collecting = rig(simulator.address, cars=2)
     collecting.wait_for_steps(60)
-    with stopped(simulator.process_id):
+    with stopped(simulator.pid):
         collecting.wait_for_status("stalled")
         collecting.wait_for_status("reconnecting")
         time.sleep(4.0)
@@ -122,7 +122,7 @@ def test_a_simulator_that_hangs_for_some_seconds_in_lockstep_is_no_fault(embedde
     simulator = embedded("max")
     collecting = rig(simulator.address, cars=2, lockstep=True)
     collecting.wait_for_steps(60)
-    with stopped(simulator.process_id):
+    with stopped(simulator.pid):
         time.sleep(15.0)
         assert collecting.live()["status"] == "driving"
     collecting.wait_for_steps(60)

@@ -31,7 +31,7 @@ def test_the_embedded_simulator_listens_to_this_machine_only(tmp_path, listening
     simulator = EmbeddedSimulator(SimulatorConfig(track="oval"), 0, tmp_path / "log")
     try:
         assert simulator.address.host == "127.0.0.1"
-        assert listening(simulator.process_id) == {"127.0.0.1"}
+        assert listening(simulator.pid) == {"127.0.0.1"}
     finally:
         simulator.close()
 

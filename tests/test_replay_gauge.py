@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from robotini_ray import learner
+from robotini_ray import replay_gauge
 from robotini_ray.config import config_from_dict
-from robotini_ray.learner import ASK_INTERVAL_S, REFRESH_INTERVAL_S, ReplayGauge
+from robotini_ray.replay_gauge import ASK_INTERVAL_S, REFRESH_INTERVAL_S, ReplayGauge
 from robotini_ray.reports import ReplayState
 
 BATCH = 10
@@ -39,8 +39,8 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     server = Server()
-    monkeypatch.setattr(learner, "replay_state", server.answer)
-    monkeypatch.setattr(learner, "time", server)
+    monkeypatch.setattr(replay_gauge, "replay_state", server.answer)
+    monkeypatch.setattr(replay_gauge, "time", server)
     return server
 
 
