@@ -271,6 +271,12 @@ class Config:
         """Length of what the critic sees: the observation vector, then what it alone is told."""
         return self.environment.observation_size + (PRIVILEGED_SIZE if self.agent.privileged_critic else 0)
 
+    @property
+    def simulator_addresses(self) -> tuple[str, ...]:
+        """Of the simulators that are named, ``HOST[:CAR_PORT[:LOG_PORT]]``; none where embedded ones are started."""
+        one = (self.simulator.address,) if self.simulator.address is not None else ()
+        return (*one, *(f"{listed.host}:{listed.car_port}:{listed.log_port}" for listed in self.simulators))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain sections and values, as YAML and JSON take them."""
         plain = dataclasses.asdict(self)

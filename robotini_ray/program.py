@@ -94,10 +94,7 @@ class ProgramBuilder:
 
     def listed_sites(self) -> tuple[Site, ...]:
         """The simulators that the config names, one for each share of the cars; none where embedded ones are started."""
-        if self._config.simulator.address is not None:
-            return (Site(SimulatorAddress.parse(self._config.simulator.address), lockstep=False),)
-        named = self._config.simulators
-        return tuple(Site(SimulatorAddress(at.host, at.car_port, at.log_port), lockstep=False) for at in named)
+        return tuple(Site(SimulatorAddress.parse(address), lockstep=False) for address in self._config.simulator_addresses)
 
     def sites(self, simulators: Mapping[str, EmbeddedSimulator]) -> Sites:
         """Where the cars drive, once the simulators of ``simulator_roles`` listen."""

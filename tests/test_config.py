@@ -312,6 +312,7 @@ class TestListedSimulators:
 
     def test_they_are_read_and_written(self, tmp_path):
         config = loaded(tmp_path, self.LIST + "collection: {cars: 5}")
+        assert config.simulator_addresses == ("unity.lan:11000:11001", "10.0.0.3:12000:12001")
         places = [(listed.host, listed.car_port, listed.log_port, listed.cars) for listed in config.simulators]
         assert places == [("unity.lan", 11000, 11001, 2), ("10.0.0.3", 12000, 12001, 3)]
         save_config(config, tmp_path / "saved.yaml")

@@ -24,8 +24,8 @@ IN_OWN_SESSION = "ROBOTINI_RAY_IN_OWN_SESSION"
 
 def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, monitor_port: int | None, line: list[str]) -> int:
     """Trains, in a process and a session of its own, which gets the same command line; returns the exit code."""
-    if config.simulator.address is not None:
-        find_simulator(config.simulator.address, wait)  # before anything is made that would have to be undone
+    for simulator in config.simulator_addresses:
+        find_simulator(simulator, wait)  # before anything is made that would have to be undone
     if IN_OWN_SESSION not in os.environ:
         if address == LOCAL:  # a cluster that is joined has been told by whoever started it
             require_token(os.environ)

@@ -17,10 +17,16 @@ HOSTILE = "<img src=x onerror=document.title='broken'>"
 NAMES = [HOSTILE, *(f"some-run-car{index}" for index in range(5))]
 
 CARD_COUNT = "document.querySelectorAll('.card').length"
-CAMERA_SUMS = """[...document.querySelectorAll('.camera canvas')].map((canvas) => {
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-    return data.reduce((sum, each, i) => (sum * 31 + each + i) % 1e9, 0);
+# Pixels are read from a copy: the browser gives advice, a complaint, to whoever reads a canvas itself again and again.
+PIXELS = """((canvas) => {
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    return copy.getImageData(0, 0, canvas.width, canvas.height).data;
 })"""
+CAMERA_SUMS = f"""[...document.querySelectorAll('.camera canvas')].map((canvas) => {{
+    const data = {PIXELS}(canvas);
+    return data.reduce((sum, each, i) => (sum * 31 + each + i) % 1e9, 0);
+}})"""
 MAP = "document.getElementById('map-canvas').toDataURL()"
 NOTICES = "document.getElementById('notices').innerText"
 
@@ -190,10 +196,7 @@ def test_the_browser_sees_what_the_agent_sees(browser, monitor, feed, width, hei
     png = png_of(pictures[0])
     feed(["some-run-car0"], [png])
     browser.wait(CARD_COUNT, lambda count: count == 1)
-    shown = """(() => {
-        const canvas = document.querySelector('.seen canvas');
-        return [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data];
-    })()"""
+    shown = f"[...{PIXELS}(document.querySelector('.seen canvas'))]"
     expected = threshold(decode_png(png, width, height)).astype(int).reshape(-1).tolist()
     browser.wait(shown, lambda data: [each for index, each in enumerate(data) if index % 4 != 3] == expected)
     strip = "[...document.querySelectorAll('.strip.columns span, .strip.rows span')].map((each) => each.style.backgroundColor)"
