@@ -49,12 +49,13 @@ class Learner:
         replay_address: HOST:PORT of the Reverb server.
         run_dir: where checkpoints and TensorBoard's files go; a checkpoint there is resumed from.
         life: how often this program has started a learner before.
+        least_step: train step of the newest checkpoint that the launcher sees.
 
     Raises:
-        CheckpointError: the newest checkpoint is of another agent.
+        CheckpointError: the newest checkpoint is of another agent, or older than ``least_step``: this node does not see it.
     """
 
-    def __init__(self, config: Config, replay_address: str, run_dir: Path, life: int = 0) -> None:
+    def __init__(self, config: Config, replay_address: str, run_dir: Path, life: int = 0, least_step: int = 0) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(config.learner.threads)
         tf.config.threading.set_inter_op_parallelism_threads(config.learner.threads)
         self._config = config
@@ -77,6 +78,11 @@ class Learner:
         checkpoint = self._store.newest()
         if checkpoint is not None:
             restore(self._saved, checkpoint)
+        if self._step() < least_step:
+            raise CheckpointError(
+                f"{run_dir / 'checkpoints'} on this node ends at train step {self._step():,}, that of the launcher at {least_step:,}: "
+                "give a --run-dir on a file system that both have"
+            )
         self._batches: Iterator[Any] | None = None  # TF-Agents' own, until that has ended
         self._summaries = RunSummaries(run_dir / "tensorboard", self._step())
         self._broadcast = WeightsBroadcast()

@@ -19,6 +19,7 @@ from pathlib import Path
 from robotini_ray.acting import noise_ladder
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.redis_server import RedisServer
+from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import NO_RANDOMISATION, Config
 from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.parts import PartHandle, start_part
@@ -144,9 +145,14 @@ class ProgramBuilder:
             replay_address,
             self._run_dir,
             life,
+            self._newest_step(),
             num_gpus=self._config.learner.num_gpus,
             **self.placement.learner,
         )
+
+    def _newest_step(self) -> int:
+        newest = CheckpointStore(self._run_dir / "checkpoints").newest()
+        return int(newest.progress["train_steps"]) if newest else 0
 
     @property
     def collector_names(self) -> list[str]:

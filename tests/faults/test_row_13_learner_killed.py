@@ -96,6 +96,11 @@ def test_the_next_learner_equals_the_checkpoint_and_its_versions_are_higher(repl
     assert car.versions[-1] == weights_version(1, at.progress["train_steps"]) > weights_version(0, lost)
 
 
+def test_one_on_a_node_without_the_checkpoints_is_refused(replay: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"ends at train step 0, that of the launcher at 1,234: give a --run-dir"):
+        Learner(CONFIG, replay, tmp_path, 1, 1234)
+
+
 def test_a_renamed_layer_is_refused_with_its_cure(tmp_path: Path) -> None:
     def written_as(name: str) -> tf.train.Checkpoint:
         layer = tf.keras.layers.Dense(2)
