@@ -80,8 +80,8 @@ class Learner:
             restore(self._saved, checkpoint)
         if self._step() < least_step:
             raise CheckpointError(
-                f"{run_dir / 'checkpoints'} on this node ends at train step {self._step():,}, that of the launcher at {least_step:,}: "
-                "give a --run-dir on a file system that both have"
+                f"{run_dir / 'checkpoints'} on this node ends at train step {self._step():,}, that of the launcher at "
+                f"{least_step:,}: give a --run-dir on a file system that both have"
             )
         self._batches: Iterator[Any] | None = None  # TF-Agents' own, until that has ended
         self._summaries = RunSummaries(run_dir / "tensorboard", self._step())
