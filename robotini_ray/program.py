@@ -127,7 +127,7 @@ class ProgramBuilder:
         return start_part(
             "replay",
             self._logs,
-            "robotini_ray.replay:ReplayServer",
+            "robotini_ray.replay_server:ReplayServer",
             self._config,
             self._run_dir,
             self.placement.learner_host,

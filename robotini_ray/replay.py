@@ -29,18 +29,14 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import portpicker
 import reverb
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from robotini_ray.checkpoints import CheckpointStore
-from robotini_ray.config import ACTION_SIZE, Config, ConfigError
-from robotini_ray.reports import ReplayReport, ReplayState
+from robotini_ray.config import ACTION_SIZE, Config
+from robotini_ray.reports import ReplayState
 
 TABLE = "windows"
 
@@ -109,111 +105,6 @@ class WindowLayout:
         if self.state_size:
             columns["state"] = tf.TensorSpec((1, self.state_size), tf.float32)
         return columns
-
-
-def make_server(config: Config, port: int, checkpoint_dir: Path) -> reverb.Server:
-    """A Reverb server with the table; it starts from the newest checkpoint in ``checkpoint_dir``, if there is one.
-
-    The limiter holds back only the learner (it may not train more than ``samples_per_item`` times on an item); a car is
-    never stopped by replay.
-    """
-    replay, layout = config.replay, WindowLayout.from_config(config)
-    limiter = reverb.rate_limiters.RateLimiter(
-        samples_per_insert=replay.samples_per_item,
-        min_size_to_sample=layout.windows(replay.min_items),
-        min_diff=0.0,  # inserts * samples_per_item - samples: below it the learner waits
-        max_diff=1e15,  # above it a writer would wait: never
-    )
-    table = reverb.Table(
-        name=TABLE,
-        sampler=reverb.selectors.Uniform(),
-        remover=reverb.selectors.Fifo(),
-        max_size=layout.windows(replay.capacity),
-        rate_limiter=limiter,
-        signature=layout.signature(),
-    )
-    checkpointer = reverb.checkpointers.DefaultCheckpointer(str(checkpoint_dir))
-    return reverb.Server([table], port=port, checkpointer=checkpointer)
-
-
-class ReplayServer:
-    """The Reverb server as a part of the program.
-
-    It starts with the replay of the newest checkpoint that holds a readable one, or with none: a replay that is incomplete or
-    corrupt is renamed, so that nobody tries it again.
-
-    Args:
-        config: of the run.
-        run_dir: of the run.
-        host: under which the others reach it.
-        port: to listen on, None for a free one. A server that is started again takes its old one, where everybody looks for it.
-
-    Raises:
-        ConfigError: a replay was made with another size, limiter or shape.
-    """
-
-    def __init__(self, config: Config, run_dir: Path, host: str = "127.0.0.1", port: int | None = None) -> None:
-        self._config = config
-        self._host = host
-        self._port = port or portpicker.pick_unused_port()
-        self._warnings: list[str] = []
-        self._server = self._restored(CheckpointStore(run_dir / "checkpoints"))
-
-    def report(self) -> ReplayReport:
-        """Where it listens, and what was wrong with checkpoints."""
-        return ReplayReport(f"{self._host}:{self._port}", self._warnings)
-
-    def stop(self) -> None:
-        """Ends the server."""
-        self._server.stop()
-
-    def _restored(self, store: CheckpointStore) -> reverb.Server:
-        for checkpoint in store.with_replay():
-            problem = "it is incomplete"
-            if checkpoint.replay_is_complete():
-                store.offer_replay(checkpoint)
-                try:
-                    server = make_server(self._config, self._port, store.replay_dir)
-                except (RuntimeError, ValueError) as error:
-                    problem = " ".join(str(error).split())
-                else:
-                    check_restored(server, self._config, checkpoint.directory)
-                    windows = server.localhost_client().server_info(timeout=10)[TABLE].current_size
-                    if windows >= checkpoint.least_windows:
-                        return server
-                    server.stop()
-                    problem = f"of {checkpoint.least_windows} windows {windows} are left"
-            aside = checkpoint.set_replay_aside()
-            self._warnings.append(f"the replay of {checkpoint.directory} cannot be used and is now {aside.name}: {problem}")
-        if self._warnings:
-            self._warnings.append("no checkpoint holds a readable replay: it starts empty")
-        store.offer_replay(None)
-        return make_server(self._config, self._port, store.replay_dir)
-
-
-def check_restored(server: reverb.Server, config: Config, checkpoint: Path) -> None:
-    """Refuses what Reverb brings back from a checkpoint without a word where it is not what the config says.
-
-    Raises:
-        ConfigError: with both values.
-    """
-    layout = WindowLayout.from_config(config)
-    info = server.localhost_client().server_info(timeout=10)[TABLE]
-    limiter = info.rate_limiter_info
-    found: dict[str, tuple[Any, Any]] = {
-        "replay.capacity": (layout.windows(config.replay.capacity), info.max_size),
-        "replay.min_items": (layout.windows(config.replay.min_items), limiter.min_size_to_sample),
-        "replay.samples_per_item": (config.replay.samples_per_item, limiter.samples_per_insert),
-    }
-    for name, spec in layout.signature().items():
-        restored = info.signature.get(name)
-        found[f"the shape of {name}"] = (tuple(spec.shape), None if restored is None else tuple(restored.shape))
-    for key, (asked, restored) in found.items():
-        if asked != restored:
-            unit = " (in windows)" if key in ("replay.capacity", "replay.min_items") and layout.items > 1 else ""
-            raise ConfigError(
-                f"{key}{unit} is {asked}, but the replay in {checkpoint} was made with {restored}; --fresh moves that run aside"
-            )
 
 
 class WindowWriter:

@@ -24,13 +24,12 @@ from robotini_ray.replay import (
     PAD,
     TABLE,
     WINDOW_DECISIONS,
-    ReplayServer,
     WindowLayout,
     WindowWriter,
-    make_server,
     replay_state,
     window_dataset,
 )
+from robotini_ray.replay_server import ReplayServer, make_server
 from robotini_ray.reports import ReplayState
 
 OBSERVATIONS = 24

@@ -34,7 +34,7 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.collector import Collector
 from robotini_ray.config import Config, SimulatorConfig, config_from_dict
 from robotini_ray.embedded import temporary_simulator
-from robotini_ray.replay import make_server
+from robotini_ray.replay_server import make_server
 from robotini_ray.reports import CarSeat
 from robotini_ray.track import load_track
 

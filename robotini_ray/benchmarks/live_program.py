@@ -165,7 +165,7 @@ def running_program(config: Config, say: Say, *, learner: str = LEARNER, collect
         stack.callback(redis.stop)
         say("starting Ray, replay, collectors and the learner")
         _start_ray(stack)
-        replay = start_part("replay", logs, "robotini_ray.replay:ReplayServer", config, run_dir)
+        replay = start_part("replay", logs, "robotini_ray.replay_server:ReplayServer", config, run_dir)
         stack.callback(replay.kill)
         address = replay.ask("report", timeout_s=START_TIMEOUT_S).address
         learning = start_part("learner", logs, learner, config, address, run_dir)

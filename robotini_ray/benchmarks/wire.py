@@ -28,7 +28,8 @@ from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.collector import Collector
 from robotini_ray.config import Config
 from robotini_ray.embedded import temporary_simulator
-from robotini_ray.replay import WindowLayout, make_server, replay_state, window_dataset
+from robotini_ray.replay import WindowLayout, replay_state, window_dataset
+from robotini_ray.replay_server import make_server
 from robotini_ray.reports import CarSeat
 
 BATCHES = 60

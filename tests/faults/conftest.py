@@ -23,7 +23,8 @@ from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.car.state import CarStateStore, StoreUnavailable
 from robotini_ray.collector import Collector
 from robotini_ray.config import Config, config_from_dict
-from robotini_ray.replay import TABLE, WindowLayout, make_server, replay_state
+from robotini_ray.replay import TABLE, WindowLayout, replay_state
+from robotini_ray.replay_server import make_server
 from robotini_ray.reports import CarSeat
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.server import SimulatorServer

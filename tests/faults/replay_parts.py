@@ -17,14 +17,15 @@ import yaml
 from robotini_ray import variables
 from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import Config, config_from_dict
-from robotini_ray.replay import TABLE, ReplayServer, WindowLayout, WindowWriter
+from robotini_ray.replay import TABLE, WindowLayout, WindowWriter
+from robotini_ray.replay_server import ReplayServer
 
 SERVE = """
 import sys
 from pathlib import Path
 import yaml
 from robotini_ray.config import config_from_dict
-from robotini_ray.replay import ReplayServer
+from robotini_ray.replay_server import ReplayServer
 server = ReplayServer(config_from_dict(yaml.safe_load(sys.argv[1])), Path(sys.argv[2]), "127.0.0.1", int(sys.argv[3]) or None)
 print(server.report().address, flush=True)
 sys.stdin.read()

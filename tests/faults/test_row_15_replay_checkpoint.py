@@ -10,7 +10,8 @@ import reverb
 
 from robotini_ray.checkpoints import Checkpoint, CheckpointStore
 from robotini_ray.config import Config, ConfigError
-from robotini_ray.replay import ReplayServer, WindowLayout, replay_state
+from robotini_ray.replay import WindowLayout, replay_state
+from robotini_ray.replay_server import ReplayServer
 from robotini_ray.run_directory import RunDirectory
 from tests.faults.replay_parts import checkpointed, small_config
 
