@@ -34,6 +34,9 @@ READ_BACK_FRAMES = 2
 STATE_TIMEOUT_S = 5.0
 """Longest wait for RaceParameters, and in lock-step for the state that belongs to a frame that has arrived."""
 
+LOCKSTEP_START_TIMEOUT_S = 60.0
+"""Longest wait for the first RaceParameters in lock-step: an embedded simulator that starts on a busy machine is given time."""
+
 REALTIME_STATE_TIMEOUT_S = 0.5
 """The same where a simulator runs by itself: it sends states before frames, and the cars of a process wait together."""
 
@@ -91,7 +94,8 @@ class RaceEnvironment(py_environment.PyEnvironment):
         self.last_png = b""
         self._command = (0.0, 0.0)
         self._state: CarState | None = None
-        self.score = RaceScore(_segments(spectator, track))
+        start_timeout_s = LOCKSTEP_START_TIMEOUT_S if login.lockstep else STATE_TIMEOUT_S
+        self.score = RaceScore(_segments(spectator, track, start_timeout_s))
         self.connect(spectator)
 
     def connect(self, spectator: Spectator, sock: socket.socket | None = None) -> None:
@@ -109,7 +113,7 @@ class RaceEnvironment(py_environment.PyEnvironment):
     def _watch_with(self, spectator: Spectator) -> None:
         """States of this spectator have nothing to do with those before."""
         self._spectator: Spectator | None = spectator
-        self.num_segments = _segments(spectator, self._track)
+        self.num_segments = _segments(spectator, self._track, STATE_TIMEOUT_S)
         self.score.restart(self.num_segments)
         self._reward = self._make_reward()
         self._privileged = PrivilegedView(self._track)
@@ -360,9 +364,9 @@ def with_frames(environments: Sequence[RaceEnvironment], timeout_s: float) -> li
     return [by_descriptor[descriptor] for descriptor, _ in poll.poll(timeout_s * 1000)]
 
 
-def _segments(spectator: Spectator, track: Track) -> int:
+def _segments(spectator: Spectator, track: Track, timeout_s: float) -> int:
     """How many segments the simulator divides its track into, once it is known to be the expected one."""
-    parameters = spectator.wait_for_parameters(STATE_TIMEOUT_S)
+    parameters = spectator.wait_for_parameters(timeout_s)
     if parameters.get("track") != track.name:
         raise TrackMismatch(
             f"the simulator drives on {parameters.get('track')!r}, but the track given is {track.name!r}: "
