@@ -1,7 +1,4 @@
-"""A whole training under its command line, to be hurt: every part real, networks tiny. A pytest plugin.
-
-One training serves all rows: it has to survive them one after the other.
-"""
+"""A whole training under its command line, to be hurt: every part real, networks tiny."""
 
 from __future__ import annotations
 
@@ -11,12 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 import yaml
 
 from tests.faults.waiting import eventually
@@ -137,12 +133,3 @@ class RunningProgram:
         except FileNotFoundError:
             return {}
         return found
-
-
-@pytest.fixture(scope="session")
-def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProgram]:
-    """A training that is hurt by one test after the other."""
-    program = RunningProgram(tmp_path_factory.mktemp("hurt"))
-    program.wait_until_it_trains()
-    yield program
-    program.end()

@@ -13,10 +13,7 @@ import pytest
 from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.car.state import CarStateStore, StoreUnavailable
 from robotini_ray.side_processes import SideProcesses
-from tests.faults.running_program import RunningProgram
 from tests.faults.waiting import eventually
-
-pytest_plugins = ["tests.faults.running_program"]
 
 
 @pytest.fixture
@@ -121,16 +118,3 @@ def command(server: RedisServer, line: str) -> None:
         connection.connect(str(server.socket_path))
         connection.sendall(line.encode() + b"\r\n")
         assert connection.recv(100).startswith(b"+OK")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_training_goes_on_and_its_cars_are_seen_again(training: RunningProgram, number: int) -> None:
-    others = {name: pid for name, pid in training.pids().items() if name != "redis"}
-    restarts = training.restarts("redis")
-    pid = training.kill("redis", number)
-    training.wait_until_back("redis", pid)
-    training.wait(lambda: training.restarts("redis") == restarts + 1, "the restart is counted")
-    assert {name: training.pid(name) for name in others} == others, "nobody else was started again"
-    training.wait(lambda: any("redis answers again" in line for line in training.lines), "it is said")

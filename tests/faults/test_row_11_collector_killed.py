@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,7 @@ import ray
 
 from robotini_ray.parts import PartHandle, PartSpec, start_part
 from robotini_ray.supervision import PartFailed, Supervisor
-from tests.faults.running_program import RunningProgram
 from tests.faults.waiting import eventually
-
-pytest_plugins = ["tests.faults.running_program"]
 
 DUMMIES = "tests.faults.dummy_parts"
 
@@ -144,27 +140,3 @@ def test_a_part_that_cannot_be_made_ends_the_run_in_one_line(ray_here: None, tmp
 
     eventually(fails, "it is noticed")
     supervisor.kill_all()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_in_a_training(training: RunningProgram) -> None:
-    others = {name: pid for name, pid in training.pids().items() if name != "collector-0"}
-    restarts = training.restarts("collector-0")
-    pid = training.kill("collector-0")
-    began = time.monotonic()
-    training.wait(lambda: training.pid("collector-0") not in (pid, None) and training.all_run(), "it is back")
-    print(f"back after {time.monotonic() - began:.1f} s")
-    training.wait_until_it_moves()
-    assert training.restarts("collector-0") == restarts + 1
-    assert {name: training.pid(name) for name in others} == others
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_embedded_simulator_of_a_training_is_started_again_at_its_address(training: RunningProgram) -> None:
-    others = {name: pid for name, pid in training.pids().items() if name != "simulator-collect"}
-    pid = training.kill("simulator-collect")
-    training.wait_until_back("simulator-collect", pid)
-    assert training.restarts("simulator-collect") == 1
-    assert {name: training.pid(name) for name in others} == others

@@ -26,10 +26,7 @@ from robotini_ray.replay import WindowLayout, WindowWriter
 from robotini_ray.replay_server import ReplayServer
 from robotini_ray.reports import train_step_of, weights_version
 from tests.faults.replay_parts import checkpoint_digests, drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
-from tests.faults.running_program import RunningProgram
 from tests.faults.waiting import eventually
-
-pytest_plugins = ["tests.faults.running_program"]
 
 CONFIG = small_config()
 pytestmark = pytest.mark.usefixtures("without_ray", "running_tensorflow")
@@ -204,30 +201,3 @@ def test_after_sigterm_it_ends_with_a_checkpoint_of_all_that_it_has_learnt(repla
     newest = CheckpointStore(tmp_path / "checkpoints").newest()
     assert newest is not None and newest.progress["train_steps"] == learner.report().train_step
     assert f"checkpoint at train step {learner.report().train_step:,}" in str(ended[0])
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_sent_sigterm_in_a_training_it_loses_nothing(training: RunningProgram) -> None:
-    training.wait_until_it_trains()
-    before = training.summary()["train_steps"]
-    pid = training.kill("learner", signal.SIGTERM)
-    training.wait_until_back("learner", pid)
-    (line,) = [line for line in training.lines if "was sent SIGTERM" in line]
-    assert int(line.rpartition("train step ")[2].split(")")[0].replace(",", "")) >= before, line
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_in_a_training_at_most_one_checkpoint_interval_is_lost(training: RunningProgram) -> None:
-    store = CheckpointStore(training.run_dir / "checkpoints")
-    training.wait(lambda: store.newest() is not None, "there is a checkpoint")
-    newest = store.newest()
-    assert newest is not None
-    restarts, best = training.restarts("learner"), training.summary()["best_lap_s"]
-    pid = training.kill("learner")
-    training.wait_until_back("learner", pid)
-    summary = training.summary()
-    assert summary["restarts"]["learner"] == restarts + 1
-    assert summary["train_steps"] > newest.progress["train_steps"]
-    assert best is None or summary["best_lap_s"] <= best

@@ -13,10 +13,7 @@ import reverb
 from robotini_ray.learner import Learner
 from robotini_ray.replay import MOST_PENDING_WINDOWS, WindowLayout, WindowWriter, replay_state
 from tests.faults.replay_parts import ServerProcess, checkpointed, drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
-from tests.faults.running_program import RunningProgram
 from tests.faults.waiting import eventually
-
-pytest_plugins = ["tests.faults.running_program"]
 
 CONFIG = small_config(replay={"capacity": 20_000})
 LAYOUT = WindowLayout.from_config(CONFIG)
@@ -99,14 +96,3 @@ def test_the_learner_waits_with_a_deadline_and_says_for_what(tmp_path: Path) -> 
         thread.join(timeout=60)
         warming.kill()
     assert not thread.is_alive()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_in_a_training(training: RunningProgram) -> None:
-    others = {name: pid for name, pid in training.pids().items() if name != "replay"}
-    restarts = training.restarts("replay")
-    pid = training.kill("replay")
-    training.wait_until_back("replay", pid)
-    assert training.restarts("replay") == restarts + 1
-    assert {name: training.pid(name) for name in others} == others, "cars and learner have found it on its old port"
