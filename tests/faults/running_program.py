@@ -38,7 +38,7 @@ class RunningProgram:
         (folder / "small.yaml").write_text(yaml.safe_dump(config))
         self.run_dir = folder / "run"
         command = [sys.executable, "-m", "robotini_ray.launch", "train", str(folder / "small.yaml")]
-        command += ["--run-dir", str(self.run_dir), *map(str, arguments)]
+        command += ["--run-dir", str(self.run_dir), "--monitor-port", "0", *map(str, arguments)]
         environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
