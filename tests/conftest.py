@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import math
+import signal
 import socket
 import struct
 import threading
@@ -18,6 +19,8 @@ from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.server import SimulatorServer
 from robotini_ray.track import Track, load_track
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it, and so would every child
 
 settings.register_profile("robotini", deadline=None)  # no test depends on how fast the machine is
 settings.load_profile("robotini")

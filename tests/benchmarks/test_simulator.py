@@ -95,9 +95,9 @@ class TestRealtimeFigures:
 def test_a_simulator_charges_for_its_work():
     with temporary_simulator(SimulatorConfig(pace="max"), 0) as running:
         assert running.lockstep
-        assert 0 < cpu_time_s(running.process_id) < 100
+        assert 0 < cpu_time_s(running.pid) < 100
     with pytest.raises(FileNotFoundError):
-        cpu_time_s(running.process_id)
+        cpu_time_s(running.pid)
 
 
 def test_it_needs_neither_tensorflow_nor_ray():

@@ -85,8 +85,6 @@ def drive(writer: WindowWriter, config: Config, decisions: int, seed: int = 0) -
         row = random.normal(size=size).astype(np.float32)
         action = random.uniform(-1, 1, 2).astype(np.float32)
         writer.add(row, action, float(index), float(index + 1 < decisions), index == 0, state)
-        if index % 1000 == 999:
-            writer.flush(timeout_ms=60_000)  # else a writer drops what a busy server does not take in time
     writer.end_episode(np.zeros(size, np.float32))
 
 

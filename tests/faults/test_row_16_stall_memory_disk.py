@@ -26,6 +26,9 @@ from tests.faults.replay_parts import drive, running_tensorflow, small_config, w
 
 STATE = ReplayState(items=5000, inserted=5000, sampled=8000, capacity=10_000, min_items=100, samples_per_item=4.0)
 
+EPISODE = 1000
+"""Decisions."""
+
 
 class Clock:
     def __init__(self) -> None:
@@ -151,8 +154,9 @@ class Training:
         self.store = CheckpointStore(run_dir / "checkpoints")
 
     def drive(self, decisions: int) -> None:
-        drive(self.writer, self.config, decisions)
-        self.writer.flush(timeout_ms=60_000)
+        for begun in range(0, decisions, EPISODE):
+            drive(self.writer, self.config, min(EPISODE, decisions - begun))
+            self.writer.flush(timeout_ms=60_000)  # a writer drops what a busy server does not take in time
 
     def one_step(self, step: int) -> None:
         self.learner._train_step.assign(step)
