@@ -144,7 +144,7 @@ class Training:
     """A learner beside a replay server, in this process."""
 
     def __init__(self, run_dir: Path) -> None:
-        self.config = small_config(replay={"capacity": 40_000}, learner={"checkpoints_to_keep": 2})
+        self.config = small_config(replay={"capacity": 80_000}, learner={"checkpoints_to_keep": 2})
         self.server = ReplayServer(self.config, run_dir)
         address = self.server.report().address
         self.client, self.layout = reverb.Client(address), WindowLayout.from_config(self.config)
@@ -155,7 +155,7 @@ class Training:
 
     def drive(self, decisions: int) -> None:
         for begun in range(0, decisions, EPISODE):
-            drive(self.writer, self.config, min(EPISODE, decisions - begun))
+            drive(self.writer, self.config, min(EPISODE, decisions - begun), seed=begun)
             self.writer.flush(timeout_ms=60_000)  # a writer drops what a busy server does not take in time
 
     def one_step(self, step: int) -> None:
@@ -206,7 +206,7 @@ def test_on_a_full_disk_of_4_mb(tmp_path: Path) -> None:
         training.one_step(1)
         training.checkpoint()
         training.one_step(2)
-        training.drive(40_000)
+        training.drive(80_000)
         with pytest.raises(Exception, match=r"(?i)no space|resource|exhausted|write|unavailable"):
             training.checkpoint()
         assert training.newest_step() == 1
