@@ -80,7 +80,7 @@ REPORTS = st.builds(
     env_steps=st.integers(0, 1000),
     decisions=st.integers(0, 300),
     crashes=st.integers(0, 5),
-    reconnects=st.integers(0, 2),
+    reconnect_causes=st.dictionaries(st.sampled_from(FAULTS), st.integers(1, 2)),
     faults=st.fixed_dictionaries({cause: st.integers(0, 3) for cause in FAULTS}),
     laps=st.lists(st.builds(Lap, st.floats(5, 20), st.booleans()), max_size=3),
     episodes=st.lists(st.builds(OriginalEpisode, st.floats(-50, 50), st.integers(1, 2000)), max_size=3),
@@ -139,13 +139,14 @@ class TestCounters:
             [CollectorReport(frames_per_s=60.0, late_share=0.0), CollectorReport(frames_per_s=20.0, late_share=0.5)]
         )
         scalars = progress.collection_scalars()
-        assert (scalars["frames_per_s"], scalars["late_share"]) == (40.0, 0.5)
+        assert (scalars["rates/frames_per_s"], scalars["rates/late_share"]) == (40.0, 0.5)
 
     def test_faults_are_counted_by_cause(self):
         progress = Progress()
-        progress.add_collections([CollectorReport(faults={**NO_FAULTS, "stalled": 2, "bad_line": 7}, reconnects=3)])
+        progress.add_collections([CollectorReport(faults={**NO_FAULTS, "stalled": 2, "bad_line": 7}, reconnect_causes={"stalled": 2, "dropped": 1})])
         assert progress.summary(LIMIT_S)["faults"] == {**NO_FAULTS, "stalled": 2, "bad_line": 7}
         assert progress.summary(LIMIT_S)["reconnects"] == 3
+        assert progress.reconnect_causes == {"stalled": 2, "dropped": 1}
         scalars = progress.collection_scalars()
         assert (scalars["faults/stalled"], scalars["faults/bad_line"], scalars["faults/dropped"]) == (2, 7, 0)
 
@@ -158,16 +159,19 @@ class TestCounters:
 
     def test_scalars_are_those_since_the_last_call(self):
         progress = Progress()
-        rest = {"reconnects": 0, "frames_per_s": 0.0, "late_share": 0.0, **{f"faults/{cause}": 0 for cause in FAULTS}}
-        assert progress.collection_scalars() == {"env_steps": 0, "episodes": 0, "laps": 0, "crashes": 0, **rest}
+        rates = dict.fromkeys(("rates/frames_per_s", "rates/late_share", "rates/frame_age_s"), 0.0)
+        rest = {"connections/reconnects": 0, **rates, **{f"faults/{cause}": 0 for cause in FAULTS}}
+        none = {f"driving/{name}": 0 for name in ("env_steps", "episodes", "laps", "crashes")}
+        assert progress.collection_scalars() == {**none, **rest}
         progress.add_collections(
             [
                 CollectorReport(env_steps=5, laps=[Lap(9.0, True)], episodes=[OriginalEpisode(4.0, 9)]),
                 CollectorReport(env_steps=6, laps=[Lap(8.5, False)], episodes=[OriginalEpisode(8.0, 9)], crashes=1),
             ]
         )
-        counters = {"env_steps": 11, "episodes": 2, "laps": 2, "crashes": 1, **rest}
-        assert progress.collection_scalars() == {**counters, "average_return": 6.0, "best_lap_s": 8.5}
+        counters = {"driving/env_steps": 11, "driving/episodes": 2, "driving/laps": 2, "driving/crashes": 1, **rest}
+        laps = {"driving/average_return": 6.0, "driving/best_lap_s": 8.5}
+        assert progress.collection_scalars() == {**counters, **laps}
         assert progress.collection_scalars() == counters
 
 
