@@ -143,7 +143,9 @@ class TestCounters:
 
     def test_faults_are_counted_by_cause(self):
         progress = Progress()
-        progress.add_collections([CollectorReport(faults={**NO_FAULTS, "stalled": 2, "bad_line": 7}, reconnect_causes={"stalled": 2, "dropped": 1})])
+        progress.add_collections(
+            [CollectorReport(faults={**NO_FAULTS, "stalled": 2, "bad_line": 7}, reconnect_causes={"stalled": 2, "dropped": 1})]
+        )
         assert progress.summary(LIMIT_S)["faults"] == {**NO_FAULTS, "stalled": 2, "bad_line": 7}
         assert progress.summary(LIMIT_S)["reconnects"] == 3
         assert progress.reconnect_causes == {"stalled": 2, "dropped": 1}
@@ -266,6 +268,47 @@ class TestWeightsVersion:
         assert [train_step_of(version) for version in versions] == [0, 9, 4, 10**9, 0]
         assert train_step_of(-1) == -1
 
+    @pytest.mark.parametrize(
+        ("version", "train_steps", "lag"),
+        [(-1, 50, 0), (0, 50, 50), (30, 50, 20), (50, 50, 0), (weights_version(1, 30), 50, 20)],
+    )
+    def test_weights_lag_behind_the_learner_by_train_steps(self, version, train_steps, lag):
+        progress = Progress()
+        progress.add_learner(learner_report(train_steps))
+        progress.add_collections([CollectorReport(weights_version=version)])
+        assert progress.weights_lag_steps == lag
+
+    def test_weights_of_a_life_that_had_come_further_are_not_behind(self):
+        progress = Progress()
+        progress.add_collections([CollectorReport(weights_version=weights_version(0, 90))])
+        progress.add_learner(learner_report(60))
+        assert progress.weights_lag_steps == 0
+
+
+class TestActions:
+    @pytest.mark.parametrize(
+        ("action", "bin_"), [(-1.0, 0), (-0.95, 0), (-0.85, 1), (-0.01, 9), (0.01, 10), (0.99, 19), (1.0, 19)]
+    )
+    def test_one_is_counted_in_its_bin(self, action, bin_):
+        report = CollectorReport()
+        report.add_action([action, 0.55])
+        assert [counts.index(1) for counts in report.actions] == [bin_, 15]
+        assert sum(map(sum, report.actions)) == 2
+
+    def test_histograms_are_those_since_the_last_call(self):
+        progress = Progress()
+        assert progress.action_histograms() == {}
+        one, other = CollectorReport(), CollectorReport()
+        one.add_action([0.55, -1.0])
+        other.add_action([0.55, 1.0])
+        progress.add_collections([one, other])
+        found = progress.action_histograms()
+        assert set(found) == {"actions/throttle", "actions/turn"}
+        assert found["actions/throttle"].edges[0] == -1.0 and found["actions/throttle"].edges[-1] == 1.0
+        assert found["actions/throttle"].counts[15] == 2 and sum(found["actions/throttle"].counts) == 2
+        assert (found["actions/turn"].counts[0], found["actions/turn"].counts[19]) == (1, 1)
+        assert progress.action_histograms() == {}
+
 
 class TestEvaluationResult:
     def test_rank_goes_by_clean_laps_then_crashes_then_median_then_return(self):
@@ -316,17 +359,17 @@ class TestEvaluationResult:
         assert (found["laps"], found["episodes"], found["limit_s"]) == ([], 0, LIMIT_S)
 
     def test_scalars_leave_out_what_there_was_none_of(self):
-        assert Evaluation(1, EvaluationResult([], 2, [], 0, 0.0), False).scalars() == {"clean_laps": 0, "crashes": 2}
+        assert Evaluation(1, EvaluationResult([], 2, [], 0, 0.0), False).scalars() == {"laps/clean": 0, "laps/crashes": 2}
         scalars = Evaluation(1, result(9.0, 11.0, clean=1, returns=(1.0, 3.0)), True).scalars()
         assert scalars == {
-            "average_return": 2.0,
-            "min_return": 1.0,
-            "max_return": 3.0,
-            "average_episode_length": 300.0,
-            "best_lap_s": 9.0,
-            "median_lap_s": 10.0,
-            "clean_laps": 1,
-            "crashes": 0,
+            "episodes/average_return": 2.0,
+            "episodes/min_return": 1.0,
+            "episodes/max_return": 3.0,
+            "episodes/average_frames": 300.0,
+            "laps/best_s": 9.0,
+            "laps/median_s": 10.0,
+            "laps/clean": 1,
+            "laps/crashes": 0,
         }
 
 
