@@ -106,6 +106,11 @@ def test_tensorboard_has_the_three_sections_by_train_step(run):
     assert all(0 <= step <= 60 for step, _ in env_steps)
     assert all(np.isfinite(loss) for _, loss in curve(run, "training", "losses/critic"))
     assert all(0 < step <= 60 and crashes >= 0 for step, crashes in curve(run, "evaluation", "laps/crashes"))
+    for section, name in (("collection", "actions/turn"), ("training", "weights/actor/00_dense0_kernel")):
+        events = EventAccumulator(str(run / "tensorboard" / section))
+        events.Reload()
+        rows = make_ndarray(events.Tensors(f"{section}/{name}")[-1].tensor_proto)
+        assert rows.shape[1] == 3 and rows[:, 2].sum() > 0 and (rows[:, 0] <= rows[:, 1]).all()
 
 
 def test_a_run_that_has_reached_its_end_says_how_to_extend_it(run):
