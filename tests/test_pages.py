@@ -49,7 +49,7 @@ def test_it_shows_the_run_on_this_machine_only_and_ends_with_the_pages(run_dir: 
         deadline = time.monotonic() + PATIENCE_S
         while True:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/runs", timeout=PATIENCE_S) as answer:
-                if json.load(answer) == ["training"]:  # the other sections have nothing yet
+                if "training" in json.load(answer):
                     break
             assert time.monotonic() < deadline
             time.sleep(0.5)
