@@ -18,6 +18,9 @@ PLAIN_INTERVAL_S = 15.0
 LONG = ("restarts", "faults", "waiting for")
 """Rows that are as long as they need to be: below the table, and left out while there is nothing to say."""
 
+NOTHING = "-"
+UNBROKEN_SPACE = "\xa0"
+
 
 class Display:
     """Shows where a run is; ``say`` adds a line of its own.
@@ -69,11 +72,9 @@ class Display:
         if now < self._next_plain_at:
             return
         self._next_plain_at = now + PLAIN_INTERVAL_S
-        said = {name: text for name, text in rows.items() if text and text != NOTHING}
-        self.say(wrapped(", ".join(f"{name} {text}" for name, text in said.items()), WIDTH))
-
-
-NOTHING = "-"
+        said = [(name, f"{name} {text}") for name, text in rows.items() if text and text != NOTHING]
+        whole = ", ".join(text if name in LONG else text.replace(" ", UNBROKEN_SPACE) for name, text in said)
+        self.say(wrapped(whole, WIDTH).replace(UNBROKEN_SPACE, " "))
 
 
 def table_rows(

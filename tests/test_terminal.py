@@ -78,6 +78,8 @@ class TestPlain:
         with Display("title") as display:
             display.show(everything())
         lines = capsys.readouterr().out.splitlines()
+        short = [f"{name} {text}" for name, text in everything().items() if name not in terminal.LONG]
+        assert all(any(figure in line for line in lines) for figure in short), "each whole in a line"
         assert len(lines) > 3 and all(len(line) <= WIDTH for line in lines), lines
         assert all(line.startswith("  ") for line in lines[1:]), "what goes on is indented"
 
