@@ -128,6 +128,15 @@ class Progress:
         earlier life of the learner, which had come further."""
         return max(0, self.train_steps - self.weights_version) if self.weights_version >= 0 else 0
 
+    def time_left_s(self, by_clock_s: float | None, train_steps: int | None, learner: LearnerReport | None) -> float | None:
+        """Until this invocation ends: by the clock, or by the train steps of the whole run at the learner's present rate,
+        whichever is first; None where neither can be told.
+        """
+        if train_steps is None or learner is None or not learner.train_steps_per_s:
+            return by_clock_s
+        by_steps_s = max(0, train_steps - self.train_steps) / learner.train_steps_per_s
+        return by_steps_s if by_clock_s is None else min(by_clock_s, by_steps_s)
+
     def add_learner(self, report: LearnerReport) -> None:
         """Takes over where the learner is."""
         self.train_steps = report.train_step

@@ -14,7 +14,7 @@ from robotini_ray.errors import RobotiniError
 
 HOST = "127.0.0.1"
 PORT = 6006
-START_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 60.0
 POLL_S = 0.2
 NICENESS = 10
 """Cars and learner come first."""

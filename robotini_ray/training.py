@@ -300,11 +300,8 @@ class Training:
             self._say(f"program.json could not be written: {error.strerror}; the last one stays")
 
     def _show(self) -> None:
-        learner, steps = self._learner_report, self._config.run.train_steps
-        left_s = self._left_s()
-        if steps is not None and learner is not None and learner.train_steps_per_s > 0:
-            by_steps_s = max(0, steps - self._progress.train_steps) / learner.train_steps_per_s
-            left_s = by_steps_s if left_s is None else min(left_s, by_steps_s)
+        learner = self._learner_report
+        left_s = self._progress.time_left_s(self._left_s(), self._config.run.train_steps, learner)
         self._display.show(table_rows(self._progress, learner, self._rate.per_s, left_s))
 
     def _left_s(self) -> float | None:

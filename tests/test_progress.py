@@ -285,6 +285,22 @@ class TestWeightsVersion:
         assert progress.weights_lag_steps == 0
 
 
+class TestTimeLeft:
+    @pytest.mark.parametrize(
+        ("by_clock_s", "train_steps", "left_s"),
+        [(None, None, None), (7.0, None, 7.0), (None, 150, 5.0), (7.0, 150, 5.0), (3.0, 150, 3.0), (None, 90, 0.0)],
+    )
+    def test_the_nearer_end_counts(self, by_clock_s, train_steps, left_s):
+        progress, report = Progress(), learner_report(100)  # at 10 steps a second
+        progress.add_learner(report)
+        assert progress.time_left_s(by_clock_s, train_steps, report) == left_s
+
+    @pytest.mark.parametrize("report", [None, LearnerReport(100, 0.0, ReplayState(5, 8, 20, 100, 10, 4.0), 1.0, {})])
+    def test_a_learner_that_stands_still_tells_nothing(self, report):
+        assert Progress().time_left_s(None, 150, report) is None
+        assert Progress().time_left_s(7.0, 150, report) == 7.0
+
+
 class TestActions:
     @pytest.mark.parametrize(
         ("action", "bin_"), [(-1.0, 0), (-0.95, 0), (-0.85, 1), (-0.01, 9), (0.01, 10), (0.99, 19), (1.0, 19)]
