@@ -7,6 +7,7 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -64,7 +65,7 @@ class Display:
         half = (len(names) + 1) // 2
         for left, right in zip(names[:half], [*names[half:], ""][:half], strict=True):
             table.add_row(left, Text(rows[left]), right, Text(rows.get(right, "")))
-        below = [Text(f" {name}: {rows[name]}") for name in LONG if rows.get(name)]
+        below = [Padding.indent(Text(f"{name}: {rows[name]}"), 1) for name in LONG if rows.get(name)]
         return Group(table, *below)
 
     def _show_plain(self, rows: dict[str, str]) -> None:
