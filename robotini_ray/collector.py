@@ -23,7 +23,7 @@ from robotini_ray.connections import Connections
 from robotini_ray.drive import Drive
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.replay import WindowLayout, WindowWriter
-from robotini_ray.reports import CarSeat, CollectorReport
+from robotini_ray.reports import CarSeat, CollectorReport, train_step_of
 from robotini_ray.track import load_track
 
 STATE_INTERVAL_S = 0.05
@@ -70,7 +70,7 @@ class Collector:
         self._store = CarStateStore(redis_url, run_name)
         self._seats = seats
         self._stop = threading.Event()
-        self._weights: tuple[int, NDArray[np.float32]] | None = None
+        self._weights: tuple[int, NDArray[np.float32], float] | None = None  # with the time when they came
         self._version = -1
         self._version_at = time.monotonic()
         self._pause = False
@@ -78,7 +78,7 @@ class Collector:
         self._report = CollectorReport()
         self._next_state_at = 0.0
         self._next_look_at = 0.0
-        self._frames_per_s = self._late_share = 0.0
+        self._frames_per_s = self._late_share = self._frame_age_s = 0.0
 
     def run(self) -> None:
         """Drives until ``stop``.
@@ -106,8 +106,8 @@ class Collector:
 
     def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
         """Leaves new weights for the next decision; ``pause`` says that replay has enough for now."""
-        if self._weights is None or version >= self._weights[0]:
-            self._weights = (version, flat_weights)
+        if self._weights is None or version > self._weights[0]:
+            self._weights = (version, flat_weights, time.monotonic())
         self._pause = pause and self._lockstep
 
     def report(self) -> CollectorReport:
@@ -118,6 +118,7 @@ class Collector:
         report.weights_age_s = time.monotonic() - self._version_at
         report.paused = self._pause
         report.frames_per_s, report.late_share = self._frames_per_s, self._late_share
+        report.frame_age_s = self._frame_age_s
         return report
 
     def stop(self) -> None:
@@ -209,12 +210,12 @@ class Collector:
     def _decide(self, due: list[Drive]) -> None:
         """One batch through the policy, one action to each car."""
         if self._weights is not None and self._weights[0] != self._version:
-            self._version, flat_weights = self._weights
-            self._version_at = time.monotonic()
+            self._version, flat_weights, self._version_at = self._weights
             self._policy.set_weights(flat_weights)
         observations = np.stack([drive.observation for drive in due])
         states = np.stack([drive.state for drive in due])
         actions, next_states = self._policy.act(observations, states)
+        done: list[list[float]] = []
         for index, drive in enumerate(due):
             drive.acted_state = drive.state
             drive.state = next_states[index]
@@ -222,8 +223,12 @@ class Collector:
             drive.action = action
             try:
                 drive.environment.begin_decision(action)
+                done.append(action.tolist())
             except CarError as error:
                 self._connections.handle(drive, error)
+        with self._lock:
+            for taken in done:
+                self._report.add_action(taken)
 
     def _count(self, drive: Drive) -> None:
         """Adds what the car has done to the report."""
@@ -244,13 +249,18 @@ class Collector:
         """Sees to what no frame tells, and reports it."""
         connections = self._connections
         connections.look_around(standing=self._lockstep and (self._pause or self._weights is None))
-        faults = connections.take_faults()
+        faults, reconnects = connections.take_faults(), connections.take_reconnects()
+        frames, late_frames = connections.take_frames()
         with self._lock:
             report = self._report
-            report.reconnects += connections.take_reconnects()
+            report.frames += frames
+            report.late_frames += late_frames
+            for cause, count in reconnects.items():
+                report.reconnect_causes[cause] = report.reconnect_causes.get(cause, 0) + count
             for cause, count in faults.items():
                 report.faults[cause] += count
             self._frames_per_s, self._late_share = connections.frames_per_s(), connections.late_share()
+            self._frame_age_s = connections.frame_age_s()
 
     def _store_states(self) -> None:
         """Leaves the cars' newest states for the thread that writes to Redis."""
@@ -270,6 +280,6 @@ class Collector:
             "stale": self._connections.stale(drive),
             "frames_per_s": round(meter.per_s, 1),
             "late_share": round(meter.late_share, 3),
-            "weights_version": self._version,
+            "weights_version": train_step_of(self._version),
             "weights_age_s": time.monotonic() - self._version_at,
         }

@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from robotini_ray.car.address import SimulatorAddress
-from robotini_ray.car.errors import CarError, SimulatorUnreachable, SpectatorError, SpectatorLost, StateTimeout
+from robotini_ray.car.errors import (
+    CarError,
+    FrameTimeout,
+    LoginRefused,
+    SimulatorUnreachable,
+    SpectatorError,
+    SpectatorLost,
+    StateTimeout,
+)
 from robotini_ray.car.reconnection import Reconnection, SpectatorLink
 from robotini_ray.car.spectator import STALE_S
 from robotini_ray.drive import Drive
@@ -20,6 +28,9 @@ LOG = logging.getLogger(__name__)
 
 BLIND_LIMIT_S = 10.0
 """A spectator that has not told where a car is for so long, though the car's frames come, is replaced."""
+
+_COUNTED_BEFORE = {FrameTimeout: "stalled", LoginRefused: "login_refused"}
+"""Causes of lost connections that were counted as faults before they were lost."""
 
 
 class Connections:
@@ -41,7 +52,7 @@ class Connections:
         self._drives = drives
         self._connected = {drive.environment: drive for drive in drives}
         self._faults: collections.Counter[str] = collections.Counter()
-        self._reconnects = 0
+        self._reconnects: collections.Counter[str] = collections.Counter()
         self._blind_since = time.monotonic()
 
     def ready(self, timeout_s: float) -> Iterator[Drive]:
@@ -109,10 +120,19 @@ class Connections:
             faults.update(drive.environment.link.take_faults())
         return dict(faults)
 
-    def take_reconnects(self) -> int:
-        """Connections of cars that were given up since the last call."""
-        taken, self._reconnects = self._reconnects, 0
-        return taken
+    def take_reconnects(self) -> dict[str, int]:
+        """Connections of cars that were given up since the last call, by cause, see ``car.errors.FAULTS``."""
+        taken, self._reconnects = self._reconnects, collections.Counter()
+        return dict(taken)
+
+    def take_frames(self) -> tuple[int, int]:
+        """Camera frames of all cars since the last call, and how many of them came late."""
+        frames, late = zip(*(drive.environment.link.meter.take_counts() for drive in self._drives), strict=True)
+        return sum(frames), sum(late)
+
+    def frame_age_s(self) -> float:
+        """Age of the newest frame of the car that has waited longest, of those connected."""
+        return max((environment.link.meter.silence_s() for environment in self._connected), default=0.0)
 
     def close(self) -> None:
         """Takes all cars off the track."""
@@ -133,7 +153,7 @@ class Connections:
             raise error
         LOG.warning("%s", error)
         self._count(error)
-        self._reconnects += 1
+        self._reconnects[error.fault or _COUNTED_BEFORE[type(error)]] += 1
         drive.truncate()
         drive.environment.close()
         del self._connected[drive.environment]

@@ -22,6 +22,7 @@ from robotini_ray.car.state import CarStateStore
 from robotini_ray.config import Config
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.evaluation import evaluate
+from robotini_ray.lap_film import LapFilm
 from robotini_ray.limit import lap_limit_s
 from robotini_ray.reports import Evaluation, EvaluationResult, train_step_of
 from robotini_ray.track import load_track
@@ -70,7 +71,7 @@ class Evaluator:
         self._next_state_at = 0.0
         self._next_at = 0.0
         self._average = WeightsAverage(config.evaluation.average_steps)
-        self._weights: tuple[int, NDArray[np.float32]] | None = None
+        self._weights: tuple[int, NDArray[np.float32], float] | None = None  # with the time when they came
         self._version = self._judged = -1
         self._version_at = 0.0
         self._has_driven = False
@@ -93,9 +94,9 @@ class Evaluator:
                 self._stop.wait(POLL_S)
                 continue
             self._next_at = time.monotonic() + self._config.evaluation.interval_s
-            self._version, flat_weights = weights
-            self._version_at = time.monotonic()
+            self._version, flat_weights, self._version_at = weights
             self._policy.set_weights(flat_weights)
+            self._film = LapFilm()
             try:
                 result = self._drive()
             except CarError as error:
@@ -113,7 +114,9 @@ class Evaluator:
 
     def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
         """Leaves new weights for the next evaluation, averaged with those before."""
-        self._weights = (version, self._average.add(train_step_of(version), flat_weights))
+        known = self._weights
+        came_at = known[2] if known is not None and known[0] == version else time.monotonic()
+        self._weights = (version, self._average.add(train_step_of(version), flat_weights), came_at)
 
     def report(self) -> list[Evaluation]:
         """Evaluations finished since the last call."""
@@ -141,6 +144,9 @@ class Evaluator:
 
     def _watch(self, environment: RaceEnvironment) -> bool:
         self._has_driven = True
+        if environment.last_png:
+            live = environment.score.live()
+            self._film.take(live["laps"], live["lap_time_s"], environment.last_png)
         now = time.monotonic()
         if environment.state is not None and now >= self._next_state_at:
             self._next_state_at = now + STATE_INTERVAL_S
@@ -149,7 +155,7 @@ class Evaluator:
                 "role": "evaluator",
                 "color": self._login.color,
                 "status": "driving",
-                "weights_version": self._version,
+                "weights_version": train_step_of(self._version),
                 "weights_age_s": now - self._version_at,
             }
             self._store.put(self._login.name, fields, environment.last_png)
@@ -158,6 +164,7 @@ class Evaluator:
     def _keep(self, version: int, result: EvaluationResult) -> None:
         """Saves the policy as ``latest``, and as ``best`` where it is."""
         best = result.rank() > self._best_rank
+        last_lap = self._film.strip(self._config.environment.image_width)
         directory = self._shelf.version(f"step-{version:09d}-{time.time_ns():x}")
         facts = {"train_step": version, "evaluation": result.to_json(self._limit_s), "rank": list(result.rank())}
         save_policy(directory, self._policy, facts)
@@ -167,7 +174,7 @@ class Evaluator:
             self._best_rank = result.rank()
             self._shelf.point("best", directory)
         with self._lock:
-            self._finished.append(Evaluation(version, result, best))
+            self._finished.append(Evaluation(version, result, best, last_lap))
 
 
 def _best_rank(directory: Path) -> tuple[float, ...]:

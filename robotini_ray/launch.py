@@ -66,6 +66,8 @@ def cli() -> None:
 @click.option("--fresh", is_flag=True, help="Move an earlier run in the directory to DIR.old-N first.")
 @click.option("--monitor-port", type=PORT, default=MONITOR_PORT, help="Of the live page, on 127.0.0.1; 0 takes a free one.")
 @click.option("--no-monitor", is_flag=True, help="Train without the live page.")
+@click.option("--tensorboard", is_flag=True, help="Start TensorBoard too; it ends with the run.")
+@click.option("--tensorboard-port", type=click.IntRange(1, 65535), default=6006, help="On 127.0.0.1.", show_default=True)
 @click.pass_context
 def train(
     context: click.Context,
@@ -82,12 +84,15 @@ def train(
     fresh: bool,
     monitor_port: int,
     no_monitor: bool,
+    tensorboard: bool,
+    tensorboard_port: int,
 ) -> int:
     """Train a policy with the values of CONFIG (a YAML file; default: launch/quickstart.yaml).
 
     A second start on the same run directory goes on where the first one ended.
     """
     from robotini_ray.commands.train import run
+    from robotini_ray.pages import PagePorts
 
     named = {
         "simulator.address": simulator,
@@ -98,8 +103,8 @@ def train(
         "run.train_steps": train_steps,
     }
     resolved = _config(config, context, named)
-    port = None if no_monitor else monitor_port
-    return run(resolved, run_dir or Path("runs") / config.stem, address, fresh, wait, port, context.obj[LINE])
+    ports = PagePorts(None if no_monitor else monitor_port, tensorboard_port if tensorboard else None)
+    return run(resolved, run_dir or Path("runs") / config.stem, address, fresh, wait, ports, context.obj[LINE])
 
 
 @cli.command(epilog=RANDOMISATION_EPILOG)

@@ -18,13 +18,16 @@ from robotini_ray.agents.factory import experience_dataset, flat_actor_weights, 
 from robotini_ray.checkpoints import Checkpoint, CheckpointStore
 from robotini_ray.config import Config
 from robotini_ray.errors import RobotiniError
+from robotini_ray.histogram import Histogram
 from robotini_ray.metrics import RunSummaries
 from robotini_ray.replay import WindowLayout
 from robotini_ray.replay_gauge import ASK_INTERVAL_S, ReplayGauge
 from robotini_ray.reports import LearnerReport, weights_version
 from robotini_ray.variables import WeightsBroadcast
+from robotini_ray.weight_histograms import weight_histograms
 
 SUMMARY_INTERVAL_S = 2.0
+HISTOGRAM_INTERVAL_S = 30.0
 
 SLOW_CALL_S = 5.0
 """A call of TF-Agents' learner that takes longer waits for replay, but for the first, which builds its graph."""
@@ -92,7 +95,7 @@ class Learner:
         self._leaving = False
         self._may_leave = False
         self._next_publish_at = 0.0
-        self._next_summary_at = 0.0
+        self._next_summary_at = self._next_histogram_at = 0.0
         self._reported_step = self._step()
         self._reported_at = time.monotonic()
         self._waited_s = 0.0
@@ -152,9 +155,15 @@ class Learner:
             self._serve_requests()
         done.result()
 
-    def record(self, section: str, scalars: dict[str, float]) -> None:
-        """Scalars for TensorBoard at the current train step."""
-        self._summaries.write(section, self._step(), scalars)
+    def record(
+        self,
+        section: str,
+        scalars: dict[str, float],
+        histograms: dict[str, Histogram] | None = None,
+        pngs: dict[str, bytes] | None = None,
+    ) -> None:
+        """For TensorBoard at the current train step, see ``RunSummaries.write``."""
+        self._summaries.write(section, self._step(), scalars, histograms, pngs)
 
     def stop(self) -> None:
         """Ends ``run`` soon."""
@@ -175,10 +184,16 @@ class Learner:
         if now >= self._next_summary_at:
             self._next_summary_at = now + SUMMARY_INTERVAL_S
             self._losses = {
-                "critic_loss": float(info.extra.critic_loss),
-                "actor_loss": float(info.extra.actor_loss),
+                "losses/critic": float(info.extra.critic_loss),
+                "losses/actor": float(info.extra.actor_loss),
             }
-            self._summaries.write("training", self._step(), self._losses)
+            self._summaries.write("training", self._step(), self._losses, self._histograms_when_due(now))
+
+    def _histograms_when_due(self, now: float) -> dict[str, Histogram]:
+        if now < self._next_histogram_at:
+            return {}
+        self._next_histogram_at = now + HISTOGRAM_INTERVAL_S
+        return {f"weights/{name}": histogram for name, histogram in weight_histograms(self._agent).items()}
 
     def _wait(self) -> None:
         began = time.monotonic()

@@ -1,28 +1,40 @@
 """TensorBoard's files of a run: one writer a section, the train step as the horizontal axis.
 
-Sections and their scalars:
+A tag is ``SECTION/GROUP/NAME``; TensorBoard makes one wall of each section, in the order of the groups.
 
-    collection   env_steps, episodes, laps, crashes, average_return, env_steps_per_s, best_lap_s
-    training     critic_loss, actor_loss, train_steps_per_s, replay_items, replay_ratio, waiting_share
-                 actor_loss is minus the mean value of the actor's own actions, for every algorithm
-    evaluation   average_return, min_return, max_return, average_episode_length, best_lap_s, median_lap_s, clean_laps, crashes,
-                 reference_limit_s, reference_best_bot_s, reference_original_s: lines to compare laps with
+    collection   driving/{env_steps, episodes, laps, crashes, average_return, best_lap_s}
+                 rates/{env_steps_per_s, frames_per_s, late_share, frame_age_s}
+                 faults/CAUSE (see ``car.errors.FAULTS``), connections/reconnects
+                 actions/{throttle, turn}: histograms in the action's units, exploration noise included
+    training     losses/{critic, actor}: the actor's is minus the mean value of its own actions, for every algorithm
+                 rates/{train_steps_per_s, waiting_share}, replay/{items, ratio}
+                 weights/NETWORK/VARIABLE: histograms
+    evaluation   episodes/{average_return, min_return, max_return, average_frames}
+                 laps/{best_s, median_s, clean, crashes}
+                 laps/{limit_s, best_bot_s, original_s}: what laps are to be compared with
+                 last_lap/camera: twelve pictures evenly over the evaluator's last lap, an image
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
+from tensorboard.plugins.histogram import metadata as histogram_metadata
+from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
+
+from robotini_ray.histogram import Histogram
 
 SECTIONS = ("collection", "training", "evaluation")
 
 
 class RunSummaries:
-    """Writes scalars under ``RUN/tensorboard/SECTION``.
+    """Writes under ``RUN/tensorboard/SECTION``.
 
     Args:
         directory: ``RUN/tensorboard``.
@@ -37,16 +49,41 @@ class RunSummaries:
             section: tf.summary.create_file_writer(str(directory / section), flush_millis=2000) for section in SECTIONS
         }
 
-    def write(self, section: str, train_step: int, scalars: dict[str, float]) -> None:
-        """One value each, at this train step.
+    def write(
+        self,
+        section: str,
+        train_step: int,
+        scalars: Mapping[str, float],
+        histograms: Mapping[str, Histogram] | None = None,
+        pngs: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """What there is at this train step, by ``GROUP/NAME``.
 
         Raises:
             KeyError: there is no such section.
         """
-        with self._writers[section].as_default():
+        with self._writers[section].as_default(step=train_step):
             for name, value in scalars.items():
-                tf.summary.scalar(f"{section}/{name}", value, step=train_step)
+                tf.summary.scalar(f"{section}/{name}", value)
+            for name, histogram in (histograms or {}).items():
+                _write_histogram(f"{section}/{name}", histogram)
+            for name, png in (pngs or {}).items():
+                _write_png(f"{section}/{name}", png)
         self._writers[section].flush()
+
+
+def _write_histogram(tag: str, histogram: Histogram) -> None:
+    """As TensorBoard's histogram plugin reads it: ``<float64>[bins, 3]`` of left edge, right edge and count."""
+    rows = np.stack([histogram.edges[:-1], histogram.edges[1:], histogram.counts], axis=1)
+    metadata = histogram_metadata.create_summary_metadata(display_name=tag, description="")
+    tf.summary.write(tag, tf.constant(rows, tf.float64), metadata=metadata)
+
+
+def _write_png(tag: str, png: bytes) -> None:
+    """As TensorBoard's image plugin reads it: width, height and the file, which stays as it is."""
+    width, height = (str(int.from_bytes(png[at : at + 4], "big")).encode() for at in (16, 20))
+    metadata = image_metadata.create_summary_metadata(display_name=tag, description="")
+    tf.summary.write(tag, tf.constant([width, height, png]), metadata=metadata)
 
 
 def _void_later_steps(section: Path, step: int) -> None:

@@ -8,7 +8,8 @@ import time
 from typing import Any
 
 from robotini_ray.car.errors import FAULTS
-from robotini_ray.reports import CollectorReport, Evaluation, LearnerReport, train_step_of
+from robotini_ray.histogram import Histogram
+from robotini_ray.reports import CollectorReport, Evaluation, LearnerReport, no_actions, train_step_of
 
 
 @dataclasses.dataclass
@@ -20,6 +21,8 @@ class Progress:
     """
 
     env_steps: int = 0
+    frames: int = 0
+    late_frames: int = 0
     decisions: int = 0
     train_steps: int = 0
     replay_ratio: float = 0.0
@@ -29,6 +32,7 @@ class Progress:
     crashes_collect: int = 0
     crashes_evaluate: int = 0
     reconnects: int = 0
+    reconnect_causes: dict[str, int] = dataclasses.field(default_factory=dict)
     faults: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(FAULTS, 0))
     evaluations: int = 0
     best_lap_s: float | None = None
@@ -41,10 +45,12 @@ class Progress:
         self._began = time.monotonic()
         self._recent_returns: list[float] = []
         self._recent_laps_s: list[float] = []
+        self._recent_actions = no_actions()
         self.weights_version = -1
         self.weights_age_s = 0.0
         self.frames_per_s = 0.0
         self.late_share = 0.0
+        self.frame_age_s = 0.0
 
     @property
     def wall_s(self) -> float:
@@ -60,13 +66,17 @@ class Progress:
         """Adds what the collectors have done since their last reports."""
         for report in reports:
             self.env_steps += report.env_steps
+            self.frames += report.frames
+            self.late_frames += report.late_frames
             self.decisions += report.decisions
             self.episodes += len(report.episodes)
             self.laps += len(report.laps)
             self.crashes_collect += report.crashes
             self.reconnects += report.reconnects
-            for cause, count in report.faults.items():
-                self.faults[cause] = self.faults.get(cause, 0) + count
+            _add(self.reconnect_causes, report.reconnect_causes)
+            _add(self.faults, report.faults)
+            for counts, more in zip(self._recent_actions, report.actions, strict=True):
+                counts[:] = [a + b for a, b in zip(counts, more, strict=True)]
             self._recent_returns += [episode.undiscounted_return for episode in report.episodes]
             self._recent_laps_s += [lap.time_s for lap in report.laps]
         if reports:
@@ -74,6 +84,7 @@ class Progress:
             self.weights_age_s = max(report.weights_age_s for report in reports)
             self.frames_per_s = statistics.fmean(report.frames_per_s for report in reports)
             self.late_share = max(report.late_share for report in reports)
+            self.frame_age_s = max(report.frame_age_s for report in reports)
 
     def add_restart(self, part: str, cause: str) -> None:
         """Counts that a part was started again."""
@@ -87,22 +98,44 @@ class Progress:
     def collection_scalars(self) -> dict[str, float]:
         """For TensorBoard: counters, frame rate, and the average return and best lap of the episodes since the last call."""
         scalars: dict[str, float] = {
-            "env_steps": self.env_steps,
-            "episodes": self.episodes,
-            "laps": self.laps,
-            "crashes": self.crashes_collect,
-            "reconnects": self.reconnects,
-            "frames_per_s": self.frames_per_s,
-            "late_share": self.late_share,
+            "driving/env_steps": self.env_steps,
+            "driving/episodes": self.episodes,
+            "driving/laps": self.laps,
+            "driving/crashes": self.crashes_collect,
+            "rates/frames_per_s": self.frames_per_s,
+            "rates/late_share": self.late_share,
+            "rates/frame_age_s": self.frame_age_s,
+            "connections/reconnects": self.reconnects,
             **{f"faults/{cause}": count for cause, count in self.faults.items()},
         }
         if self._recent_returns:
-            scalars["average_return"] = statistics.fmean(self._recent_returns)
+            scalars["driving/average_return"] = statistics.fmean(self._recent_returns)
         if self._recent_laps_s:
-            scalars["best_lap_s"] = min(self._recent_laps_s)
+            scalars["driving/best_lap_s"] = min(self._recent_laps_s)
         self._recent_returns.clear()
         self._recent_laps_s.clear()
         return scalars
+
+    def action_histograms(self) -> dict[str, Histogram]:
+        """For TensorBoard: what the collecting cars have done since the last call; nothing where they have stood still."""
+        actions, self._recent_actions = self._recent_actions, no_actions()
+        names = ("actions/throttle", "actions/turn")
+        return {name: Histogram.over(-1.0, 1.0, counts) for name, counts in zip(names, actions, strict=True) if any(counts)}
+
+    @property
+    def weights_lag_steps(self) -> int:
+        """How many train steps the oldest weights in use are behind; 0 where there are none, or where they are those of an
+        earlier life of the learner, which had come further."""
+        return max(0, self.train_steps - self.weights_version) if self.weights_version >= 0 else 0
+
+    def time_left_s(self, by_clock_s: float | None, train_steps: int | None, learner: LearnerReport | None) -> float | None:
+        """Until this invocation ends: by the clock, or by the train steps of the whole run at the learner's present rate,
+        whichever is first; None where neither can be told.
+        """
+        if train_steps is None or learner is None or not learner.train_steps_per_s:
+            return by_clock_s
+        by_steps_s = max(0, train_steps - self.train_steps) / learner.train_steps_per_s
+        return by_steps_s if by_clock_s is None else min(by_clock_s, by_steps_s)
 
     def add_learner(self, report: LearnerReport) -> None:
         """Takes over where the learner is."""
@@ -166,6 +199,11 @@ class Progress:
             "first_clean_lap": self.first_clean_lap,
             "restarts": self.restarts,
         }
+
+
+def _add(totals: dict[str, int], more: dict[str, int]) -> None:
+    for name, count in more.items():
+        totals[name] = totals.get(name, 0) + count
 
 
 class StepRate:

@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import AuthenticationError
@@ -22,8 +22,17 @@ CORES_FOR_DASHBOARD = 4
 """The dashboard takes over a gigabyte and ten seconds of start-up: on by itself where there is room."""
 
 
-def start_ray(address: str) -> str:
-    """Joins the Ray cluster, or starts one on this machine; returns its dashboard's address, empty for none.
+class RayAddresses(NamedTuple):
+    """Where Ray can be looked at."""
+
+    dashboard: str
+    """HOST:PORT; empty where it does not run."""
+    metrics: str
+    """URL of the metrics of this node, for Prometheus."""
+
+
+def start_ray(address: str) -> RayAddresses:
+    """Joins the Ray cluster, or starts one on this machine.
 
     Raises:
         PlacementError: there is no cluster at the address, or it does not take us.
@@ -47,7 +56,8 @@ def start_ray(address: str) -> str:
             f"no Ray cluster to join at {address}: {last_line(error)} (cluster/README.md says how to start one; "
             "--address local needs none)"
         ) from error
-    return context.dashboard_url or ""
+    port = context.address_info["metrics_export_port"]
+    return RayAddresses(context.dashboard_url or "", f"http://{context.address_info['node_ip_address']}:{port}/metrics")
 
 
 def wait_for(reference: Any, timeout_s: float, what: str, look: Callable[[], None], say: Callable[[str], None]) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from robotini_ray.car.errors import FAULTS
 from robotini_ray.car.laps import Lap
-from robotini_ray.config import FRAMES_PER_SECOND
+from robotini_ray.config import ACTION_SIZE, FRAMES_PER_SECOND
 from robotini_ray.environment.score import OriginalEpisode
 
 CarStatus = Literal["driving", "stalled", "reconnecting"]
 """What a car is doing, as far as its connection tells."""
 LIFE = 10**10
 """Versions of the weights in one life of the learner: more than a run has train steps."""
+
+ACTION_BINS = 20
+"""Bins that actions in [-1, 1] are counted in."""
 
 
 def weights_version(life: int, train_step: int) -> int:
@@ -48,18 +52,42 @@ class CollectorReport:
     decisions: int = 0
     items: int = 0
     crashes: int = 0
-    reconnects: int = 0
+    reconnect_causes: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Connections of cars that were given up, counted by cause like the faults."""
     faults: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(FAULTS, 0))
     """Counts by cause, see ``car.errors.FAULTS``."""
     frames_per_s: float = 0.0
     """Camera frames of one car a second of wall time, the mean of those connected."""
     late_share: float = 0.0
     """Share of frames that came late, see ``car.frame_meter``."""
+    frames: int = 0
+    """Camera frames that have come."""
+    late_frames: int = 0
+    frame_age_s: float = 0.0
+    """Age of the newest camera frame of the car that has waited longest for the next one."""
+    actions: list[list[int]] = dataclasses.field(default_factory=lambda: no_actions())
+    """How often throttle and turn were in each of ``ACTION_BINS``, noise included."""
     laps: list[Lap] = dataclasses.field(default_factory=list)
     episodes: list[OriginalEpisode] = dataclasses.field(default_factory=list)
     weights_version: int = -1
     weights_age_s: float = 0.0
+    """Wall time since the weights that are driven with came."""
     paused: bool = False
+
+    @property
+    def reconnects(self) -> int:
+        """Connections of cars that were given up."""
+        return sum(self.reconnect_causes.values())
+
+    def add_action(self, action: Iterable[float]) -> None:
+        """Counts one action in [-1, 1]."""
+        for counts, value in zip(self.actions, action, strict=True):
+            counts[min(int((value + 1.0) * (0.5 * ACTION_BINS)), ACTION_BINS - 1)] += 1
+
+
+def no_actions() -> list[list[int]]:
+    """Counts of actions before there were any."""
+    return [[0] * ACTION_BINS for _ in range(ACTION_SIZE)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,18 +229,20 @@ class Evaluation:
     version: int
     result: EvaluationResult
     best: bool
+    last_lap_png: bytes = b""
+    """What the camera saw on the last lap as a strip of pictures; empty where no lap was finished."""
 
     def scalars(self) -> dict[str, float]:
         """For TensorBoard; what there was none of is left out."""
         result = self.result
         found: dict[str, float | None] = {
-            "average_return": result.average_return,
-            "min_return": min(result.returns, default=None),
-            "max_return": max(result.returns, default=None),
-            "average_episode_length": result.average_episode_length,
-            "best_lap_s": result.best_lap_s,
-            "median_lap_s": result.median_lap_s,
-            "clean_laps": result.clean_laps,
-            "crashes": result.crashes,
+            "episodes/average_return": result.average_return,
+            "episodes/min_return": min(result.returns, default=None),
+            "episodes/max_return": max(result.returns, default=None),
+            "episodes/average_frames": result.average_episode_length,
+            "laps/best_s": result.best_lap_s,
+            "laps/median_s": result.median_lap_s,
+            "laps/clean": result.clean_laps,
+            "laps/crashes": result.crashes,
         }
         return {name: value for name, value in found.items() if value is not None}

@@ -5,14 +5,22 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from robotini_ray.progress import Progress
 from robotini_ray.reports import LearnerReport
+from robotini_ray.terminal_text import WIDTH, wrapped
 
-PLAIN_INTERVAL_S = 10.0
+PLAIN_INTERVAL_S = 15.0
+LONG = ("restarts", "faults", "waiting for")
+"""Rows that are as long as they need to be: below the table, and left out while there is nothing to say."""
+
+NOTHING = "-"
+UNBROKEN_SPACE = "\xa0"
 
 
 class Display:
@@ -37,33 +45,37 @@ class Display:
             self._live = None
 
     def say(self, text: str) -> None:
-        """A line for good."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        """Something for good: on a terminal in lines that fit, else as it is."""
+        shown = wrapped(text, self._console.width) if self._console.is_terminal else text
+        self._console.print(shown, highlight=False, markup=False, soft_wrap=True)
 
-    def show(self, rows: dict[str, str], waiting_for: str) -> None:
-        """The newest figures, and what is being waited for (empty for nothing)."""
+    def show(self, rows: dict[str, str]) -> None:
+        """The newest figures."""
         if not self._console.is_terminal:
-            self._show_plain(rows, waiting_for)
+            self._show_plain(rows)
             return
+        if self._live is None:
+            self._live = Live(console=self._console, auto_refresh=False)
+            self._live.start()
+        self._live.update(self._render(rows), refresh=True)
+
+    def _render(self, rows: dict[str, str]) -> Group:
         table = Table(title=self._title, show_header=False, title_justify="left")
-        names = list(rows)
+        names = [name for name in rows if name not in LONG]
         half = (len(names) + 1) // 2
         for left, right in zip(names[:half], [*names[half:], ""][:half], strict=True):
-            table.add_row(left, rows[left], right, rows.get(right, ""))
-        if waiting_for:
-            table.caption = f"waiting for {waiting_for}"
-        if self._live is None:
-            self._live = Live(table, console=self._console, auto_refresh=False)
-            self._live.start()
-        self._live.update(table, refresh=True)
+            table.add_row(left, Text(rows[left]), right, Text(rows.get(right, "")))
+        below = [Padding.indent(Text(f"{name}: {rows[name]}"), 1) for name in LONG if rows.get(name)]
+        return Group(table, *below)
 
-    def _show_plain(self, rows: dict[str, str], waiting_for: str) -> None:
+    def _show_plain(self, rows: dict[str, str]) -> None:
         now = time.monotonic()
         if now < self._next_plain_at:
             return
         self._next_plain_at = now + PLAIN_INTERVAL_S
-        line = ", ".join(f"{name} {value}" for name, value in rows.items())
-        self.say(f"{line}{f'; waiting for {waiting_for}' if waiting_for else ''}")
+        said = [(name, f"{name} {text}") for name, text in rows.items() if text and text != NOTHING]
+        whole = ", ".join(text if name in LONG else text.replace(" ", UNBROKEN_SPACE) for name, text in said)
+        self.say(wrapped(whole, WIDTH).replace(UNBROKEN_SPACE, " "))
 
 
 def table_rows(
@@ -71,35 +83,55 @@ def table_rows(
 ) -> dict[str, str]:
     """The figures of a run as texts; ``learner`` is None while there is none."""
     last = progress.last_evaluation or {}
-    steps, held, trained = f"{progress.train_steps:,}", "-", "-"
+    steps, held, trained = f"{progress.train_steps:,}", NOTHING, NOTHING
     if learner is not None:
         replay = learner.replay
         steps += f" ({learner.train_steps_per_s:,.0f}/s)"
         held = f"{replay.items:,} of {replay.capacity:,} ({100 * replay.items / replay.capacity:.0f} %)"
         trained = f"{replay.ratio:.1f} times each"
-    version_age = f"{progress.weights_version} ({progress.weights_age_s:.1f} s old)" if progress.weights_version >= 0 else "-"
     return {
+        "time": f"{clock(progress.this_wall_s)}{'' if left_s is None else f', {clock(left_s)} left'}",
         "env steps": f"{progress.env_steps:,} ({env_steps_per_s:,.0f}/s)",
+        "camera": f"{progress.frames_per_s:,.0f} fps a car, {100 * progress.late_share:.0f} % late",
         "train steps": steps,
         "replay": held,
         "trained": trained,
-        "weights": version_age,
+        "weights": _weights(progress),
         "episodes": f"{progress.episodes:,}",
         "laps": f"{progress.laps:,}",
         "crashes": f"{progress.crashes_collect:,}",
         "evaluations": f"{progress.evaluations:,}",
         "return": _number(last.get("average_return"), "{:.1f}"),
-        "clean laps": f"{last['clean_laps']} of {len(last['laps'])}" if last else "-",
+        "clean laps": f"{last['clean_laps']} of {len(last['laps'])}" if last else NOTHING,
         "best lap": _number(progress.best_lap_s, "{:.2f} s"),
-        "time left": "-" if left_s is None else clock(left_s),
-        "restarts": ", ".join(f"{part} {count}" for part, count in sorted(progress.restarts.items())) or "-",
+        "restarts": _counts(progress.restarts),
+        "faults": _counts(progress.faults),
+        "waiting for": _waiting_for(progress, learner),
     }
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    """Minutes and seconds, and hours where there are any."""
+    minutes, rest_s = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest_s:02d}" if hours else f"{minutes}:{rest_s:02d}"
+
+
+def _weights(progress: Progress) -> str:
+    if progress.weights_version < 0:
+        return NOTHING
+    return f"step {progress.weights_version:,}, {progress.weights_age_s:.1f} s old"
+
+
+def _waiting_for(progress: Progress, learner: LearnerReport | None) -> str:
+    if learner is None:
+        return "the learner"
+    return learner.waiting_for or ("" if progress.evaluations else "the first evaluation")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()) if count)
 
 
 def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else form.format(value)
+    return NOTHING if value is None else form.format(value)

@@ -14,7 +14,7 @@ from robotini_ray.checkpoint_keeper import CheckpointKeeper
 from robotini_ray.config import Config
 from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.limit import lap_limit_s
-from robotini_ray.pages import Pages
+from robotini_ray.pages import PagePorts, Pages
 from robotini_ray.part_specs import EVALUATOR, LEARNER, SupervisedParts
 from robotini_ray.parts import PartHandle
 from robotini_ray.placement import check_cluster, place_in_cluster
@@ -22,11 +22,11 @@ from robotini_ray.processes import identify
 from robotini_ray.program import ProgramBuilder
 from robotini_ray.program_file import PartState, ProgramFile, live_figures
 from robotini_ray.progress import Progress, StepRate
-from robotini_ray.ray_start import start_ray, wait_for
+from robotini_ray.ray_start import RayAddresses, start_ray, wait_for
 from robotini_ray.ray_token import LOCAL
-from robotini_ray.references import ReferenceLaps
-from robotini_ray.reports import CollectorReport, Evaluation, LearnerReport
+from robotini_ray.reports import CollectorReport, LearnerReport
 from robotini_ray.run_directory import RunDirectory
+from robotini_ray.run_records import RunRecords
 from robotini_ray.side_processes import SideProcesses
 from robotini_ray.stall import StallWatch
 from robotini_ray.stop_signal import Stopped, StopSignal
@@ -47,7 +47,7 @@ LAST_REPORTS_TIMEOUT_S = 2.0
 EVALUATION_MARGIN_S = 15.0
 
 
-def train(config: Config, run: RunDirectory, address: str, display: Display, monitor_port: int | None) -> int:
+def train(config: Config, run: RunDirectory, address: str, display: Display, ports: PagePorts) -> int:
     """Trains until the time or the steps of the config are used up, or a signal ends it.
 
     Args:
@@ -55,7 +55,7 @@ def train(config: Config, run: RunDirectory, address: str, display: Display, mon
         run: its directory, opened.
         address: ``local`` or the address of a Ray cluster.
         display: for the person watching.
-        monitor_port: where the monitor listens; None for no monitor.
+        ports: of the pages that show the run.
 
     Returns:
         The exit code: 0, or 128 + the signal's number.
@@ -66,7 +66,7 @@ def train(config: Config, run: RunDirectory, address: str, display: Display, mon
     """
     stop = StopSignal()
     stop.install()
-    training = Training(config, run, display, stop, Pages(run.path, monitor_port, display.say))
+    training = Training(config, run, display, stop, Pages(run.path, ports, display.say))
     try:
         training.start(address)
         training.watch()
@@ -94,6 +94,7 @@ class Training:
         saved = run.progress()
         self._is_new = saved is None
         self._progress = Progress(**saved) if saved is not None else Progress()
+        self._records = RunRecords(run, self._progress, self._limit_s, lambda: self._part(LEARNER), self._say)
         self._cleanups: list[Callable[[], Any]] = []
         self._side = SideProcesses(self._say, self._progress.add_restart)
         self._checkpoints = CheckpointKeeper(config.learner.checkpoint_interval_s, self._say, self._progress.add_fault)
@@ -117,10 +118,9 @@ class Training:
         for site in listed:
             reachable(str(site.address))
         self._say("starting Redis and Ray" if listed else "starting Redis, the embedded simulators and Ray")
-        dashboard_url = ""
         if address != LOCAL:
             check_cluster(address)
-            dashboard_url = self._start_ray(address)
+            addresses = self._start_ray(address)
             self._builder.placement = place_in_cluster(self._config, self._run.path, self._wait_for)
         redis = self._start(self._builder.redis, lambda server: server.stop)
         self._side.add("redis", redis, "training goes on without the cars' live state")
@@ -128,7 +128,7 @@ class Training:
         simulators = {role: self._simulator(role) for role in self._builder.simulator_roles()}
         self._program_file.begin(redis.url)
         if address == LOCAL:
-            dashboard_url = self._start_ray(address)
+            addresses = self._start_ray(address)
         sites = self._builder.sites(simulators)
         for role, simulator in simulators.items():
             self._side.add(f"simulator-{role}", simulator, "its cars stand still")
@@ -137,7 +137,7 @@ class Training:
         self._say(f"starting the replay server, {len(parts.collectors)} collectors, the evaluator and the learner")
         self._wait_until_it_trains(parts)
         self._stall = StallWatch()  # until now cars and learner had reason to wait
-        self._pages.announce(dashboard_url)
+        self._pages.announce(*addresses)
         self._say(f"training; logs, checkpoints and policies are in {self._run.path}")
 
     def watch(self) -> None:
@@ -181,7 +181,7 @@ class Training:
         finally:
             for cleanup in reversed(self._cleanups):
                 cleanup()
-        self._write_summary()
+        self._records.write_summary()
         self._program_file.end()
 
     def _end_in_order(self, parts: SupervisedParts) -> None:
@@ -213,12 +213,12 @@ class Training:
             time.sleep(START_POLL_S)
         parts.supervisor.begin()
 
-    def _start_ray(self, address: str) -> str:
-        url = start_ray(address)
+    def _start_ray(self, address: str) -> RayAddresses:
+        addresses = start_ray(address)
         self._cleanups.append(ray.shutdown)
         self._stop.install()  # ray.init has put its own handlers there
         self._check_stopped()
-        return url
+        return addresses
 
     def _simulator(self, role: str) -> EmbeddedSimulator:
         return self._start(lambda: self._builder.simulator(role), lambda simulator: simulator.close)
@@ -264,8 +264,7 @@ class Training:
             elif name == EVALUATOR:
                 for evaluation in report:
                     progress.add_evaluation(evaluation, self._limit_s)
-                    self._run.add_evaluation(progress.evaluation_record(evaluation))
-                    self._announce(evaluation)
+                    self._records.add_evaluation(evaluation)
             elif isinstance(report, CollectorReport):
                 collections.append(report)
         progress.add_collections(collections)
@@ -278,36 +277,10 @@ class Training:
         assert self._parts is not None
         self._take(self._parts.supervisor.last_reports([*self._parts.cars, LEARNER], LAST_REPORTS_TIMEOUT_S))
 
-    def _announce(self, evaluation: Evaluation) -> None:
-        references = {f"reference_{name}": lap_s for name, lap_s in ReferenceLaps.of(self._limit_s)._asdict().items()}
-        self._record_scalars("evaluation", {**evaluation.scalars(), **references})
-        result = evaluation.result
-        lap = "no lap" if result.median_lap_s is None else f"median lap {result.median_lap_s:.2f} s"
-        average = "-" if result.average_return is None else f"{result.average_return:.1f}"
-        self._say(
-            f"evaluation at step {evaluation.version:,}: {result.clean_laps} clean of {len(result.laps)} laps, {lap}, "
-            f"{result.crashes} crashes, return {average}{', the best so far' if evaluation.best else ''}"
-        )
-
     def _record(self) -> None:
-        """Writes down where the run is, for TensorBoard and into summary.json."""
-        learner = self._learner_report
-        self._record_scalars("collection", {**self._progress.collection_scalars(), "env_steps_per_s": self._rate.per_s})
-        if learner is not None:
-            training = {
-                "train_steps_per_s": learner.train_steps_per_s,
-                "replay_items": learner.replay.items,
-                "replay_ratio": learner.replay.ratio,
-                "waiting_share": learner.waiting_share,
-            }
-            self._record_scalars("training", training)
-        self._write_summary()
+        """Writes down where the run is."""
+        self._records.record(self._learner_report, self._rate.per_s)
         self._write_program()
-
-    def _record_scalars(self, section: str, scalars: dict[str, float]) -> None:
-        learner = self._part(LEARNER)
-        if learner is not None:
-            learner.tell("record", section, scalars)
 
     def _processes(self) -> dict[str, PartState]:
         """Who runs, as which process."""
@@ -327,19 +300,10 @@ class Training:
             self._progress.add_fault("program.json failed")
             self._say(f"program.json could not be written: {error.strerror}; the last one stays")
 
-    def _write_summary(self) -> None:
-        try:
-            self._run.write_summary(self._progress.summary(self._limit_s))
-        except OSError as error:
-            self._progress.add_fault("summary failed")
-            self._say(f"summary.json could not be written: {error.strerror}; the last one stays")
-
     def _show(self) -> None:
         learner = self._learner_report
-        waiting = "the learner" if learner is None else learner.waiting_for
-        if not waiting and not self._progress.evaluations:
-            waiting = "the first evaluation"
-        self._display.show(table_rows(self._progress, learner, self._rate.per_s, self._left_s()), waiting)
+        left_s = self._progress.time_left_s(self._left_s(), self._config.run.train_steps, learner)
+        self._display.show(table_rows(self._progress, learner, self._rate.per_s, left_s))
 
     def _left_s(self) -> float | None:
         minutes = self._config.run.minutes

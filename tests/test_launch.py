@@ -14,6 +14,7 @@ from robotini_ray import launch
 from robotini_ray.acting import NumpyPolicy, PolicySpec, save_policy
 from robotini_ray.config import Config, load_config
 from robotini_ray.limit import lap_limit_s
+from robotini_ray.pages import PagePorts
 from robotini_ray.track import load_track
 
 PATIENCE_S = 90
@@ -198,19 +199,25 @@ class TestConfigOfALine:
         path.write_text("collection: {cars: 2, noise_low: 0.1, noise_high: 0.2}\nrun: {seed: 1}\n")
         line = [path, "--collection.cars", "3", "--cars", "4", "--collection.noise_high=0.3"]
         for words in (line, ["train", *line], ["train", *line[1:], path], [path, *line[3:], *line[1:3]]):
-            config, run_dir, address, fresh, wait, monitor_port, _ = trained(*words)
+            config, run_dir, address, fresh, wait, ports, _ = trained(*words)
             collection = config.collection
             assert (collection.cars, collection.noise_high, collection.noise_low) == (4, 0.3, 0.1)
             assert config.run.seed == 1 and collection.noise_damping == Config().collection.noise_damping
-            assert (run_dir, address, fresh, wait, monitor_port) == (Path("runs/my-run"), "local", False, False, 8080)
+            assert (run_dir, address, fresh, wait) == (Path("runs/my-run"), "local", False, False)
+            assert ports == PagePorts(monitor=8080, tensorboard=None)
 
     def test_every_named_flag_arrives(self, trained, tmp_path):
         place = "--run-dir r --simulator h:1:2 --wait --track oval --address auto --fresh"
-        numbers = "--cars 5 --seed 6 --minutes 7 --train-steps 8 --monitor-port 9"
-        config, run_dir, address, fresh, wait, monitor_port, _ = trained("train", *place.split(), *numbers.split())
+        numbers = "--cars 5 --seed 6 --minutes 7 --train-steps 8 --monitor-port 9 --tensorboard --tensorboard-port 10"
+        config, run_dir, address, fresh, wait, ports, _ = trained("train", *place.split(), *numbers.split())
         assert (config.simulator.address, config.simulator.track) == ("h:1:2", "oval")
         assert (config.collection.cars, config.run.seed, config.run.minutes, config.run.train_steps) == (5, 6, 7.0, 8)
-        assert (run_dir, address, fresh, wait, monitor_port) == (Path("r"), "auto", True, True, 9)
+        assert (run_dir, address, fresh, wait) == (Path("r"), "auto", True, True)
+        assert ports == PagePorts(monitor=9, tensorboard=10)
+
+    def test_pages_are_left_out_and_tensorboard_has_its_usual_port(self, trained):
+        assert trained("train", "--no-monitor", "--tensorboard")[5] == PagePorts(monitor=None, tensorboard=6006)
+        assert trained("train", "--tensorboard-port", "7")[5] == PagePorts(monitor=8080, tensorboard=None)
 
     def test_without_a_config_it_is_the_quickstart(self, trained):
         quickstart = load_config(PACKAGE_PARENT / "launch" / "quickstart.yaml", {})

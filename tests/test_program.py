@@ -77,7 +77,8 @@ def run(tmp_path_factory) -> Path:
     """A run of 60 train steps with two collectors."""
     folder = tmp_path_factory.mktemp("whole")
     output = train(write_config(folder), "--run-dir", folder / "run", "--train-steps", 60)
-    assert "python -m robotini_ray.launch evaluate --policy" in output
+    commands = output.replace(" \\\n", " ").split()
+    assert {"evaluate", "monitor", "train", "tensorboard.main"} <= set(commands)
     return folder / "run"
 
 
@@ -100,11 +101,16 @@ def test_the_learner_has_learned_on_what_the_cars_did(run):
 
 
 def test_tensorboard_has_the_three_sections_by_train_step(run):
-    env_steps = curve(run, "collection", "env_steps")
+    env_steps = curve(run, "collection", "driving/env_steps")
     assert env_steps[-1][1] > 0
     assert all(0 <= step <= 60 for step, _ in env_steps)
-    assert all(np.isfinite(loss) for _, loss in curve(run, "training", "critic_loss"))
-    assert all(0 < step <= 60 and crashes >= 0 for step, crashes in curve(run, "evaluation", "crashes"))
+    assert all(np.isfinite(loss) for _, loss in curve(run, "training", "losses/critic"))
+    assert all(0 < step <= 60 and crashes >= 0 for step, crashes in curve(run, "evaluation", "laps/crashes"))
+    for section, name in (("collection", "actions/turn"), ("training", "weights/actor/00_dense0_kernel")):
+        events = EventAccumulator(str(run / "tensorboard" / section))
+        events.Reload()
+        rows = make_ndarray(events.Tensors(f"{section}/{name}")[-1].tensor_proto)
+        assert rows.shape[1] == 3 and rows[:, 2].sum() > 0 and (rows[:, 0] <= rows[:, 1]).all()
 
 
 def test_a_run_that_has_reached_its_end_says_how_to_extend_it(run):

@@ -80,7 +80,7 @@ REPORTS = st.builds(
     env_steps=st.integers(0, 1000),
     decisions=st.integers(0, 300),
     crashes=st.integers(0, 5),
-    reconnects=st.integers(0, 2),
+    reconnect_causes=st.dictionaries(st.sampled_from(FAULTS), st.integers(1, 2)),
     faults=st.fixed_dictionaries({cause: st.integers(0, 3) for cause in FAULTS}),
     laps=st.lists(st.builds(Lap, st.floats(5, 20), st.booleans()), max_size=3),
     episodes=st.lists(st.builds(OriginalEpisode, st.floats(-50, 50), st.integers(1, 2000)), max_size=3),
@@ -139,13 +139,16 @@ class TestCounters:
             [CollectorReport(frames_per_s=60.0, late_share=0.0), CollectorReport(frames_per_s=20.0, late_share=0.5)]
         )
         scalars = progress.collection_scalars()
-        assert (scalars["frames_per_s"], scalars["late_share"]) == (40.0, 0.5)
+        assert (scalars["rates/frames_per_s"], scalars["rates/late_share"]) == (40.0, 0.5)
 
     def test_faults_are_counted_by_cause(self):
         progress = Progress()
-        progress.add_collections([CollectorReport(faults={**NO_FAULTS, "stalled": 2, "bad_line": 7}, reconnects=3)])
+        progress.add_collections(
+            [CollectorReport(faults={**NO_FAULTS, "stalled": 2, "bad_line": 7}, reconnect_causes={"stalled": 2, "dropped": 1})]
+        )
         assert progress.summary(LIMIT_S)["faults"] == {**NO_FAULTS, "stalled": 2, "bad_line": 7}
         assert progress.summary(LIMIT_S)["reconnects"] == 3
+        assert progress.reconnect_causes == {"stalled": 2, "dropped": 1}
         scalars = progress.collection_scalars()
         assert (scalars["faults/stalled"], scalars["faults/bad_line"], scalars["faults/dropped"]) == (2, 7, 0)
 
@@ -158,16 +161,19 @@ class TestCounters:
 
     def test_scalars_are_those_since_the_last_call(self):
         progress = Progress()
-        rest = {"reconnects": 0, "frames_per_s": 0.0, "late_share": 0.0, **{f"faults/{cause}": 0 for cause in FAULTS}}
-        assert progress.collection_scalars() == {"env_steps": 0, "episodes": 0, "laps": 0, "crashes": 0, **rest}
+        rates = dict.fromkeys(("rates/frames_per_s", "rates/late_share", "rates/frame_age_s"), 0.0)
+        rest = {"connections/reconnects": 0, **rates, **{f"faults/{cause}": 0 for cause in FAULTS}}
+        none = {f"driving/{name}": 0 for name in ("env_steps", "episodes", "laps", "crashes")}
+        assert progress.collection_scalars() == {**none, **rest}
         progress.add_collections(
             [
                 CollectorReport(env_steps=5, laps=[Lap(9.0, True)], episodes=[OriginalEpisode(4.0, 9)]),
                 CollectorReport(env_steps=6, laps=[Lap(8.5, False)], episodes=[OriginalEpisode(8.0, 9)], crashes=1),
             ]
         )
-        counters = {"env_steps": 11, "episodes": 2, "laps": 2, "crashes": 1, **rest}
-        assert progress.collection_scalars() == {**counters, "average_return": 6.0, "best_lap_s": 8.5}
+        counters = {"driving/env_steps": 11, "driving/episodes": 2, "driving/laps": 2, "driving/crashes": 1, **rest}
+        laps = {"driving/average_return": 6.0, "driving/best_lap_s": 8.5}
+        assert progress.collection_scalars() == {**counters, **laps}
         assert progress.collection_scalars() == counters
 
 
@@ -262,6 +268,63 @@ class TestWeightsVersion:
         assert [train_step_of(version) for version in versions] == [0, 9, 4, 10**9, 0]
         assert train_step_of(-1) == -1
 
+    @pytest.mark.parametrize(
+        ("version", "train_steps", "lag"),
+        [(-1, 50, 0), (0, 50, 50), (30, 50, 20), (50, 50, 0), (weights_version(1, 30), 50, 20)],
+    )
+    def test_weights_lag_behind_the_learner_by_train_steps(self, version, train_steps, lag):
+        progress = Progress()
+        progress.add_learner(learner_report(train_steps))
+        progress.add_collections([CollectorReport(weights_version=version)])
+        assert progress.weights_lag_steps == lag
+
+    def test_weights_of_a_life_that_had_come_further_are_not_behind(self):
+        progress = Progress()
+        progress.add_collections([CollectorReport(weights_version=weights_version(0, 90))])
+        progress.add_learner(learner_report(60))
+        assert progress.weights_lag_steps == 0
+
+
+class TestTimeLeft:
+    @pytest.mark.parametrize(
+        ("by_clock_s", "train_steps", "left_s"),
+        [(None, None, None), (7.0, None, 7.0), (None, 150, 5.0), (7.0, 150, 5.0), (3.0, 150, 3.0), (None, 90, 0.0)],
+    )
+    def test_the_nearer_end_counts(self, by_clock_s, train_steps, left_s):
+        progress, report = Progress(), learner_report(100)  # at 10 steps a second
+        progress.add_learner(report)
+        assert progress.time_left_s(by_clock_s, train_steps, report) == left_s
+
+    @pytest.mark.parametrize("report", [None, LearnerReport(100, 0.0, ReplayState(5, 8, 20, 100, 10, 4.0), 1.0, {})])
+    def test_a_learner_that_stands_still_tells_nothing(self, report):
+        assert Progress().time_left_s(None, 150, report) is None
+        assert Progress().time_left_s(7.0, 150, report) == 7.0
+
+
+class TestActions:
+    @pytest.mark.parametrize(
+        ("action", "bin_"), [(-1.0, 0), (-0.95, 0), (-0.85, 1), (-0.01, 9), (0.01, 10), (0.99, 19), (1.0, 19)]
+    )
+    def test_one_is_counted_in_its_bin(self, action, bin_):
+        report = CollectorReport()
+        report.add_action([action, 0.55])
+        assert [counts.index(1) for counts in report.actions] == [bin_, 15]
+        assert sum(map(sum, report.actions)) == 2
+
+    def test_histograms_are_those_since_the_last_call(self):
+        progress = Progress()
+        assert progress.action_histograms() == {}
+        one, other = CollectorReport(), CollectorReport()
+        one.add_action([0.55, -1.0])
+        other.add_action([0.55, 1.0])
+        progress.add_collections([one, other])
+        found = progress.action_histograms()
+        assert set(found) == {"actions/throttle", "actions/turn"}
+        assert found["actions/throttle"].edges[0] == -1.0 and found["actions/throttle"].edges[-1] == 1.0
+        assert found["actions/throttle"].counts[15] == 2 and sum(found["actions/throttle"].counts) == 2
+        assert (found["actions/turn"].counts[0], found["actions/turn"].counts[19]) == (1, 1)
+        assert progress.action_histograms() == {}
+
 
 class TestEvaluationResult:
     def test_rank_goes_by_clean_laps_then_crashes_then_median_then_return(self):
@@ -312,17 +375,17 @@ class TestEvaluationResult:
         assert (found["laps"], found["episodes"], found["limit_s"]) == ([], 0, LIMIT_S)
 
     def test_scalars_leave_out_what_there_was_none_of(self):
-        assert Evaluation(1, EvaluationResult([], 2, [], 0, 0.0), False).scalars() == {"clean_laps": 0, "crashes": 2}
+        assert Evaluation(1, EvaluationResult([], 2, [], 0, 0.0), False).scalars() == {"laps/clean": 0, "laps/crashes": 2}
         scalars = Evaluation(1, result(9.0, 11.0, clean=1, returns=(1.0, 3.0)), True).scalars()
         assert scalars == {
-            "average_return": 2.0,
-            "min_return": 1.0,
-            "max_return": 3.0,
-            "average_episode_length": 300.0,
-            "best_lap_s": 9.0,
-            "median_lap_s": 10.0,
-            "clean_laps": 1,
-            "crashes": 0,
+            "episodes/average_return": 2.0,
+            "episodes/min_return": 1.0,
+            "episodes/max_return": 3.0,
+            "episodes/average_frames": 300.0,
+            "laps/best_s": 9.0,
+            "laps/median_s": 10.0,
+            "laps/clean": 1,
+            "laps/crashes": 0,
         }
 
 

@@ -1,7 +1,10 @@
-from hypothesis import example, given
+import subprocess
+import sys
+
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.terminal_text import one_line
+from robotini_ray.terminal_text import WIDTH, command_text, launch_command, near, one_line, wrapped
 
 
 @given(st.text(alphabet=st.characters(), max_size=200))
@@ -16,3 +19,45 @@ def test_what_can_be_read_stays():
     assert one_line('Åsa "<b>[red]"') == 'Åsa "<b>[red]"'
     assert one_line("a\x1bb") == "a\\x1bb"
     assert one_line("x" * 100, 10) == "xxxxxxx..."
+
+
+class TestCommandText:
+    def test_a_short_command_is_one_indented_line(self):
+        assert command_text(["python", "-m", "x"]) == "  python -m x"
+
+    @settings(max_examples=30)
+    @given(
+        st.lists(
+            st.text(st.characters(codec="ascii", exclude_characters="\n\r\0"), min_size=1, max_size=30), min_size=1, max_size=12
+        )
+    )
+    def test_it_is_the_same_command_to_a_shell_in_lines_that_fit(self, words):
+        text = command_text(["printf", "%s|", *words])
+        done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True)
+        assert done.stdout == "".join(f"{word}|" for word in words)
+        assert all(len(line) <= WIDTH or len(line.split(maxsplit=1)[0]) > 20 for line in text.splitlines())
+
+    def test_only_a_word_that_is_longer_makes_a_longer_line(self):
+        lines = command_text(["python", "--run-dir", "/deep" * 30, "--fresh"]).splitlines()
+        assert lines == ["  python --run-dir \\", f"    {'/deep' * 30} \\", "    --fresh"]
+
+    def test_ours_names_paths_below_as_they_are_seen_from_here(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+        assert launch_command("monitor", "--run-dir", near(tmp_path / "runs" / "a")) == (
+            "  .venv/bin/python -m robotini_ray.launch monitor --run-dir runs/a"
+        )
+        assert near(tmp_path.parent / "b") == str(tmp_path.parent / "b")
+
+
+class TestWrapped:
+    @given(st.text(st.sampled_from("ab/ -\n"), max_size=400))
+    def test_no_line_is_longer_but_for_a_long_word_and_no_word_is_lost(self, text):
+        text = "\n".join(line.strip() for line in text.split("\n"))
+        found = wrapped(text, 20)
+        assert found.split() == text.split()
+        assert all(len(line) <= 20 or len(line.split()) == 1 for line in found.splitlines())
+
+    def test_commands_stay_as_they_are(self):
+        command = "  python -m robotini_ray.launch " + "word " * 30 + "end"
+        assert wrapped(f"drive it:\n{command}", 30) == f"drive it:\n{command}"

@@ -19,15 +19,24 @@ class FrameMeter:
         self.late_share = 0.0
         """Share of late ones among them."""
         self._received = self._late = 0
+        self._untaken = self._untaken_late = 0
         self._last_s = self._window_s = time.monotonic()
 
     def take(self, frames: int) -> None:
         """So many frames have come just now."""
         now_s = time.monotonic()
         self._received += frames
+        self._untaken += frames
         if now_s - self._last_s > LATE_S:
             self._late += 1
+            self._untaken_late += 1
         self._last_s = now_s
+
+    def take_counts(self) -> tuple[int, int]:
+        """Frames since the last call, and how many of them were late."""
+        counts = self._untaken, self._untaken_late
+        self._untaken = self._untaken_late = 0
+        return counts
 
     def silence_s(self) -> float:
         """Time since the last frame, or since the silence was excused."""

@@ -62,7 +62,7 @@ def _drive(environments: list[RaceEnvironment], seconds: float, display: Display
                 environment.begin_decision(color_balance_action(step.observation))
         for environment in environments:
             environment.check_silence()
-        display.show(_rows(environments, time.monotonic() - began), "")
+        display.show(_rows(environments, time.monotonic() - began))
     display.say(", ".join(f"{name} {value}" for name, value in _rows(environments, time.monotonic() - began).items()))
 
 

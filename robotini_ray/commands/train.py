@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from robotini_ray.child_process import run_in_own_session
 from robotini_ray.commands.reach import find_simulator
@@ -12,23 +13,32 @@ from robotini_ray.config import Config
 from robotini_ray.leftovers import Leftover, describe_leftovers, find_leftovers
 from robotini_ray.memory import available_memory_bytes, check_memory
 from robotini_ray.network import exposure_warning, public_addresses
+from robotini_ray.pages import PagePorts
 from robotini_ray.ray_token import LOCAL, require_token
 from robotini_ray.references import ReferenceLaps
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.run_marker import mark_this_process
+from robotini_ray.tensorboard_process import HOST, PORT
 from robotini_ray.terminal import Display, clock
+from robotini_ray.terminal_text import command_text, launch_command, near
 
 IN_OWN_SESSION = "ROBOTINI_RAY_IN_OWN_SESSION"
 """Set in the environment of the process that trains, so that it does not start another."""
 
+STEADY_METRICS = ("RAY_enable_open_telemetry", "0")
+"""With Ray's newer way its metrics agent hangs for ever when Prometheus asks just as a metric comes that is new to it (a lock
+order that Ray 2.57 mends). Ray reads this when it is imported."""
 
-def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, monitor_port: int | None, line: list[str]) -> int:
+
+def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, ports: PagePorts, line: list[str]) -> int:
     """Trains, in a process and a session of its own, which gets the same command line; returns the exit code."""
     for simulator in config.simulator_addresses:
         find_simulator(simulator, wait)  # before anything is made that would have to be undone
     if IN_OWN_SESSION not in os.environ:
+        ports.check()
         if address == LOCAL:  # a cluster that is joined has been told by whoever started it
             require_token(os.environ)
+            os.environ.setdefault(*STEADY_METRICS)
         os.environ[IN_OWN_SESSION] = "1"
         return run_in_own_session([sys.executable, "-m", "robotini_ray.launch", *line])
     from robotini_ray.training import train  # which imports Ray
@@ -53,8 +63,8 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, mo
                     f"--train-steps {2 * config.run.train_steps}, or begin anew with --fresh"
                 )
                 return 0
-        code = train(config, directory, address, display, monitor_port)
-    _say_summary(directory, display)
+        code = train(config, directory, address, display, ports)
+    _say_summary(config, directory, display)
     return code
 
 
@@ -66,17 +76,19 @@ def _say_warnings(leftovers: list[Leftover], display: Display) -> None:
         display.say(f"warning: {describe_leftovers(leftovers)}")
 
 
-def _say_summary(directory: RunDirectory, display: Display) -> None:
+def _say_summary(config: Config, directory: RunDirectory, display: Display) -> None:
     summary = directory.summary()
     lap = summary["best_lap_s"]
     first = summary["first_clean_lap"]
+    faults = ", ".join(f"{cause} {count}" for cause, count in sorted(summary["faults"].items()) if count)
     display.say(
-        f"trained {summary['train_steps']:,} steps on {summary['env_steps']:,} camera frames in {clock(summary['wall_s'])}"
+        f"trained {summary['train_steps']:,} steps on {summary['env_steps']:,} camera frames in {clock(summary['wall_s'])}; "
+        f"{f'faults survived: {faults}' if faults else 'no faults'}"
     )
     if first is not None:
         display.say(f"first clean lap after {clock(first['wall_s'])} and {first['env_steps']:,.0f} frames")
     if lap is None:
-        display.say("no evaluation has finished a lap yet: train on with the same command")
+        display.say("no evaluation has finished a lap yet: train on")
     else:
         median = summary["median_lap_s"]
         display.say(
@@ -84,6 +96,20 @@ def _say_summary(directory: RunDirectory, display: Display) -> None:
             f"the track's limit of {summary['limit_s']:.2f} s"
         )
         display.say(f"that is {ReferenceLaps.of(summary['limit_s']).compare(median)} on such a track")
-    best = directory.path / "policies" / "best"
-    if best.exists():
-        display.say(f"drive it:  python -m robotini_ray.launch evaluate --policy {best}")
+    for purpose, command in _next_commands(config, directory, summary).items():
+        display.say(f"{purpose}:\n{command}")
+
+
+def _next_commands(config: Config, directory: RunDirectory, summary: dict[str, Any]) -> dict[str, str]:
+    """What a person may want to do with the run now, each with its command."""
+    run_dir, best = near(directory.path), directory.path / "policies" / "best"
+    drive = {"drive the best policy": launch_command("evaluate", "--policy", near(best))} if best.exists() else {}
+    steps = config.run.train_steps
+    more = [] if steps is None or summary["train_steps"] < steps else ["--train-steps", 2 * steps]
+    tensorboard = [near(Path(sys.executable)), "-m", "tensorboard.main", "--logdir", f"{run_dir}/tensorboard"]
+    return {
+        **drive,
+        "look at the run": launch_command("monitor", "--run-dir", run_dir),
+        "look at its curves": command_text([*tensorboard, "--host", HOST, "--port", str(PORT)]),
+        "train on": launch_command("train", f"{run_dir}/config.yaml", "--run-dir", run_dir, *more),
+    }

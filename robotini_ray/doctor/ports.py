@@ -12,7 +12,7 @@ from robotini_ray.terminal_text import one_line
 
 PORTS = {
     8080: ("monitor", "end that process, or give the monitor another port"),
-    6006: ("TensorBoard", "end that process, or call tensorboard with another --port"),
+    6006: ("TensorBoard", "end that process, or give `train` another --tensorboard-port"),
     8265: ("Ray dashboard", "end that process; Ray takes the next free port otherwise"),
     11000: (
         "cars of a simulator",
@@ -49,11 +49,15 @@ def holder_of(port: int) -> int | None:
     return None
 
 
+def holder_of_port(port: int) -> str:
+    """Who has a TCP port, in words."""
+    pid = holder_of(port)
+    return "another user's process" if pid is None else f"process {pid} ({one_line(command_of(pid))})"
+
+
 def _taken(port: int) -> Finding:
     name, cure = PORTS[port]
-    pid = holder_of(port)
-    holder = "another user's process" if pid is None else f"process {pid} ({one_line(command_of(pid))})"
-    return Finding(f"port {port}", "warning", f"{name}: taken by {holder}", cure)
+    return Finding(f"port {port}", "warning", f"{name}: taken by {holder_of_port(port)}", cure)
 
 
 def _listening_inodes(port: int) -> list[str]:

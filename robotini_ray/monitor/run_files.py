@@ -15,9 +15,9 @@ POINTS_SHOWN = 400
 """Of a curve; more than a chart has pixels for."""
 
 CURVES = (
-    "training/critic_loss", "training/actor_loss", "training/train_steps_per_s", "training/replay_items",
-    "training/waiting_share", "collection/env_steps_per_s", "collection/average_return", "collection/crashes",
-    "collection/episodes",
+    "training/losses/critic", "training/losses/actor", "training/rates/train_steps_per_s", "training/replay/items",
+    "training/rates/waiting_share", "collection/rates/env_steps_per_s", "collection/driving/average_return",
+    "collection/driving/crashes", "collection/driving/episodes",
 )  # fmt: skip
 EVALUATION_FIELDS = (
     "train_step", "wall_s", "env_steps", "average_return", "average_episode_length", "best_lap_s", "median_lap_s",

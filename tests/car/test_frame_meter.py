@@ -68,3 +68,14 @@ def test_an_excused_silence_makes_nothing_late(clock):
     meter.take(1)
     meter.measure()
     assert meter.late_share == 0.0
+
+
+def test_counts_are_those_since_the_last_call(clock):
+    meter = FrameMeter()
+    drive(meter, clock, 70, 1 / 60)
+    drive(meter, clock, 3, 0.2)
+    assert meter.take_counts() == (73, 3)
+    assert meter.take_counts() == (0, 0)
+    clock.now_s += 1.0
+    meter.take(2)
+    assert meter.take_counts() == (2, 1)

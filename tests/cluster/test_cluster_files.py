@@ -180,7 +180,7 @@ class TestRayJob:
                     check_syntax(command[2])
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(path for path in FOLDER.rglob("*") if path.is_file()), ids=lambda path: path.name)
 def test_nobody_listens_everywhere(path):
     text = path.read_text()
     for wildcard in ("0.0.0.0", "--bind_all", "::/0", "--host=::", "RAY_AUTH_MODE=disabled"):

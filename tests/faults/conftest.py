@@ -234,6 +234,7 @@ class Rig:
         self._weights = NumpyPolicy(PolicySpec.from_config(config)).flat_weights()
         self.pause(False)
         self.faults: Counter[str] = Counter()
+        self.reconnect_causes: Counter[str] = Counter()
         self.reconnects = self.env_steps = self.decisions = 0
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -250,6 +251,7 @@ class Rig:
         report = self.collector.report()
         self.faults.update({cause: count for cause, count in report.faults.items() if count})
         self.reconnects += report.reconnects
+        self.reconnect_causes.update(report.reconnect_causes)
         self.env_steps += report.env_steps
         self.decisions += report.decisions
         return report

@@ -30,6 +30,7 @@ def test_the_others_drive_on_and_the_car_comes_back(faulty_simulator, rig, until
     collecting.wait_for_status("driving", "car0")
     collecting.look()
     assert collecting.faults["dropped"] == 1 and collecting.reconnects >= 1
+    assert set(collecting.reconnect_causes) <= {"dropped", "login_refused"} and collecting.reconnect_causes["dropped"] == 1
     assert len([way for way in simulator.cars.ways if way.name == "car1"]) == 1, "the other car was never connected anew"
 
 

@@ -125,15 +125,15 @@ def test_a_checkpoint_without_the_agent_is_refused(replay: str, tmp_path: Path) 
 def test_tensorboard_goes_on_without_gaps_or_overlaps(tmp_path: Path) -> None:
     before = RunSummaries(tmp_path)
     for step in range(10):
-        before.write("training", step, {"critic_loss": float(step)})
+        before.write("training", step, {"losses/critic": float(step)})
     second = int(time.time())
     eventually(lambda: int(time.time()) > second, "the files of another process have names of another second")
     after = RunSummaries(tmp_path, from_step=6)
     for step in range(6, 13):
-        after.write("training", step, {"critic_loss": 100.0 + step})
+        after.write("training", step, {"losses/critic": 100.0 + step})
     events = EventAccumulator(str(tmp_path / "training"), size_guidance={"tensors": 0})
     events.Reload()
-    found = [event.step for event in events.Tensors("training/critic_loss")]
+    found = [event.step for event in events.Tensors("training/losses/critic")]
     assert found == [*range(7), *range(6, 13)], "step 6 was written before the checkpoint and after it"
 
 

@@ -115,6 +115,7 @@ def test_fifteen_seconds_reconnect(embedded, rig):
     collecting.wait_for_status("driving", "car1")
     collecting.wait_for_steps(60)
     assert collecting.reconnects >= 2 and collecting.faults["stalled"] >= 2
+    assert collecting.reconnect_causes["stalled"] >= 2
 
 
 @pytest.mark.slow

@@ -18,19 +18,19 @@ def summaries(tmp_path):
 def test_what_the_learner_writes_is_read(summaries, tmp_path):
     reader = ScalarReader(tmp_path / "tensorboard")
     reader.read_on()
-    summaries.write("training", 20, {"critic_loss": 0.5, "actor_loss": -1.25})
-    summaries.write("collection", 20, {"env_steps_per_s": 900.0})
+    summaries.write("training", 20, {"losses/critic": 0.5, "losses/actor": -1.25})
+    summaries.write("collection", 20, {"rates/env_steps_per_s": 900.0})
     assert reader.read_on()
-    summaries.write("training", 40, {"critic_loss": 0.25})
+    summaries.write("training", 40, {"losses/critic": 0.25})
     assert reader.read_on() and not reader.read_on()
-    assert reader.curves["training/critic_loss"] == Curve([20, 40], [0.5, 0.25])
-    assert reader.curves["training/actor_loss"] == Curve([20], [-1.25])
-    assert reader.curves["collection/env_steps_per_s"] == Curve([20], [900.0])
+    assert reader.curves["training/losses/critic"] == Curve([20, 40], [0.5, 0.25])
+    assert reader.curves["training/losses/actor"] == Curve([20], [-1.25])
+    assert reader.curves["collection/rates/env_steps_per_s"] == Curve([20], [900.0])
 
 
 def test_a_record_that_is_still_being_written_is_waited_for(summaries, tmp_path):
     for step in range(1, 6):
-        summaries.write("training", step, {"critic_loss": step / 2})
+        summaries.write("training", step, {"losses/critic": step / 2})
     (source,) = (tmp_path / "tensorboard" / "training").iterdir()
     whole = source.read_bytes()
     folder = tmp_path / "copy" / "training"
@@ -41,7 +41,7 @@ def test_a_record_that_is_still_being_written_is_waited_for(summaries, tmp_path)
         reader.read_on()
     (folder / source.name).write_bytes(whole)
     reader.read_on()
-    assert reader.curves["training/critic_loss"] == Curve([1, 2, 3, 4, 5], [0.5, 1.0, 1.5, 2.0, 2.5])
+    assert reader.curves["training/losses/critic"] == Curve([1, 2, 3, 4, 5], [0.5, 1.0, 1.5, 2.0, 2.5])
 
 
 def test_what_is_no_scalar_is_left_out(summaries, tmp_path):

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from robotini_ray.monitor.process import MonitorProcess, MonitorUnavailable
-from robotini_ray.pages import Pages
+from robotini_ray.pages import PagePorts, Pages
+from robotini_ray.terminal_text import launch_command
 
 PATIENCE_S = 90
 
@@ -114,9 +115,9 @@ class TestInATraining:
     def test_a_taken_port_does_not_hold_a_training_up(self, run_dir, taken_port, tmp_path):
         (run_dir / "logs").mkdir()
         said = []
-        pages = Pages(run_dir, taken_port, said.append)
+        pages = Pages(run_dir, PagePorts(monitor=taken_port), said.append)
         pages.start("unix:///nowhere.sock")
-        pages.announce("")
+        pages.announce("", "http://127.0.0.1:9/metrics")
         pages.close()
         assert said[0].startswith(f"monitor: going on without it: port {taken_port} of 127.0.0.1 is taken")
         assert "--monitor-port" in said[0] and "--no-monitor" in said[0]
@@ -130,13 +131,14 @@ class TestInATraining:
 
     def test_the_pages_that_do_not_run_are_named_with_their_commands(self, run_dir):
         said = []
-        pages = Pages(run_dir, None, said.append)
+        pages = Pages(run_dir, PagePorts(), said.append)
         pages.start("unix:///nowhere.sock")
-        pages.announce("")
+        pages.announce("", "http://127.0.0.1:9/metrics")
         pages.close()
-        monitor, tensorboard, dashboard = said
-        assert monitor == f"monitor: {sys.executable} -m robotini_ray.launch monitor --run-dir {run_dir}"
-        assert f"--logdir {run_dir}/tensorboard --host 127.0.0.1 --port 6006" in tensorboard
+        monitor, tensorboard, dashboard, metrics = said
+        assert monitor == f"monitor: off; this starts it:\n{launch_command('monitor', '--run-dir', run_dir)}"
+        assert "train --tensorboard" in tensorboard and "make tensorboard" in tensorboard
         assert "ray start --head --include-dashboard=true" in dashboard and "--address auto" in dashboard
-        pages.announce("127.0.0.1:8265")
-        assert said[-1] == "Ray dashboard: http://127.0.0.1:8265"
+        assert metrics == "Ray metrics: http://127.0.0.1:9/metrics"
+        pages.announce("127.0.0.1:8265", "")
+        assert said[-2] == "Ray dashboard: http://127.0.0.1:8265"

@@ -31,14 +31,14 @@ const CHARTS = [
     { label: "clean laps", points: evaluations("clean_laps"), color: 3 },
     { label: "crashes", points: evaluations("crashes"), color: 4 },
   ] },
-  { title: "Critic loss", digits: 4, empty: NO_STEP, lines: [{ label: "critic loss", points: curve("training/critic_loss"), color: 2 }] },
-  { title: "Actor loss", digits: 3, empty: NO_STEP, lines: [{ label: "actor loss", points: curve("training/actor_loss"), color: 5 }] },
+  { title: "Critic loss", digits: 4, empty: NO_STEP, lines: [{ label: "critic loss", points: curve("training/losses/critic"), color: 2 }] },
+  { title: "Actor loss", digits: 3, empty: NO_STEP, lines: [{ label: "actor loss", points: curve("training/losses/actor"), color: 5 }] },
   { title: "Steps per second", empty: NO_STEP, lines: [
-    { label: "env steps/s", points: curve("collection/env_steps_per_s"), color: 1 },
-    { label: "train steps/s", points: curve("training/train_steps_per_s"), color: 2, right: true },
+    { label: "env steps/s", points: curve("collection/rates/env_steps_per_s"), color: 1 },
+    { label: "train steps/s", points: curve("training/rates/train_steps_per_s"), color: 2, right: true },
   ] },
   { title: "Replay", unit: "items", empty: "Replay is empty.", lines: [
-    { label: "items", points: curve("training/replay_items"), color: 1 },
+    { label: "items", points: curve("training/replay/items"), color: 1 },
   ], levels: (run) => (run.replay_capacity ? [{ label: "capacity", value: run.replay_capacity }] : []) },
 ];
 

@@ -9,8 +9,8 @@ const BOARD_ROWS = 10;
 const FIGURES = [
   ["best lap", bestLap],
   ["evaluation return", evaluationReturn],
-  ["env steps", (run) => [rate(run, "collection/env_steps_per_s"), `${number(run.summary?.env_steps)} frames`]],
-  ["train steps", (run) => [rate(run, "training/train_steps_per_s"), `${number(run.summary?.train_steps)} steps`]],
+  ["env steps", (run) => [rate(run, "collection/rates/env_steps_per_s"), `${number(run.summary?.env_steps)} frames`]],
+  ["train steps", (run) => [rate(run, "training/rates/train_steps_per_s"), `${number(run.summary?.train_steps)} steps`]],
   ["replay", replay],
   ["weights", weights],
   ["cars", carCount],
@@ -72,7 +72,7 @@ function rate(run, name) {
 }
 
 function replay(run) {
-  const items = run.curves["training/replay_items"]?.values.at(-1);
+  const items = run.curves["training/replay/items"]?.values.at(-1);
   if (items === undefined) return [NONE, "nothing in replay yet"];
   const share = items / run.replay_capacity;
   if (items < run.replay_min_items) return [number(items), `of the first ${number(run.replay_min_items)} before training`, share];
@@ -82,7 +82,7 @@ function replay(run) {
 function weights(run, state) {
   const collectors = (state?.cars ?? []).filter((car) => car.role === "collector" && car.weights_version >= 0);
   if (!collectors.length) return [NONE, "no car has got weights yet"];
-  const oldest = collectors.reduce((a, b) => (a.weights_version < b.weights_version ? a : b));
+  const oldest = collectors.reduce((a, b) => (a.weights_age_s > b.weights_age_s ? a : b));
   return [`v${number(oldest.weights_version)}`, `oldest in use, ${withUnit(oldest.weights_age_s, 0, "s")}`];
 }
 

@@ -1,0 +1,64 @@
+"""What the camera saw on the last whole lap, as one strip of pictures."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from robotini_ray.environment.observation import decode_png
+
+STRIP_FRAMES = 12
+MOST_KEPT = 240
+"""Pictures of one lap that are kept; of a longer one every other, then every fourth, and so on."""
+
+
+class LapFilm:
+    """Keeps the pictures of the lap under way and of the last finished one, packed as they came."""
+
+    def __init__(self) -> None:
+        self._last: list[bytes] = []
+        self._frames: list[bytes] = []
+        self._laps = 0
+        self._lap_time_s = 0.0
+        self._seen, self._stride = 0, 1
+
+    def take(self, laps: int, lap_time_s: float | None, png: bytes) -> None:
+        """Takes the newest picture in.
+
+        Args:
+            laps: flying laps finished so far.
+            lap_time_s: game time since the lap under way began; None where there is none.
+            png: the picture.
+        """
+        if laps > self._laps:
+            self._last = self._frames
+        if laps > self._laps or lap_time_s is None or lap_time_s < self._lap_time_s:
+            self._begin()
+        self._laps = laps
+        if lap_time_s is None:
+            return
+        self._lap_time_s = lap_time_s
+        if self._seen % self._stride == 0:
+            self._frames.append(png)
+        self._seen += 1
+        if len(self._frames) > MOST_KEPT:
+            self._frames = self._frames[::2]
+            self._stride *= 2
+
+    def strip(self, width: int) -> bytes:
+        """A PNG of 12 pictures of the last finished lap, evenly over it and side by side; empty where none was finished.
+
+        Args:
+            width: of a camera picture in pixels.
+        """
+        if not self._last:
+            return b""
+        chosen = np.linspace(0, len(self._last) - 1, STRIP_FRAMES).round().astype(int)
+        pictures = [decode_png(self._last[index], width, width * 80 // 128) for index in chosen]
+        strip = cv2.cvtColor(np.concatenate(pictures, axis=1), cv2.COLOR_RGB2BGR)
+        return cv2.imencode(".png", strip)[1].tobytes()
+
+    def _begin(self) -> None:
+        self._frames = []
+        self._lap_time_s = 0.0
+        self._seen, self._stride = 0, 1

@@ -1,0 +1,182 @@
+"""What a run tells Ray's metrics, and through them Prometheus: all names in one table, exported by the launcher.
+
+The launcher has the reports of all parts, so one process exports everything. Ray sends it on to the metrics agent of the
+launcher's node every few seconds, where Prometheus finds each metric under its name with ``ray_`` in front.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from ray.util.metrics import Gauge
+
+from robotini_ray.car.errors import FAULTS
+from robotini_ray.progress import Progress
+from robotini_ray.reports import LearnerReport
+
+RAY_PREFIX = "ray_"
+RUN_TAG = "run"
+Kind = Literal["total", "gauge"]
+Value = float | Mapping[str, float] | None
+"""A number, one by each value of the metric's tag, or None where there is nothing to tell yet."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: as in PromQL, but for ``RAY_PREFIX``; ends in its unit, or in ``_total`` for a total.
+        kind: a total only grows, resumes of the run included; a gauge is how it is now.
+        unit: in words.
+        description: what is counted or measured.
+        value: of a run.
+        tag: what the values are told apart by; empty for one value.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    description: str
+    value: Callable[[Progress, LearnerReport | None], Value]
+    tag: str = ""
+
+
+def _of_learner(value: Callable[[LearnerReport], float]) -> Callable[[Progress, LearnerReport | None], Value]:
+    return lambda progress, learner: None if learner is None else value(learner)
+
+
+def _of_last_evaluation(name: str) -> Callable[[Progress, LearnerReport | None], Value]:
+    return lambda progress, learner: (progress.last_evaluation or {}).get(name)
+
+
+METRICS = (
+    Metric("robotini_env_steps_total", "total", "frames", "Camera frames acted on", lambda run, _: run.env_steps),
+    Metric("robotini_frames_total", "total", "frames", "Camera frames that came to collecting cars", lambda run, _: run.frames),
+    Metric(
+        "robotini_late_steps_total", "total", "frames", "Frames over 25 ms after the one before", lambda run, _: run.late_frames
+    ),
+    Metric("robotini_decisions_total", "total", "decisions", "Actions of collecting cars", lambda run, _: run.decisions),
+    Metric("robotini_episodes_total", "total", "episodes", "Episodes of collecting cars", lambda run, _: run.episodes),
+    Metric("robotini_laps_total", "total", "laps", "Flying laps of collecting cars", lambda run, _: run.laps),
+    Metric(
+        "robotini_crashes_total",
+        "total",
+        "crashes",
+        "Walls and cars touched, by role of the car",
+        lambda run, _: {"collector": run.crashes_collect, "evaluator": run.crashes_evaluate},
+        "role",
+    ),
+    Metric(
+        "robotini_reconnects_total",
+        "total",
+        "connections",
+        "Cars' connections that were given up, by cause",
+        lambda run, _: {**dict.fromkeys(FAULTS, 0), **run.reconnect_causes},
+        "cause",
+    ),
+    Metric("robotini_faults_total", "total", "faults", "What went wrong, by cause", lambda run, _: run.faults, "cause"),
+    Metric("robotini_restarts_total", "total", "restarts", "Parts started again", lambda run, _: sum(run.restarts.values())),
+    Metric("robotini_evaluations_total", "total", "evaluations", "Evaluations finished", lambda run, _: run.evaluations),
+    Metric(
+        "robotini_learner_steps",
+        "gauge",
+        "steps",
+        "Train step of the learner; less after a return to a checkpoint",
+        lambda run, _: run.train_steps,
+    ),
+    Metric(
+        "robotini_learner_steps_per_second", "gauge", "1/s", "Train steps done", _of_learner(lambda at: at.train_steps_per_s)
+    ),
+    Metric("robotini_frames_per_second", "gauge", "1/s", "Camera frames of one car, the mean", lambda run, _: run.frames_per_s),
+    Metric(
+        "robotini_frame_age_seconds",
+        "gauge",
+        "s",
+        "Age of the newest frame of the car that has waited longest",
+        lambda run, _: run.frame_age_s,
+    ),
+    Metric("robotini_replay_items", "gauge", "items", "Items that replay holds", _of_learner(lambda at: at.replay.items)),
+    Metric(
+        "robotini_replay_capacity_items",
+        "gauge",
+        "items",
+        "Items that replay can hold",
+        _of_learner(lambda at: at.replay.capacity),
+    ),
+    Metric("robotini_replay_ratio", "gauge", "times", "Uses of an item, the mean", _of_learner(lambda at: at.replay.ratio)),
+    Metric(
+        "robotini_learner_waiting_ratio",
+        "gauge",
+        "share",
+        "Learner's time without data",
+        _of_learner(lambda at: at.waiting_share),
+    ),
+    Metric(
+        "robotini_weights_version",
+        "gauge",
+        "steps",
+        "Train step of the oldest weights in use",
+        lambda run, _: run.weights_version,
+    ),
+    Metric(
+        "robotini_weights_lag_steps",
+        "gauge",
+        "steps",
+        "Train steps that these weights are behind the learner",
+        lambda run, _: run.weights_lag_steps,
+    ),
+    Metric("robotini_weights_age_seconds", "gauge", "s", "Time since these weights came", lambda run, _: run.weights_age_s),
+    Metric("robotini_best_lap_seconds", "gauge", "s", "Fastest lap of all evaluations", lambda run, _: run.best_lap_s),
+    Metric(
+        "robotini_evaluation_median_lap_seconds",
+        "gauge",
+        "s",
+        "Median lap of the last evaluation",
+        _of_last_evaluation("median_lap_s"),
+    ),
+    Metric(
+        "robotini_evaluation_clean_laps",
+        "gauge",
+        "laps",
+        "Clean laps of the last evaluation",
+        _of_last_evaluation("clean_laps"),
+    ),
+    Metric(
+        "robotini_evaluation_return",
+        "gauge",
+        "reward",
+        "Mean return of the last evaluation",
+        _of_last_evaluation("average_return"),
+    ),
+)
+
+
+class RayMetrics:
+    """Exports the metrics of one run; Ray has to run here.
+
+    Totals are gauges to Ray: its counters cannot be set to what a resumed run has counted, nor be there before they count,
+    and PromQL's ``rate`` and ``increase`` ask for no more than a number that grows.
+
+    Args:
+        run_name: the value of the tag ``run``.
+    """
+
+    def __init__(self, run_name: str) -> None:
+        self._gauges: dict[str, Gauge] = {}
+        for metric in METRICS:
+            tags = (RUN_TAG, metric.tag) if metric.tag else (RUN_TAG,)
+            self._gauges[metric.name] = Gauge(metric.name, f"{metric.description} ({metric.unit})", tags)
+            self._gauges[metric.name].set_default_tags({RUN_TAG: run_name})
+
+    def export(self, progress: Progress, learner: LearnerReport | None) -> None:
+        """Takes over where the run is; ``learner`` is None while there is none."""
+        for metric in METRICS:
+            value = metric.value(progress, learner)
+            if isinstance(value, Mapping):
+                for tag, number in value.items():
+                    self._gauges[metric.name].set(number, {metric.tag: tag})
+            elif value is not None:
+                self._gauges[metric.name].set(value)

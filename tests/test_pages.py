@@ -1,0 +1,99 @@
+"""TensorBoard as the child of a training."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import portpicker
+import psutil
+import pytest
+
+from robotini_ray.metrics import RunSummaries
+from robotini_ray.pages import PagePorts, Pages
+
+PATIENCE_S = 120
+pytestmark = pytest.mark.timeout(3 * PATIENCE_S)
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A run with something to show."""
+    (tmp_path / "logs").mkdir()
+    RunSummaries(tmp_path / "tensorboard").write("training", 7, {"losses/critic": 0.5})
+    return tmp_path
+
+
+def listeners(pid: int) -> set[str]:
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    found = [connection for process in processes for connection in process.net_connections("inet")]
+    return {connection.laddr.ip for connection in found if connection.status == "LISTEN"}
+
+
+def test_it_shows_the_run_on_this_machine_only_and_ends_with_the_pages(run_dir: Path) -> None:
+    port = portpicker.pick_unused_port()
+    said: list[str] = []
+    pages = Pages(run_dir, PagePorts(tensorboard=port), said.append)
+    pages.start("unix:///nowhere.sock")
+    try:
+        pages.announce("", "")
+        assert f"TensorBoard: http://127.0.0.1:{port}" in said
+        (child,) = psutil.Process().children()
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/runs", timeout=PATIENCE_S) as answer:
+                if "training" in json.load(answer):
+                    break
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        assert listeners(child.pid) <= {"127.0.0.1", "::1"}
+        assert child.nice() >= 10, "cars and learner come first"
+        family = [child, *child.children(recursive=True)]
+    finally:
+        pages.close()
+    assert not psutil.wait_procs(family, timeout=PATIENCE_S)[1]
+
+
+def test_one_that_cannot_listen_does_not_hold_a_training_up(run_dir: Path) -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        listener.close()
+        with socket.socket() as bound:  # taken, but nobody listens: what comes between the look and the start
+            bound.bind(("127.0.0.1", port))
+            pages = Pages(run_dir, PagePorts(tensorboard=port), said.append)
+            pages.start("unix:///nowhere.sock")
+            pages.announce("", "")
+            pages.close()
+    (line,) = (line for line in said if line.startswith("TensorBoard: "))
+    assert line.startswith("TensorBoard: going on without it: TensorBoard ended with code ")
+    assert line.endswith(f"see {run_dir}/logs/tensorboard.log")
+    assert "port" in (run_dir / "logs" / "tensorboard.log").read_text()
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from robotini_ray.tensorboard_process import TensorBoardProcess
+board = TensorBoardProcess(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[1]) / "log")
+print(board.address(), flush=True)
+time.sleep(1000)
+"""
+
+
+def test_it_ends_when_the_launcher_is_killed(run_dir: Path) -> None:
+    command = [sys.executable, "-c", PARENT, str(run_dir), str(portpicker.pick_unused_port())]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None and parent.stdout.readline().startswith("http://127.0.0.1:")
+    family = psutil.Process(parent.pid).children(recursive=True)
+    assert family
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.communicate()
+    assert not psutil.wait_procs(family, timeout=PATIENCE_S)[1]
