@@ -11,7 +11,7 @@ from robotini_ray.benchmarks.pairs import Spread
 from robotini_ray.config import ConfigError, nearest
 from robotini_ray.errors import RobotiniError
 
-NAMES = ("simulator", "policy", "collect", "learner", "publish", "deadline", "overlap")
+NAMES = ("simulator", "policy", "collect", "learner", "publish", "deadline", "overlap", "tabs")
 """Each is a module of this package with a tuple ``MEASUREMENTS``. To add a figure, write its module and name it here."""
 
 LONG_NAMES: tuple[str, ...] = ("time_to_race", "lap_ratio", "scaling")

@@ -1,4 +1,4 @@
-"""The program itself, running, for figures of its learner: real-time pace, six cars, replay, a learner that never waits.
+"""The program itself, running, for figures of what it does at the same time: six cars, replay, a learner that never waits.
 
 The parts are the program's own, or subclasses that also take the time. A part, or the whole world of the cars, is halted
 and goes on by signals: so two states of one program can be measured in turn.
@@ -78,6 +78,7 @@ class LiveProgram:
     logs: Path
     world_pids: Sequence[int]
     learner_pid: int
+    redis_url: str
 
     def start_learner(self) -> None:
         """Starts training and waits for the first train steps."""
@@ -181,7 +182,7 @@ def running_program(config: Config, say: Say, *, learner: str = LEARNER, collect
         for part in collectors:
             part.ask("report", timeout_s=START_TIMEOUT_S)
             part.start_loop()
-        yield LiveProgram(config, learning, collectors, logs, world_pids, _pid(learning))
+        yield LiveProgram(config, learning, collectors, logs, world_pids, _pid(learning), redis.url)
 
 
 def _pid(part: PartHandle) -> int:

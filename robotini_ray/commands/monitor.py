@@ -14,6 +14,7 @@ from robotini_ray.monitor.server import serve
 
 RUNS = Path("runs")
 NICENESS = 10
+AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def run(redis: str | None, run_dir: Path | None, host: str, port: int) -> int:
@@ -37,8 +38,15 @@ async def _serve(directory: Path, redis: str | None, host: str, port: int) -> No
 
 def _say_ready(address: str) -> None:
     """From here on cars and learner come first; before, a training waits for us."""
-    os.nice(NICENESS)
+    _step_back()
     print(f"ready {address}", flush=True)
+
+
+def _step_back() -> None:
+    os.nice(NICENESS)
+    leads_its_session = os.getsid(0) == os.getpid()  # as the child of a training does; else others share the session
+    if leads_its_session and AUTOGROUP.exists():  # there the kernel weighs sessions, and niceness only within one
+        AUTOGROUP.write_text(str(NICENESS))
 
 
 def _newest_run() -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import robotini_ray
-from robotini_ray.benchmarks import deadline, learner, overlap, publish
+from robotini_ray.benchmarks import deadline, learner, overlap, publish, tabs
 from robotini_ray.benchmarks.live_program import Rate, live_config
 from robotini_ray.benchmarks.matrix_products import Product, product_function, train_step_products
 from robotini_ray.benchmarks.overlap import Both
@@ -43,6 +43,11 @@ def test_late_answers_count_against_those_of_the_control():
     assert busy.spread.high > 15 and control.spread.value == 1.0
     assert late.spread == pytest.approx((0.05, 0.0, 0.1, 2)) and late.met is False
     assert late_control.spread.value == 0.0
+
+
+def test_tabs_cost_the_share_of_frames_that_is_lost():
+    assert tabs.tabs_figure("tabs", "realtime", [360.0, 350.0, 340.0], [342.0, 350.0, 357.0]).spread.value == 0.0
+    assert tabs.tabs_figure("tabs", "realtime", [400.0], [300.0]).spread.value == pytest.approx(0.25)
 
 
 def test_overlap_is_the_sum_of_what_both_keep():
@@ -97,10 +102,18 @@ class TestTimedSocket:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("package_path")
-@pytest.mark.parametrize("module", [learner, publish, deadline, overlap])
-def test_a_short_measurement_of_the_real_program(module):
+@pytest.mark.parametrize("measure", [learner.measure, publish.measure, deadline.measure, overlap.measure])
+def test_a_short_measurement_of_the_real_program(measure):
     said = []
-    figures = module.measure(said.append, window_s=0.5, rounds=2)
+    figures = measure(said.append, window_s=0.5, rounds=2)
     assert figures[0].target is not None and figures[0].pace == "realtime"
     assert all(figure.spread.value >= 0 for figure in figures) and figures[0].spread.value > 0
     assert said[-1].endswith("round 2 of 2")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("package_path")
+def test_a_short_measurement_with_people_who_watch():
+    (figure,) = tabs.measure_lockstep(lambda line: None, window_s=1.0, rounds=2)
+    assert figure.name == "tabs_lockstep" and figure.pace == "max"
+    assert figure.spread.low < 1
