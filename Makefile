@@ -3,6 +3,8 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.10 python3,$(shell command -v $(name) 2>/dev/null)))
 FLAVOR ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
+# Of make test, whose tests wait more than they reckon.
+WORKERS ?= 2
 READY := .venv/ready-$(FLAVOR)
 
 .DEFAULT_GOAL := help
@@ -34,7 +36,7 @@ check: $(READY)  ## ruff and mypy
 	@$(BIN)/mypy
 
 tests-only: $(READY)
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
 test: check tests-only  ## lint, types and the tests, under ten minutes
 
