@@ -50,7 +50,8 @@ def test_frames_actions_and_their_age_are_reported(faulty_simulator, rig, until)
 
     report = until(look, "frames have come")
     assert 0.0 <= report.frame_age_s < 60.0 and 0 <= report.late_frames <= report.frames
-    assert frames >= collecting.env_steps - 4 and (abs(actions - collecting.decisions) <= 8).all()
+    under_way = 2 * 2 * 3  # two decisions of three frames of two cars: the counts are not taken at the same instant
+    assert frames >= collecting.env_steps - under_way and (abs(actions - collecting.decisions) <= 8).all()
 
 
 def test_the_evaluator_tells_the_train_step_and_shows_its_last_lap(faulty_simulator, tmp_path, until):
