@@ -27,6 +27,8 @@ SIMULATOR_HELP = "HOST[:CAR_PORT[:LOG_PORT]] of a running simulator; without it 
 TRACK_HELP = "Name of a shipped track, or a Robotini track file."
 SECONDS = click.FloatRange(0, 1e6, min_open=True)
 LINE, OVERRIDES = "line", "overrides"
+SHIPPED_POLICY = "default"
+POLICY_HELP = "Its directory, for example runs/quickstart/policies/best, or the name of one that is shipped."
 CONFIG_EPILOG = "Any value of the config: --section.key VALUE, for example --agent.horizon_s 4."
 RANDOMISATION_EPILOG = (
     "Cars that differ from the standard one: --randomisation.KEY VALUE, for example --randomisation.grip [0.8,1.2]."
@@ -166,6 +168,22 @@ def evaluate(context: click.Context, **settings: Any) -> int:
 def benchmark(**settings: Any) -> int:
     """The verb ``benchmark``."""
     from robotini_ray.commands.benchmark import run
+
+    return run(**settings)
+
+
+@cli.command()
+@click.option("--policy", type=PATH, default=SHIPPED_POLICY, help=POLICY_HELP, show_default=True)
+@click.option("--simulator", envvar="SIMULATOR", help=f"{SIMULATOR_HELP} Also from the environment: SIMULATOR.")
+@click.option("--track", help="Track of the embedded simulator. Default: the one that the policy was trained on.")
+@click.option("--name", envvar="teamname", default="robotini_ray", help="The car's name; also teamname.", show_default=True)
+@click.option("--team-id", envvar="teamid", default="robotini_ray", help="Its team; also teamid.", show_default=True)
+@click.option("--color", default="#e01b24", help="#rrggbb.", show_default=True)
+@click.option("--laps", type=click.IntRange(1), help="Laps to drive, as the simulator counts them. Default: until Ctrl-C.")
+@click.option("--wait", is_flag=True, help="Wait for a simulator that is not there yet.")
+def drive(**settings: Any) -> int:
+    """Race with a policy on a simulator; reconnects, and stops the car at the end."""
+    from robotini_ray.commands.drive import run
 
     return run(**settings)
 
