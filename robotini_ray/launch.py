@@ -145,17 +145,22 @@ def debug_policy(
 
 
 @cli.command(epilog=RANDOMISATION_EPILOG)
-@click.option("--policy", type=PATH, required=True, help="Its directory, for example runs/quickstart/policies/best.")
-@click.option("--track", help=f"{TRACK_HELP} Default: the one that the policy was trained on.")
+@click.option("--policy", type=PATH, multiple=True, default=[SHIPPED_POLICY], help=f"{POLICY_HELP} May be given repeatedly.")
+@click.option("--track", multiple=True, help=f"{TRACK_HELP} May be repeated. Default: the one that the policy was trained on.")
 @click.option("--simulator", help=SIMULATOR_HELP)
 @click.option("--laps", type=click.IntRange(1), help="Flying laps to drive. Default: 10, if no seconds are given.")
 @click.option("--seconds", type=SECONDS, help="Game time to drive.")
 @click.option("--seed", type=int, default=0, help="Of the embedded simulator.", show_default=True)
+@click.option(
+    "--hand-written/--no-hand-written",
+    default=None,
+    help="Let the hand-written policy drive as well, for comparison. Default: if there are several policies or tracks.",
+)
 @click.option("--json", "print_json", is_flag=True, help="Print the result as one line of JSON, the last of stdout.")
 @click.option("--json-file", type=PATH, callback=_in_a_directory, help="Write the result as JSON to this file.")
 @click.pass_context
 def evaluate(context: click.Context, **settings: Any) -> int:
-    """Drive a trained policy greedily and report its laps."""
+    """Drive trained policies greedily, each on each track, and report their laps."""
     from robotini_ray.commands.evaluate import run
 
     return run(**settings, randomisation=load_config(None, context.obj[OVERRIDES]).randomisation)
@@ -184,6 +189,17 @@ def benchmark(**settings: Any) -> int:
 def drive(**settings: Any) -> int:
     """Race with a policy on a simulator; reconnects, and stops the car at the end."""
     from robotini_ray.commands.drive import run
+
+    return run(**settings)
+
+
+@cli.command()
+@click.option("--runs", type=PATH, default=Path("runs"), help="Directory of the run directories.", show_default=True)
+@click.option("--track", help="Only policies that were trained on this track.")
+@click.option("--json", "print_json", is_flag=True, help="Print one line of JSON instead of a table.")
+def leaderboard(**settings: Any) -> int:
+    """Compare the best policies of all runs, by crashes, then by lap time as a multiple of the track's limit."""
+    from robotini_ray.commands.leaderboard import run
 
     return run(**settings)
 

@@ -29,7 +29,7 @@ def load_named_policy(name_or_path: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
         PolicyError: there is none.
     """
     directory = find_policy(name_or_path)
-    if not directory.exists():
+    if not directory.exists() and len(directory.parts) == 1:
         shipped = ", ".join(pretrained_names())
-        raise PolicyError(f"{directory} holds no policy: policy.json is missing (shipped with the package: {shipped})")
+        raise PolicyError(f"{directory} is neither a directory nor a shipped policy; shipped are: {shipped}")
     return load_policy(directory)

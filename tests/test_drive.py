@@ -213,7 +213,7 @@ class TestRefusals:
             ("--color red", "color of car 'robotini_ray' is 'red'; write it as #rrggbb"),
             ("--simulator a:b", "simulator address is 'a:b'; allowed: HOST[:CAR_PORT[:LOG_PORT]], for example"),
             ("--simulator h --track oval", "--track is oval, but the simulator at h has its own track: leave --track out"),
-            ("--policy nowhere", "nowhere holds no policy: policy.json is missing (shipped with the package: default)"),
+            ("--policy nowhere", "nowhere is neither a directory nor a shipped policy; shipped are: default"),
         ],
     )
     def test_in_one_line(self, capsys, tmp_path, monkeypatch, line, message):

@@ -17,7 +17,7 @@ from robotini_ray.limit import lap_limit_s
 from robotini_ray.track import load_track
 
 PATIENCE_S = 90
-VERBS = ["train", "simulate", "debug-policy", "evaluate", "benchmark", "drive"]
+VERBS = ["train", "simulate", "debug-policy", "evaluate", "benchmark", "drive", "leaderboard"]
 PACKAGE_PARENT = Path(launch.__file__).parents[1]
 RESULT_KEYS = {
     "policy",
@@ -79,7 +79,7 @@ class TestRefusals:
         [
             ("trian", "unknown verb trian; did you mean train?"),
             ("debug_policy", "unknown verb debug_policy; did you mean debug-policy?"),
-            ("zzz", "unknown verb zzz; allowed: train, simulate, debug-policy, evaluate, benchmark, drive"),
+            ("zzz", "unknown verb zzz; allowed: train, simulate, debug-policy, evaluate, benchmark, drive, leaderboard"),
             ("train --card 3", "unknown flag --card of train; did you mean --cars?"),
             ("--run-dri x", "unknown flag --run-dri of train; did you mean --run-dir?"),
             ("simulate --trak oval", "unknown flag --trak of simulate; did you mean --track?"),
@@ -124,7 +124,8 @@ class TestRefusals:
             ("simulate --track no-such", ["no-such", "default"]),
             ("simulate --parameters no.json", ["no.json"]),
             ("debug-policy --seconds 0", ["--seconds", "0"]),
-            ("evaluate", ["--policy"]),
+            ("evaluate --policy", ["--policy"]),
+            ("evaluate --simulator h --track oval --track long", ["--track", "2 times", "h drives"]),
             ("evaluate --policy x --laps 0", ["--laps", "0"]),
         ],
     )
@@ -289,6 +290,18 @@ class TestEvaluate:
         assert (result["average_return"] is None) == (result["episodes"] == 0)
         assert json.loads(file.read_text()) == printed
         assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
+
+    def test_several_policies_and_tracks_at_once(self, policy, tmp_path):
+        line = ["evaluate", "--policy", policy, "--policy", "default", "--track", "oval", "--seconds", 1]
+        code, out, err = run(*line, "--json-file", tmp_path / "result.json", cwd=tmp_path)
+        assert code == 0, err
+        found = json.loads((tmp_path / "result.json").read_text())
+        assert [(row["policy"], row["track"]) for row in found["results"]] == [(str(policy), "oval"), ("default", "oval")]
+        assert [(row["policy"], row["track"]) for row in found["references"]] == [("hand-written", "oval")]
+        assert all(set(row) == RESULT_KEYS for row in found["results"] + found["references"])
+        lines = [text.split() for text in out.splitlines()]
+        assert [text[0] for text in lines[2:]] == [str(policy), "default", "hand-written", "limit"]
+        assert lines[-1] == ["limit", "oval", *[f"{lap_limit_s(load_track('oval')):.2f}"] * 2, "1.00"]
 
     def test_without_json_a_person_reads_it(self, policy, capsys):
         assert launch.main(["evaluate", "--policy", str(policy), "--seconds", "1", "--track", "default"]) == 0
