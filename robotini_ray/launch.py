@@ -204,6 +204,22 @@ def leaderboard(**settings: Any) -> int:
     return run(**settings)
 
 
+@cli.command(epilog=RANDOMISATION_EPILOG)
+@click.option("--policy", type=PATH, default=SHIPPED_POLICY, help=POLICY_HELP, show_default=True)
+@click.option("-o", "--output", type=PATH, required=True, callback=_in_a_directory, help="File: .webm, .gif or .png.")
+@click.option("--track", help=f"{TRACK_HELP} Default: the one that the policy was trained on.")
+@click.option("--simulator", help=SIMULATOR_HELP)
+@click.option("--laps", type=click.IntRange(1), default=1, help="Flying laps to take the quickest of.", show_default=True)
+@click.option("--seconds", type=SECONDS, help="Take so much game time from the start instead of a lap.")
+@click.option("--seed", type=int, default=0, help="Of the embedded simulator.", show_default=True)
+@click.pass_context
+def record(context: click.Context, **settings: Any) -> int:
+    """Draw a lap of a policy from above: its trail in the colours of its speed, and what its camera saw."""
+    from robotini_ray.commands.record import run
+
+    return run(**settings, randomisation=load_config(None, context.obj[OVERRIDES]).randomisation)
+
+
 def main(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code; what is wrong with the line is said in one line, code 2."""
     _hush_imports()

@@ -17,7 +17,7 @@ from robotini_ray.limit import lap_limit_s
 from robotini_ray.track import load_track
 
 PATIENCE_S = 90
-VERBS = ["train", "simulate", "debug-policy", "evaluate", "benchmark", "drive", "leaderboard"]
+VERBS = ["train", "simulate", "debug-policy", "evaluate", "benchmark", "drive", "leaderboard", "record"]
 PACKAGE_PARENT = Path(launch.__file__).parents[1]
 RESULT_KEYS = {
     "policy",
@@ -79,7 +79,10 @@ class TestRefusals:
         [
             ("trian", "unknown verb trian; did you mean train?"),
             ("debug_policy", "unknown verb debug_policy; did you mean debug-policy?"),
-            ("zzz", "unknown verb zzz; allowed: train, simulate, debug-policy, evaluate, benchmark, drive, leaderboard"),
+            (
+                "zzz",
+                "unknown verb zzz; allowed: train, simulate, debug-policy, evaluate, benchmark, drive, leaderboard, record",
+            ),
             ("train --card 3", "unknown flag --card of train; did you mean --cars?"),
             ("--run-dri x", "unknown flag --run-dri of train; did you mean --run-dir?"),
             ("simulate --trak oval", "unknown flag --trak of simulate; did you mean --track?"),
@@ -125,6 +128,9 @@ class TestRefusals:
             ("simulate --parameters no.json", ["no.json"]),
             ("debug-policy --seconds 0", ["--seconds", "0"]),
             ("evaluate --policy", ["--policy"]),
+            ("record -o lap.mp4", ["lap.mp4", ".webm, .gif, .png"]),
+            ("record -o no/lap.png", ["no/lap.png", "no directory no"]),
+            ("record -o lap.png --simulator h --randomisation.grip [0.5,0.5]", ["--randomisation", "cars of h"]),
             ("evaluate --simulator h --track oval --track long", ["--track", "2 times", "h drives"]),
             ("evaluate --policy x --laps 0", ["--laps", "0"]),
         ],

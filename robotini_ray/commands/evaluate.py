@@ -17,10 +17,9 @@ from robotini_ray.acting import NumpyPolicy
 from robotini_ray.benchmarks.driving_policy import driving_policy
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.commands.driving import car_name, drive_site
+from robotini_ray.commands.driving import car_name, check_randomisation, drive_site
 from robotini_ray.config import (
     FRAMES_PER_SECOND,
-    NO_RANDOMISATION,
     ConfigError,
     RandomisationConfig,
     SimulatorConfig,
@@ -76,8 +75,7 @@ def run(
     randomisation: RandomisationConfig,
 ) -> int:
     """Evaluates and prints; returns the exit code."""
-    if simulator is not None and randomisation != NO_RANDOMISATION:
-        raise ConfigError(f"--randomisation.* needs an embedded simulator; the cars of {simulator} are as they are")
+    check_randomisation(simulator, randomisation)
     if simulator is not None and len(track) > 1:
         raise ConfigError(f"--track is given {len(track)} times, but {simulator} drives on one track: name that one")
     if laps is None and seconds is None:
