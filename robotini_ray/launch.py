@@ -13,14 +13,15 @@ from typing import Any
 import click
 import gym_notices.notices as gym_notices
 
+from robotini_ray import __version__
 from robotini_ray.benchmarks.figure import LONG_NAMES as LONG_BENCHMARKS
 from robotini_ray.benchmarks.figure import NAMES as BENCHMARKS
 from robotini_ray.config import Config, ConfigError, load_config, nearest
 from robotini_ray.errors import RobotiniError
+from robotini_ray.recipe_files import QUICKSTART, find_recipe
 
 Overrides = dict[str, Any]
 
-QUICKSTART = Path(__file__).parent.parent / "launch" / "quickstart.yaml"
 PATH = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
 SIMULATOR_HELP = "HOST[:CAR_PORT[:LOG_PORT]] of a running simulator; without it an embedded one is started."
@@ -47,6 +48,7 @@ def _in_a_directory(context: click.Context, parameter: click.Parameter, path: Pa
 
 
 @click.group(help="Trains race cars for the Robotini Racing Simulator. No verb means: train.")
+@click.version_option(__version__, prog_name="robotini_ray")
 def cli() -> None:
     """The verbs."""
 
@@ -220,6 +222,41 @@ def record(context: click.Context, **settings: Any) -> int:
     return run(**settings, randomisation=load_config(None, context.obj[OVERRIDES]).randomisation)
 
 
+@cli.command()
+@click.option("--policy", type=PATH, default=SHIPPED_POLICY, help=POLICY_HELP, show_default=True)
+@click.option("--format", type=click.Choice(["npz", "savedmodel", "tflite", "onnx"]), required=True, help="What to write.")
+@click.option("-o", "--output", type=PATH, required=True, callback=_in_a_directory, help="A new directory.")
+def export(**settings: Any) -> int:
+    """Write a policy in another format, and check that it acts the same there."""
+    from robotini_ray.commands.export import run_export
+
+    return run_export(**settings)
+
+
+@cli.command("import")
+@click.argument("saved_model", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, callback=_in_a_directory, help="A new directory.")
+@click.option("--track", default="default", help="That it was trained on, which it does not say.", show_default=True)
+def import_policy(**settings: Any) -> int:
+    """Make a policy of SAVED_MODEL, a recurrent policy of the original trainer (robotini-ddpg)."""
+    from robotini_ray.commands.export import run_import
+
+    return run_import(**settings)
+
+
+@cli.command()
+@click.argument("file", type=PATH)
+@click.option("--host", default="127.0.0.1", help="Address to listen on.", show_default=True)
+@click.option("--port", type=PORT, default=11001, help="Port for spectators; 0 takes a free one.", show_default=True)
+@click.option("--speed", type=click.FloatRange(0, 1000, min_open=True), default=1.0, help="Times its pace.", show_default=True)
+@click.option("--loop", is_flag=True, help="Begin again at the end, until Ctrl-C.")
+def replay_log(**settings: Any) -> int:
+    """Send FILE, a simulator's race.log or a recorded spectator stream, to spectators again, at its pace."""
+    from robotini_ray.commands.replay_log import run
+
+    return run(**settings)
+
+
 def main(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code; what is wrong with the line is said in one line, code 2."""
     _hush_imports()
@@ -246,13 +283,13 @@ def _hush_imports() -> None:
 
 def _config(path: Path, context: click.Context, named: Overrides) -> Config:
     given = {key: value for key, value in named.items() if value is not None}
-    return load_config(path, {**context.obj[OVERRIDES], **given})
+    return load_config(find_recipe(path), {**context.obj[OVERRIDES], **given})
 
 
 def _verb(arguments: list[str]) -> tuple[str, list[str]]:
     """The verb and the rest; a line that starts with a config or a flag is for train."""
     first = arguments[0] if arguments else "train"
-    if first in ("--help", *cli.commands):
+    if first in ("--help", "--version", *cli.commands):
         return first, arguments[1:]
     if first.endswith(".yaml") or first.startswith("-"):
         return "train", arguments

@@ -17,7 +17,19 @@ from robotini_ray.limit import lap_limit_s
 from robotini_ray.track import load_track
 
 PATIENCE_S = 90
-VERBS = ["train", "simulate", "debug-policy", "evaluate", "benchmark", "drive", "leaderboard", "record"]
+VERBS = [
+    "train",
+    "simulate",
+    "debug-policy",
+    "evaluate",
+    "benchmark",
+    "drive",
+    "leaderboard",
+    "record",
+    "export",
+    "import",
+    "replay-log",
+]
 PACKAGE_PARENT = Path(launch.__file__).parents[1]
 RESULT_KEYS = {
     "policy",
@@ -79,10 +91,7 @@ class TestRefusals:
         [
             ("trian", "unknown verb trian; did you mean train?"),
             ("debug_policy", "unknown verb debug_policy; did you mean debug-policy?"),
-            (
-                "zzz",
-                "unknown verb zzz; allowed: train, simulate, debug-policy, evaluate, benchmark, drive, leaderboard, record",
-            ),
+            ("zzz", f"unknown verb zzz; allowed: {', '.join(VERBS)}"),
             ("train --card 3", "unknown flag --card of train; did you mean --cars?"),
             ("--run-dri x", "unknown flag --run-dri of train; did you mean --run-dir?"),
             ("simulate --trak oval", "unknown flag --trak of simulate; did you mean --track?"),

@@ -1,0 +1,47 @@
+"""Pages that are made from the program, or speak of it, say what it does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from robotini_ray import documentation, launch
+from robotini_ray.config import Config
+from robotini_ray.documentation import COMMAND, PAGE, configuration_page
+
+ROOT = Path(launch.__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")])
+
+
+def test_the_configuration_page_is_not_stale():
+    assert PAGE.read_text() == configuration_page(), f"run `{COMMAND}`"
+
+
+def test_every_setting_is_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(documentation, "PAGE", tmp_path / "page.md")
+    documentation.main()
+    text = (tmp_path / "page.md").read_text()
+    for section, values in Config().to_dict().items():
+        part = text.split(f"## {section}\n")[1].split("\n## ")[0]
+        for key in values:
+            assert f"| `{key}` | " in part
+    assert "| `cars` | `6` | whole 1 to 10 000 | collecting cars |" in text
+    assert "| `turn_limit` | `1.0` | 0.05 to 1 |" in text
+    assert "`ddpg`, `td3`, `rdpg`, `rtd3`" in text
+    assert "| `actor_layers` | `[128, 128]` | list of whole 1 to 4 096 |" in text
+    assert "| `minutes` | `null` | 0.05 to 43 200, or null |" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_verbs_and_flags_that_are_named_exist(page):
+    for verb, rest in re.findall(r"robotini_ray\.launch ([a-z][a-z-]*)((?: [^\n`]*)?)", page.read_text()):
+        if verb in launch.cli.commands:
+            flags = {name for parameter in launch.cli.commands[verb].params for name in (*parameter.opts, *parameter.secondary_opts)}
+            for flag in re.findall(r"(?<!\S)(--[a-z][a-z-]*)(?=[\s=]|$)", rest):
+                assert flag in flags or flag == "--help", f"{verb} {flag}"
