@@ -3,7 +3,7 @@
 Sections and their scalars:
 
     collection   env_steps, episodes, laps, crashes, average_return, env_steps_per_s, best_lap_s
-    training     critic_loss, actor_loss, train_steps_per_s, replay_items, waiting_share
+    training     critic_loss, actor_loss, train_steps_per_s, replay_items, replay_ratio, waiting_share
                  actor_loss is minus the mean value of the actor's own actions, for every algorithm
     evaluation   average_return, min_return, max_return, average_episode_length, best_lap_s, median_lap_s, clean_laps, crashes,
                  reference_limit_s, reference_best_bot_s, reference_original_s: lines to compare laps with

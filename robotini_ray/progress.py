@@ -20,6 +20,7 @@ class Progress:
     env_steps: int = 0
     decisions: int = 0
     train_steps: int = 0
+    replay_ratio: float = 0.0
     earlier_wall_s: float = 0.0
     episodes: int = 0
     laps: int = 0
@@ -82,6 +83,7 @@ class Progress:
     def add_learner(self, report: LearnerReport) -> None:
         """Takes over where the learner is."""
         self.train_steps = report.train_step
+        self.replay_ratio = report.replay.ratio
 
     def add_evaluation(self, evaluation: Evaluation, limit_s: float) -> None:
         """Adds one evaluation."""
@@ -117,7 +119,8 @@ class Progress:
         """The content of summary.json.
 
         ``best_lap_s`` is the fastest lap of all evaluations, ``median_lap_s`` that of the best policy's evaluation;
-        ``average_return`` and ``average_episode_length`` are those of the last evaluation.
+        ``average_return`` and ``average_episode_length`` are those of the last evaluation; ``replay_ratio`` is how often an
+        item of replay has been trained on so far.
         """
         last, best = self.last_evaluation or {}, self.best_policy or {}
         median = best.get("median_lap_s")
@@ -126,6 +129,7 @@ class Progress:
             "decisions": self.decisions,
             "train_steps": self.train_steps,
             "wall_s": round(self.wall_s, 1),
+            "replay_ratio": round(self.replay_ratio, 2),
             "best_lap_s": self.best_lap_s,
             "median_lap_s": median,
             "limit_s": limit_s,

@@ -48,6 +48,11 @@ class ReplayState:
     min_items: int
     samples_per_item: float
 
+    @property
+    def ratio(self) -> float:
+        """How often an item has been trained on so far, on average: ``samples_per_item`` or less."""
+        return self.sampled / self.inserted if self.inserted else 0.0
+
     def allows(self, samples: int) -> bool:
         """Whether so many more samples can be drawn without waiting."""
         return self.items >= self.min_items and self.sampled + samples <= self.inserted * self.samples_per_item

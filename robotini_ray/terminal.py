@@ -75,6 +75,7 @@ def table_rows(progress: Progress, learner: LearnerReport, env_steps_per_s: floa
         "env steps": f"{progress.env_steps:,} ({env_steps_per_s:,.0f}/s)",
         "train steps": f"{progress.train_steps:,} ({learner.train_steps_per_s:,.0f}/s)",
         "replay": f"{replay.items:,} of {replay.capacity:,} ({100 * replay.items / replay.capacity:.0f} %)",
+        "trained": f"{replay.ratio:.1f} times each",
         "weights": version_age,
         "episodes": f"{progress.episodes:,}",
         "laps": f"{progress.laps:,}",

@@ -308,6 +308,7 @@ class Training:
         training = {
             "train_steps_per_s": learner.train_steps_per_s,
             "replay_items": learner.replay.items,
+            "replay_ratio": learner.replay.ratio,
             "waiting_share": learner.waiting_share,
         }
         self._learner_record("training", training)

@@ -17,6 +17,7 @@ SUMMARY_KEYS = {
     "decisions",
     "train_steps",
     "wall_s",
+    "replay_ratio",
     "best_lap_s",
     "median_lap_s",
     "limit_s",
@@ -53,7 +54,7 @@ def result(*lap_times_s, clean=None, crashes=0, returns=(10.0,), frames=600, dis
 
 
 def learner_report(train_step):
-    return LearnerReport(train_step, 10.0, ReplayState(5, 5, 0, 100, 10, 4.0), 0.0, {})
+    return LearnerReport(train_step, 10.0, ReplayState(5, 8, 20, 100, 10, 4.0), 0.0, {})
 
 
 def resumed(progress):
@@ -98,6 +99,7 @@ class TestCounters:
         wall = {"wall_s": None}
         assert {**again.summary(LIMIT_S), **wall} == {**progress.summary(LIMIT_S), **wall}
         assert (again.evaluations, again.train_steps, again.crashes_evaluate) == (1, 77, 2)
+        assert again.summary(LIMIT_S)["replay_ratio"] == 2.5  # 20 samples of 8 items
 
     def test_wall_time_is_that_of_all_invocations(self, clock):
         progress = Progress()
@@ -138,6 +140,7 @@ class TestSummary:
             "decisions": 0,
             "train_steps": 0,
             "wall_s": 0.0,
+            "replay_ratio": 0.0,
             "best_lap_s": None,
             "median_lap_s": None,
             "limit_s": LIMIT_S,
