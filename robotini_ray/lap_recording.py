@@ -27,10 +27,11 @@ class RecordingError(RobotiniError):
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
-    """One camera frame and the state that belongs to it."""
+    """One camera frame, the state that belongs to it, and what it was answered with: throttle and turn."""
 
     state: CarState
     png: bytes
+    command: tuple[float, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +98,9 @@ class _Drive:
         if state.returns > self._returns:
             self._returns = state.returns
             self._pilot.put_back()
-        self._connection.send(*self._pilot.answer(pngs))
-        return Moment(state, pngs[-1])
+        command = self._pilot.answer(pngs)
+        self._connection.send(*command)
+        return Moment(state, pngs[-1], command)
 
     def laps_since(self) -> float | None:
         """The time of the lap that the states since the last call complete, if they do."""
