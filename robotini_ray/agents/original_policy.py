@@ -19,6 +19,9 @@ from robotini_ray.acting import Floats, NumpyPolicy, PolicySpec
 from robotini_ray.config import ACTION_SIZE, FEATURES_PER_FRAME
 from robotini_ray.errors import RobotiniError
 
+Layer = list[Floats]
+"""Its arrays: kernel and bias, of an LSTM the recurrent kernel between them."""
+
 _VARIABLE = re.compile(r"model_variables/(\d+)/\.ATTRIBUTES/VARIABLE_VALUE")
 
 
@@ -38,11 +41,11 @@ def read_original_policy(directory: Path, track: str) -> NumpyPolicy:
     """
     throttle, turn = _action_ranges(directory)
     arrays = _model_variables(directory)
-    layers, units = _network(arrays, directory)
+    layers, lstm, action = _network(arrays, directory)
     spec = PolicySpec(
         network="lstm",
-        layers=layers,
-        lstm_units=units,
+        layers=tuple(len(bias) for _, bias in layers),
+        lstm_units=len(lstm[1]),
         image_width=128,
         throttle_low=throttle[0],
         throttle_high=throttle[1],
@@ -54,7 +57,7 @@ def read_original_policy(directory: Path, track: str) -> NumpyPolicy:
         algorithm="rdpg",
         track=track,
     )
-    return NumpyPolicy(spec, np.concatenate([array.ravel() for array in arrays]))
+    return NumpyPolicy(spec, np.concatenate([array.ravel() for layer in (*layers, lstm, action) for array in layer]))
 
 
 def _action_ranges(directory: Path) -> tuple[tuple[float, float], float]:
@@ -92,20 +95,43 @@ def _model_variables(directory: Path) -> list[Floats]:
     return [found[index] for index in sorted(found)]
 
 
-def _network(arrays: list[Floats], directory: Path) -> tuple[tuple[int, ...], int]:
-    """Units of the dense layers and of the LSTM behind them."""
+def _network(arrays: list[Floats], directory: Path) -> tuple[list[Layer], Layer, Layer]:
+    """The dense layers from the first on, the LSTM, and the layer of actions.
+
+    Their order in the file is TF-Agents' own and no promise; what belongs to one layer stands together, the bias last.
+    """
+    groups = _groups(arrays)
+    lstms = [group for group in groups if len(group) == 3]
+    for action in [group for group in groups if len(group) == 2 and group[0].shape[1:] == (ACTION_SIZE,)]:
+        layers = [group for group in groups if len(group) == 2 and group is not action]
+        if layers and len(lstms) == 1 and len(layers) + 2 == len(groups) and _fit(layers, lstms[0], action):
+            return layers, lstms[0], action
     shapes = [array.shape for array in arrays]
-    layers: list[int] = []
-    width, at = FEATURES_PER_FRAME, 0
-    while shapes[at + 1 : at + 2] and shapes[at][:1] == (width,) and shapes[at + 1] == shapes[at][1:]:
-        width = shapes[at][1]
-        layers.append(width)
-        at += 2
-    units = shapes[at][1] // 4 if shapes[at : at + 1] and len(shapes[at]) == 2 else 0
-    expected = [(width, 4 * units), (units, 4 * units), (4 * units,), (units, ACTION_SIZE), (ACTION_SIZE,)]
-    if not layers or not units or shapes[at:] != expected:
-        raise OriginalPolicyError(
-            f"{directory} holds variables of shapes {shapes}; allowed: kernel and bias of dense layers on {FEATURES_PER_FRAME} "
-            f"numbers, an LSTM, and a layer of {ACTION_SIZE} actions, as the original trainer's recurrent policy has them"
-        )
-    return tuple(layers), units
+    raise OriginalPolicyError(
+        f"{directory} holds variables of shapes {shapes}; allowed: kernel and bias of dense layers on {FEATURES_PER_FRAME} "
+        f"numbers, an LSTM, and a layer of {ACTION_SIZE} actions, as the original trainer's recurrent policy has them"
+    )
+
+
+def _groups(arrays: list[Floats]) -> list[Layer]:
+    """Kernels up to the next bias, with it."""
+    groups: list[Layer] = [[]]
+    for array in arrays:
+        groups[-1].append(array)
+        if array.ndim == 1:
+            groups.append([])
+    return groups[:-1] if not groups[-1] else groups
+
+
+def _fit(layers: list[Layer], lstm: Layer, action: Layer) -> bool:
+    """Whether each takes what the one before gives."""
+    shapes = [[array.shape for array in layer] for layer in (*layers, lstm, action)]
+    expected = []
+    width = FEATURES_PER_FRAME
+    for _, bias in layers:
+        expected.append([(width, len(bias)), (len(bias),)])
+        width = len(bias)
+    units = len(lstm[1])
+    expected.append([(width, 4 * units), (units, 4 * units), (4 * units,)])
+    expected.append([(units, ACTION_SIZE), (ACTION_SIZE,)])
+    return shapes == expected

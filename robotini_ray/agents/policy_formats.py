@@ -40,7 +40,7 @@ class _StepModule(tf.Module):
     def __init__(self, policy: NumpyPolicy) -> None:
         super().__init__()
         self._spec = policy.spec
-        self._weights = {name: tf.constant(value) for name, value in policy.weights.items()}
+        self._weights = policy.weights  # arrays become constants of the graph; tf2onnx loses tensors that are captured
 
     def signature(self) -> list[tf.TensorSpec]:
         """Observation, and the state where there is one."""
