@@ -55,7 +55,11 @@ def test_it_runs_from_top_to_bottom(path, run_dir, tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(
-        notebook, timeout=CELL_TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        notebook,
+        timeout=CELL_TIMEOUT_S,
+        startup_timeout=CELL_TIMEOUT_S,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     outputs = list(itertools.chain.from_iterable(cell.outputs for cell in notebook.cells if cell.cell_type == "code"))
     kept = nbformat.read(path, as_version=4)
