@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/ready-$(FLAVOR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all tests-only check tensorboard clean
+.PHONY: help setup train test test-all tests-only chaos check tensorboard screenshots clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -41,8 +41,14 @@ test: check tests-only  ## lint, types and the tests, under ten minutes
 test-all: $(READY)  ## the slower tests
 	@$(BIN)/python -m pytest -q -m slow $(ARGS)
 
+chaos: $(READY)  ## training under random faults for a minute, judged afterwards
+	@$(BIN)/python -m pytest -q -s -m chaos $(ARGS)
+
 tensorboard: $(READY)  ## the curves of all runs on http://127.0.0.1:6006
 	@$(BIN)/tensorboard --logdir runs --host 127.0.0.1 --port 6006
+
+screenshots: $(READY)  ## train some minutes and take the README's pictures of the monitor (needs Chromium)
+	@$(BIN)/python tests/monitor/screenshots.py
 
 clean:  ## remove .venv (runs stay)
 	rm -rf .venv

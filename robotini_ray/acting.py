@@ -31,6 +31,10 @@ FEATURES = "column-and-row-colours-8x3"
 """What the numbers of a frame are (``environment.observation.features``); a policy trained on others is refused."""
 
 
+NPY_HEADER_BYTES = 65_536
+"""More than NumPy writes in front of an array."""
+
+
 class PolicyError(RobotiniError, ValueError):
     """A policy directory that cannot be used; the message is one line for a person."""
 
@@ -268,6 +272,10 @@ def _load_version(directory: Path, name: Path) -> tuple[NumpyPolicy, dict[str, A
         policy = NumpyPolicy(spec)
         with np.load(directory / "weights.npz", allow_pickle=False) as arrays:
             for key, view in policy.weights.items():
+                if key in arrays and arrays.zip.getinfo(f"{key}.npy").file_size > view.nbytes + NPY_HEADER_BYTES:
+                    raise PolicyError(
+                        f"{name}/weights.npz unpacks to more as {key} than the {view.nbytes} bytes of policy.json"
+                    )
                 array = arrays.get(key)
                 if array is None or array.shape != view.shape or array.dtype != view.dtype:
                     found = "nothing" if array is None else f"{array.dtype}{array.shape}"

@@ -24,9 +24,12 @@ class WeightsAverage:
         self._average: NDArray[np.float64] | None = None
 
     def add(self, step: int, flat_weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Takes in the weights ``<float32>[size]`` of a train step, no older than the last; returns the average."""
+        """Takes in the weights ``<float32>[size]`` of a train step; returns the average.
+
+        A step before the last one means that training has gone back to a checkpoint: then the average begins anew.
+        """
         time_constant = min(self._steps, SHARE_OF_TRAINING * step)
-        if self._average is None or time_constant <= 0:
+        if self._average is None or time_constant <= 0 or step < self._step:
             self._average = flat_weights.astype(np.float64)
         else:
             self._average += -math.expm1(-(step - self._step) / time_constant) * (flat_weights - self._average)

@@ -3,6 +3,7 @@
     checkpoints/step-000012000/progress.json   counters of the whole run
                                learner.*       TensorFlow's files: networks, optimizers, targets, train step
                                replay/TIME/    Reverb's files
+                               replay.json     how many windows they hold at least
     checkpoints/replay/TIME/                   where Reverb writes its newest one, and reads it when it starts
 
 A checkpoint is written under another name and renamed when it is whole. Reverb keeps only its newest checkpoint, so its
@@ -36,6 +37,20 @@ class Checkpoint:
         """The path that ``tf.train.Checkpoint`` reads."""
         return str(self.directory / "learner")
 
+    @property
+    def least_windows(self) -> int:
+        """Windows that the replay holds at least: Reverb takes files that are missing for a table that was empty."""
+        facts = self.directory / "replay.json"
+        return int(json.loads(facts.read_text())["least_windows"]) if facts.exists() else 0
+
+    def replay_is_complete(self) -> bool:
+        """Whether Reverb had finished writing; it takes an unfinished one for none, without a word."""
+        return any((self.directory / "replay").glob("*/DONE"))
+
+    def set_replay_aside(self) -> Path:
+        """Renames a replay that cannot be used, so that nobody tries it again; returns where it is now."""
+        return _renamed(self.directory / "replay", "unusable")
+
 
 class CheckpointStore:
     """The ``checkpoints`` directory of a run."""
@@ -50,6 +65,21 @@ class CheckpointStore:
         whole = self._whole()
         return Checkpoint(whole[-1]) if whole else None
 
+    def with_replay(self) -> list[Checkpoint]:
+        """The checkpoints that have a replay, the newest first."""
+        return [Checkpoint(path) for path in reversed(self._whole()) if (path / "replay").is_dir()]
+
+    def set_unreadable_aside(self) -> list[Path]:
+        """Renames checkpoints that were damaged after they had been written; returns where they are now."""
+        return [_renamed(path, "unusable") for path in self._whole() if not _is_readable(Checkpoint(path))]
+
+    def remove_unfinished(self) -> None:
+        """Frees the room that a write which failed has taken, here and in Reverb's directory."""
+        self._remove_torn()
+        for written in self.replay_dir.iterdir():
+            if not (written / "DONE").exists():
+                shutil.rmtree(written)
+
     def write(
         self,
         train_step: int,
@@ -57,6 +87,7 @@ class CheckpointStore:
         progress: dict[str, Any],
         write_learner: Callable[[str], object],
         keep: int,
+        least_windows: int = 0,
     ) -> None:
         """Adds a checkpoint and removes the oldest over ``keep``.
 
@@ -64,14 +95,15 @@ class CheckpointStore:
             replay: the checkpoint that Reverb has just written.
             progress: counters of the run.
             write_learner: writes TensorFlow's files to the path prefix that it is given.
+            least_windows: that are in ``replay``.
         """
         final = self._directory / f"step-{train_step:09d}"
         unfinished = final.with_suffix(".tmp")
-        for torn in self._directory.glob("step-*.*"):  # of a write or a removal that was cut off
-            shutil.rmtree(torn)
+        self._remove_torn()
         unfinished.mkdir()
         shutil.copytree(replay, unfinished / "replay" / replay.name, copy_function=os.link)
         write_learner(str(unfinished / "learner"))
+        (unfinished / "replay.json").write_text(json.dumps({"least_windows": least_windows}))
         (unfinished / "progress.json").write_text(json.dumps(progress, indent=2))
         again = [_set_aside(final)] if final.exists() else []  # the same step, with a fresher replay and counters
         os.replace(unfinished, final)
@@ -86,8 +118,28 @@ class CheckpointStore:
         else:
             shutil.copytree(checkpoint.directory / "replay", self.replay_dir, copy_function=os.link)
 
+    def _remove_torn(self) -> None:
+        """Of a write or a removal that was cut off."""
+        for torn in (*self._directory.glob("step-*.tmp"), *self._directory.glob("step-*.old")):
+            shutil.rmtree(torn)
+
     def _whole(self) -> list[Path]:
         return sorted(path for path in self._directory.glob("step-*") if not path.suffix)
+
+
+def _is_readable(checkpoint: Checkpoint) -> bool:
+    """Whether its counters are there and TensorFlow's files have a beginning; what is in those TensorFlow checks itself."""
+    try:
+        return bool(checkpoint.progress) and Path(f"{checkpoint.learner_prefix}.index").stat().st_size > 0
+    except (OSError, ValueError):
+        return False
+
+
+def _renamed(path: Path, word: str) -> Path:
+    number = 1
+    while (aside := path.with_name(f"{path.name}.{word}-{number}")).exists():
+        number += 1
+    return path.rename(aside)
 
 
 def _set_aside(checkpoint: Path) -> Path:

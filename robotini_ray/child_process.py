@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import select
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,11 +33,12 @@ def start_child(
     stdout: IO[Any] | int | None,
     cwd: Path | None = None,
     death_signal: int = signal.SIGKILL,
+    more_environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Starts a program (an absolute path and its arguments) in a session of its own, without standard input.
 
     The kernel sends it ``death_signal`` when the *thread* that calls this ends: call it from one that lives as long as it
-    should. Output that is None goes where ours goes.
+    should. Output that is None goes where ours goes. Its environment is ours and what is given on top.
     """
     launcher = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), str(int(death_signal))]
     return subprocess.Popen(
@@ -43,6 +48,7 @@ def start_child(
         stderr=stderr,
         cwd=cwd,
         start_new_session=True,
+        env={**os.environ, **(more_environment or {})},
     )
 
 
@@ -60,6 +66,24 @@ def run_in_own_session(command: list[str]) -> int:
         signal.signal(number, lambda received, frame: child.send_signal(received))
     code = child.wait()
     return code if code >= 0 else 128 - code
+
+
+def wait_for_line(process: subprocess.Popen[bytes], pattern: re.Pattern[str], timeout_s: float) -> re.Match[str] | None:
+    """The first match in what a child with piped output says; None if it ends or the time is over before."""
+    output = process.stdout
+    assert output is not None
+    printed = b""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        if select.select([output], [], [], 0.2)[0]:
+            said = os.read(output.fileno(), 4096)  # readline would keep further lines where select sees none
+            if not said:
+                return None
+            printed += said
+            match = pattern.search(printed.decode(errors="replace"))
+            if match:
+                return match
+    return None
 
 
 def stop_child(process: subprocess.Popen[bytes]) -> None:

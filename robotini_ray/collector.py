@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from typing import Any
@@ -14,12 +13,15 @@ from tf_agents.trajectories import time_step as ts
 
 from robotini_ray.acting import ExplorationNoise, NumpyPolicy, PolicySpec
 from robotini_ray.car.address import SimulatorAddress
-from robotini_ray.car.connection import Login, backoff_delays
+from robotini_ray.car.connection import Login
 from robotini_ray.car.errors import CarError
+from robotini_ray.car.reconnection import SpectatorLink
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state import CarStateStore
 from robotini_ray.config import Config
-from robotini_ray.environment.race_environment import RaceEnvironment, with_frames
+from robotini_ray.connections import Connections
+from robotini_ray.drive import Drive
+from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.replay import WindowLayout, WindowWriter
 from robotini_ray.reports import CarSeat, CollectorReport
 from robotini_ray.track import load_track
@@ -29,25 +31,8 @@ STATE_INTERVAL_S = 0.05
 
 PAUSE_POLL_S = 0.005
 FRAME_POLL_S = 0.1
-
-
-@dataclasses.dataclass
-class _Drive:
-    """One car, its noise, its writer and the decision that is under way."""
-
-    seat: CarSeat
-    environment: RaceEnvironment
-    writer: WindowWriter
-    noise: ExplorationNoise
-    state: NDArray[np.float32]
-    step: ts.TimeStep | None = None
-    seen: NDArray[np.float32] | None = None
-    acted_state: NDArray[np.float32] | None = None
-    action: NDArray[np.float32] | None = None
-    has_driven: bool = False
-    frames_reported: int = 0
-    crashes_reported: int = 0
-    items_reported: int = 0
+LOOK_AROUND_S = 0.1
+"""Wall time between two looks at what comes from no frame: silence, lost connections, the spectator."""
 
 
 class Collector:
@@ -92,32 +77,37 @@ class Collector:
         self._lock = threading.Lock()
         self._report = CollectorReport()
         self._next_state_at = 0.0
+        self._next_look_at = 0.0
+        self._frames_per_s = self._late_share = 0.0
 
     def run(self) -> None:
         """Drives until ``stop``.
 
         Raises:
             CarError: the simulator refuses a car or cannot be reached at the start; later losses are reconnected.
+            TrackMismatch: the simulator drives on another track.
         """
-        self._spectator = Spectator(self._address.host, self._address.log_port, track=self._track)
-        self._drives = [self._seat_car(seat) for seat in self._seats]
+        host, log_port = self._address.host, self._address.log_port
+        spectator = Spectator(host, log_port, track=self._track)
+        self._drives = [self._seat_car(seat, spectator) for seat in self._seats]
+        link = SpectatorLink(host, log_port, spectator, self._track)
+        self._connections = Connections(self._address, link, self._drives, self._lockstep)
         try:
             for drive in self._drives:
                 self._begin_episode(drive)
             while not self._stop.is_set():
                 self._run_once()
         finally:
-            for drive in self._drives:
-                drive.environment.close()
+            self._connections.close()
             for drive in self._drives:
                 drive.writer.flush(timeout_ms=5000)
                 drive.writer.close()
-            self._spectator.close()
             self._store.close()
 
     def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
         """Leaves new weights for the next decision; ``pause`` says that replay has enough for now."""
-        self._weights = (version, flat_weights)
+        if self._weights is None or version >= self._weights[0]:
+            self._weights = (version, flat_weights)
         self._pause = pause and self._lockstep
 
     def report(self) -> CollectorReport:
@@ -127,49 +117,63 @@ class Collector:
         report.weights_version = self._version
         report.weights_age_s = time.monotonic() - self._version_at
         report.paused = self._pause
+        report.frames_per_s, report.late_share = self._frames_per_s, self._late_share
         return report
 
     def stop(self) -> None:
         """Ends ``run`` soon."""
         self._stop.set()
 
-    def _seat_car(self, seat: CarSeat) -> _Drive:
+    def _seat_car(self, seat: CarSeat, spectator: Spectator) -> Drive:
         login = Login(seat.name, seat.name, seat.color, self._config.environment.image_width, self._lockstep)
-        return _Drive(
+        return Drive(
             seat=seat,
-            environment=RaceEnvironment(self._config.environment, self._track, self._address, login, self._spectator),
+            environment=RaceEnvironment(self._config.environment, self._track, self._address, login, spectator),
             writer=WindowWriter(self._replay, WindowLayout.from_config(self._config)),
             noise=ExplorationNoise(seat.noise_stddev, self._config.collection.noise_damping, seat.seed),
             state=self._policy.initial_state(1)[0],
         )
 
     def _run_once(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_look_at:
+            self._next_look_at = now + LOOK_AROUND_S
+            self._look_around()
         if self._pause or (self._lockstep and self._waits_for_learner()):
             time.sleep(PAUSE_POLL_S)
-            return
-        due: list[_Drive] = []
-        by_environment = {drive.environment: drive for drive in self._drives}
-        for environment in with_frames(list(by_environment), FRAME_POLL_S):
-            drive = by_environment[environment]
+        else:
+            self._drive_on()
+        if now >= self._next_state_at:
+            self._next_state_at = now + STATE_INTERVAL_S
+            self._store_states()
+
+    def _drive_on(self) -> None:
+        """Takes in the frames that have come, waiting a little for a first one, and answers them."""
+        due: list[Drive] = []
+        for drive in self._connections.ready(FRAME_POLL_S):
             try:
                 step = drive.environment.advance()
                 if step is not None and self._take(drive, step):
                     due.append(drive)
             except CarError as error:
-                self._recover(drive, error)
+                self._connections.handle(drive, error)
+        due = [drive for drive in due if drive.step is not None]  # the others were interrupted meanwhile
         if due:
             self._decide(due)
-        self._store_states()
 
     def _waits_for_learner(self) -> bool:
         """Whether no weights have come yet though there is enough to start training on."""
         share = self._config.replay.min_items * len(self._drives) / self._config.collection.cars
         return self._weights is None and sum(drive.writer.items for drive in self._drives) > share
 
-    def _take(self, drive: _Drive, step: ts.TimeStep) -> bool:
+    def _take(self, drive: Drive, step: ts.TimeStep) -> bool:
         """Takes a time step in; returns whether an action is due for the car."""
-        if drive.step is not None:
-            assert drive.seen is not None and drive.action is not None and drive.acted_state is not None
+        drive.reconnection = None  # it has succeeded
+        if drive.environment.blind:
+            drive.step = step
+            return True
+        if drive.seen is not None:
+            assert drive.step is not None and drive.action is not None and drive.acted_state is not None
             drive.writer.add(
                 drive.seen,
                 drive.action,
@@ -190,25 +194,25 @@ class Collector:
             drive.state = self._policy.initial_state(1)[0]
         return True
 
-    def _seen(self, drive: _Drive, step: ts.TimeStep) -> NDArray[np.float32]:
+    def _seen(self, drive: Drive, step: ts.TimeStep) -> NDArray[np.float32]:
         """What the critic will see of a time step."""
         if not self._config.agent.privileged_critic:
             return step.observation
         return np.concatenate([step.observation, drive.environment.privileged()])
 
-    def _begin_episode(self, drive: _Drive) -> bool:
+    def _begin_episode(self, drive: Drive) -> bool:
         """Starts an episode; returns whether its first step is there already."""
         drive.step = drive.seen = None
         first = drive.environment.begin_episode()
         return first is not None and self._take(drive, first)
 
-    def _decide(self, due: list[_Drive]) -> None:
+    def _decide(self, due: list[Drive]) -> None:
         """One batch through the policy, one action to each car."""
         if self._weights is not None and self._weights[0] != self._version:
             self._version, flat_weights = self._weights
             self._version_at = time.monotonic()
             self._policy.set_weights(flat_weights)
-        observations = np.stack([drive.step.observation for drive in due if drive.step is not None])
+        observations = np.stack([drive.observation for drive in due])
         states = np.stack([drive.state for drive in due])
         actions, next_states = self._policy.act(observations, states)
         for index, drive in enumerate(due):
@@ -216,9 +220,12 @@ class Collector:
             drive.state = next_states[index]
             action = np.clip(actions[index] + drive.noise.sample(), -1.0, 1.0)
             drive.action = action
-            drive.environment.begin_decision(action)
+            try:
+                drive.environment.begin_decision(action)
+            except CarError as error:
+                self._connections.handle(drive, error)
 
-    def _count(self, drive: _Drive) -> None:
+    def _count(self, drive: Drive) -> None:
         """Adds what the car has done to the report."""
         score = drive.environment.score
         laps, episodes = score.take()
@@ -233,54 +240,36 @@ class Collector:
         drive.frames_reported, drive.crashes_reported = score.frames, score.crashes
         drive.items_reported = drive.writer.items
 
-    def _recover(self, drive: _Drive, error: CarError) -> None:
-        """Ends the car's episode as truncated and joins the track again.
-
-        Raises:
-            CarError: the error itself, when the car has never driven: then its cause will not go away.
-        """
-        if not drive.has_driven:
-            raise error
-        if drive.seen is not None:
-            drive.writer.end_episode(drive.seen)
-        drive.environment.close()
+    def _look_around(self) -> None:
+        """Sees to what no frame tells, and reports it."""
+        connections = self._connections
+        connections.look_around(standing=self._lockstep and (self._pause or self._weights is None))
+        faults = connections.take_faults()
         with self._lock:
-            self._report.reconnects += 1
-        for delay_s in backoff_delays():
-            if self._stop.wait(delay_s):
-                return
-            try:
-                self._rejoin(drive)
-                return
-            except CarError:
-                continue
-
-    def _rejoin(self, drive: _Drive) -> None:
-        try:
-            self._spectator.drain()
-        except CarError:
-            self._spectator.close()
-            self._spectator = Spectator(self._address.host, self._address.log_port, track=self._track)
-        drive.environment.connect(self._spectator)
-        drive.frames_reported = drive.crashes_reported = 0
-        self._begin_episode(drive)
+            report = self._report
+            report.reconnects += connections.take_reconnects()
+            for cause, count in faults.items():
+                report.faults[cause] += count
+            self._frames_per_s, self._late_share = connections.frames_per_s(), connections.late_share()
 
     def _store_states(self) -> None:
         """Leaves the cars' newest states for the thread that writes to Redis."""
-        now = time.monotonic()
-        if now < self._next_state_at:
-            return
-        self._next_state_at = now + STATE_INTERVAL_S
         for drive in self._drives:
-            if drive.environment.state is not None:
+            state = drive.environment.state
+            if state is not None:
                 self._store.put(drive.seat.name, self._live_state(drive), drive.environment.last_png)
 
-    def _live_state(self, drive: _Drive) -> dict[str, Any]:
-        assert drive.environment.state is not None
+    def _live_state(self, drive: Drive) -> dict[str, Any]:
+        meter = drive.environment.link.meter
+        status = self._connections.status(drive)
         return {
-            **dataclasses.asdict(drive.environment.state),
+            **drive.environment.live_state(),
             "role": "collector",
             "color": drive.seat.color,
-            "action": None if drive.action is None else [float(value) for value in drive.action],
+            "status": "paused" if self._pause and status == "driving" else status,
+            "stale": self._connections.stale(drive),
+            "frames_per_s": round(meter.per_s, 1),
+            "late_share": round(meter.late_share, 3),
             "weights_version": self._version,
+            "weights_age_s": time.monotonic() - self._version_at,
         }

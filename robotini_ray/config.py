@@ -45,11 +45,19 @@ class Section:
     """What every section shares: its fields are checked for type and range when it is made."""
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            key = f"{type(self).__name__.removesuffix('Config').lower()}.{field.name}"
-            value = _checked(key, getattr(self, field.name), hints[field.name], field.metadata)
-            object.__setattr__(self, field.name, value)
+        check_fields(self, type(self).__name__.removesuffix("Config").lower())
+
+
+def check_fields(section: Any, name: str) -> None:
+    """Checks every field of a frozen dataclass for type and range, and sets it to a value of its declared type.
+
+    Raises:
+        ConfigError: names the key as ``NAME.FIELD``.
+    """
+    hints = typing.get_type_hints(type(section))
+    for field in dataclasses.fields(section):
+        value = _checked(f"{name}.{field.name}", getattr(section, field.name), hints[field.name], field.metadata)
+        object.__setattr__(section, field.name, value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +78,16 @@ class SimulatorConfig(Section):
     pace: Literal["realtime", "max"] = setting("max", "pace of embedded simulators; max is lock-step, faster than real time")
     num_segments: int = setting(30, "segments of the track in embedded simulators", 2, 1000)
     car_contact: bool = setting(True, "whether cars touch and push each other; false lets them pass through each other")
+
+
+@dataclasses.dataclass(frozen=True)
+class ListedSimulator:
+    """A running simulator, Unity or embedded, that so many of the collecting cars drive on; ``Config`` checks it."""
+
+    host: str = setting("", "name or address of its machine, as the collectors reach it")
+    car_port: int = setting(11000, "its port for cars", 1, 65535)
+    log_port: int = setting(11001, "its port for spectators", 1, 65535)
+    cars: int = setting(1, "collecting cars that drive on it", 1, 10_000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,6 +239,7 @@ class Config:
 
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
     simulator: SimulatorConfig = dataclasses.field(default_factory=SimulatorConfig)
+    simulators: tuple[ListedSimulator, ...] = ()
     randomisation: RandomisationConfig = dataclasses.field(default_factory=RandomisationConfig)
     environment: EnvironmentConfig = dataclasses.field(default_factory=EnvironmentConfig)
     agent: AgentConfig = dataclasses.field(default_factory=AgentConfig)
@@ -239,6 +258,8 @@ class Config:
                 f"agent.horizon_s is {self.agent.horizon_s:g}, which is not longer than one decision "
                 f"({1 / self.environment.decisions_per_s:.3f} s)"
             )
+        if self.simulators:
+            self._check_simulators()
 
     @property
     def discount(self) -> float:
@@ -250,13 +271,36 @@ class Config:
         """Length of what the critic sees: the observation vector, then what it alone is told."""
         return self.environment.observation_size + (PRIVILEGED_SIZE if self.agent.privileged_critic else 0)
 
-    def to_dict(self) -> dict[str, dict[str, Any]]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain sections and values, as YAML and JSON take them."""
         plain = dataclasses.asdict(self)
-        return {
+        listed = list(plain.pop("simulators"))
+        sections = {
             section: {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
             for section, values in plain.items()
         }
+        return {**sections, "simulators": listed}
+
+    def _check_simulators(self) -> None:
+        for index, listed in enumerate(self.simulators):
+            check_fields(listed, f"simulators[{index}]")
+            if not listed.host or any(letter in listed.host for letter in " :/"):
+                raise ConfigError(
+                    f"simulators[{index}].host is {listed.host!r}; allowed: a host's name or address, "
+                    "for example 192.168.1.20 (ports are car_port and log_port)"
+                )
+        if self.simulator.address is not None:
+            raise ConfigError(
+                f"simulator.address is {self.simulator.address}, but simulators are listed too: take that key (or --simulator) "
+                "away, or the list"
+            )
+        places = sum(listed.cars for listed in self.simulators)
+        if places != self.collection.cars:
+            each = " + ".join(str(listed.cars) for listed in self.simulators)
+            raise ConfigError(
+                f"collection.cars is {self.collection.cars}, but the listed simulators take {places} "
+                f"(simulators[].cars: {each}): set collection.cars to {places}"
+            )
 
 
 def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
@@ -281,9 +325,12 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> Config:
 
 def config_from_dict(tree: dict[str, Any]) -> Config:
     """The config of plain sections and values, as ``Config.to_dict`` gives them."""
-    sections = {}
+    sections: dict[str, Any] = {}
     for section, values in tree.items():
-        kind = _SECTIONS[_known(section, _SECTIONS, "section")]
+        if section == SIMULATORS:
+            sections[section] = _listed_simulators(values)
+            continue
+        kind = _SECTIONS[_known(section, (*_SECTIONS, SIMULATORS), "section")]
         if not isinstance(values, dict):
             raise ConfigError(f"section {section} is {values!r}, not a mapping of keys to values")
         keys = [f"{section}.{field.name}" for field in dataclasses.fields(kind)]
@@ -317,6 +364,19 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ConfigError(f"config {path} holds {type(tree).__name__}, not sections of keys and values")
     return {section: {} if values is None else values for section, values in tree.items()}
+
+
+def _listed_simulators(entries: Any) -> tuple[ListedSimulator, ...]:
+    if not isinstance(entries, list | tuple):
+        raise ConfigError(f"simulators is {entries!r}; allowed: a list such as [{{host: 192.168.1.20, cars: 4}}]")
+    allowed = [field.name for field in dataclasses.fields(ListedSimulator)]
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise ConfigError(f"simulators[{index}] is {entry!r}; allowed: a mapping with {', '.join(allowed)}")
+        for name in entry:
+            if name not in allowed:
+                raise ConfigError(f"unknown key simulators[{index}].{name}; {nearest(str(name), allowed)}")
+    return tuple(ListedSimulator(**entry) for entry in entries)
 
 
 def _from_command_line(key: str, text: str) -> Any:
@@ -390,9 +450,13 @@ def _plain(number: float) -> str:
     return str(int(number)) if abs(number) < 1e15 and number == int(number) else repr(number)
 
 
+SIMULATORS = "simulators"
+"""The one list among the sections."""
+
 _SECTIONS: dict[str, type[Any]] = {
     field.name: field.default_factory  # type: ignore[misc]
     for field in dataclasses.fields(Config)
+    if field.name != SIMULATORS
 }
 
 NO_RANDOMISATION = RandomisationConfig()

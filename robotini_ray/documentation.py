@@ -39,13 +39,18 @@ def main() -> None:
 
 def configuration_page() -> str:
     """The page as Markdown."""
-    sections = [_section(field.name, field.default_factory) for field in dataclasses.fields(Config)]  # type: ignore[arg-type]
-    return "\n".join([INTRODUCTION, *sections])
+    hints = typing.get_type_hints(Config)
+    return "\n".join([INTRODUCTION, *(_section(field.name, hints[field.name]) for field in dataclasses.fields(Config))])
 
 
-def _section(name: str, kind: type[Any]) -> str:
+def _section(name: str, hint: Any) -> str:
+    """``hint`` is the dataclass of the section, or a tuple of such where the section is a list."""
+    is_list = typing.get_origin(hint) is tuple
+    kind = typing.get_args(hint)[0] if is_list else hint
     hints = typing.get_type_hints(kind)
-    lines = [f"## {name}", "", inspect.cleandoc(kind.__doc__ or ""), ""]
+    lines = [f"## {name}", "", inspect.cleandoc(kind.__doc__), ""]
+    if is_list:
+        lines += ["In a file a list, empty by default, of entries with these keys:", ""]
     lines += ["| key | default | allowed | what it is |", "| --- | --- | --- | --- |"]
     for field in dataclasses.fields(kind):
         allowed = _allowed(hints[field.name], field.metadata["low"], field.metadata["high"])
@@ -56,7 +61,7 @@ def _section(name: str, kind: type[Any]) -> str:
 
 def _default(value: Any) -> str:
     """As it is written in YAML."""
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) and value else json.dumps(value)
 
 
 def _allowed(hint: Any, low: float, high: float) -> str:

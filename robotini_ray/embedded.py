@@ -6,18 +6,15 @@ import contextlib
 import dataclasses
 import functools
 import json
-import os
 import re
-import select
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from robotini_ray.car.address import SimulatorAddress
-from robotini_ray.child_process import start_child, stop_child
+from robotini_ray.child_process import start_child, stop_child, wait_for_line
 from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig, SimulatorConfig
 from robotini_ray.errors import RobotiniError
 
@@ -62,6 +59,11 @@ class EmbeddedSimulator:
         """Of its process."""
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether its process is alive."""
+        return self._process.poll() is None
+
     def close(self) -> None:
         """Ends the simulator."""
         stop_child(self._process)
@@ -73,16 +75,9 @@ class EmbeddedSimulator:
         Raises:
             EmbeddedSimulatorError: it is not ready within a minute; says what its log ends with.
         """
-        output = self._process.stdout
-        assert output is not None
-        printed = b""
-        deadline_s = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline_s and self._process.poll() is None:
-            if select.select([output], [], [], 0.2)[0]:
-                printed += os.read(output.fileno(), 4096)  # readline would keep further lines where select sees none
-                match = _READY.search(printed.decode(errors="replace"))
-                if match:
-                    return SimulatorAddress(match[1], int(match[2]), int(match[4]))
+        match = wait_for_line(self._process, _READY, START_TIMEOUT_S)
+        if match:
+            return SimulatorAddress(match[1], int(match[2]), int(match[4]))
         stop_child(self._process)
         said = self._log_path.read_text().strip().splitlines() or ["it said nothing"]
         raise EmbeddedSimulatorError(f"the embedded simulator did not start: {said[-1]} (log: {self._log_path})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 import time
 from pathlib import Path
@@ -14,15 +15,18 @@ from robotini_ray.acting import NumpyPolicy, PolicyError, PolicyShelf, PolicySpe
 from robotini_ray.agents.saved_model import SavedModelExporter
 from robotini_ray.averaging import WeightsAverage
 from robotini_ray.car.address import SimulatorAddress
-from robotini_ray.car.connection import Login
+from robotini_ray.car.connection import Login, backoff_delays
+from robotini_ray.car.errors import CarError
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state import CarStateStore
 from robotini_ray.config import Config
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.evaluation import evaluate
 from robotini_ray.limit import lap_limit_s
-from robotini_ray.reports import Evaluation, EvaluationResult
+from robotini_ray.reports import Evaluation, EvaluationResult, train_step_of
 from robotini_ray.track import load_track
+
+LOG = logging.getLogger(__name__)
 
 POLL_S = 0.05
 STATE_INTERVAL_S = 0.05
@@ -67,29 +71,49 @@ class Evaluator:
         self._next_at = 0.0
         self._average = WeightsAverage(config.evaluation.average_steps)
         self._weights: tuple[int, NDArray[np.float32]] | None = None
-        self._version = -1
+        self._version = self._judged = -1
+        self._version_at = 0.0
+        self._has_driven = False
         self._finished: list[Evaluation] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
 
     def run(self) -> None:
-        """Evaluates until ``stop``; waits for new weights between evaluations."""
+        """Evaluates until ``stop``; waits for new weights between evaluations.
+
+        An evaluation in which the simulator was lost counts for nothing and is made again.
+
+        Raises:
+            CarError: the simulator refuses the car or cannot be reached, and the car has never driven.
+        """
+        delays = backoff_delays()
         while not self._stop.is_set():
             weights = self._weights
-            if weights is None or weights[0] <= max(0, self._version) or time.monotonic() < self._next_at:
+            if weights is None or weights[0] <= max(0, self._judged) or time.monotonic() < self._next_at:
                 self._stop.wait(POLL_S)
                 continue
             self._next_at = time.monotonic() + self._config.evaluation.interval_s
             self._version, flat_weights = weights
+            self._version_at = time.monotonic()
             self._policy.set_weights(flat_weights)
-            result = self._drive()
+            try:
+                result = self._drive()
+            except CarError as error:
+                if not self._has_driven:
+                    raise
+                LOG.warning("the evaluation of step %d is made again: %s", self._version, error)
+                self._next_at = 0.0
+                self._stop.wait(next(delays))
+                continue
+            delays = backoff_delays()
+            self._judged = self._version
             if not self._stop.is_set():
-                self._keep(self._version, result)
+                self._keep(train_step_of(self._version), result)
         self._store.close()
 
     def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
         """Leaves new weights for the next evaluation, averaged with those before."""
-        self._weights = (version, self._average.add(version, flat_weights))
+        self._weights = (version, self._average.add(train_step_of(version), flat_weights))
 
     def report(self) -> list[Evaluation]:
         """Evaluations finished since the last call."""
@@ -116,11 +140,19 @@ class Evaluator:
             spectator.close()
 
     def _watch(self, environment: RaceEnvironment) -> bool:
+        self._has_driven = True
         now = time.monotonic()
         if environment.state is not None and now >= self._next_state_at:
             self._next_state_at = now + STATE_INTERVAL_S
-            fields = {**dataclasses.asdict(environment.state), "role": "evaluator", "color": self._login.color}
-            self._store.put(self._login.name, {**fields, "weights_version": self._version}, environment.last_png)
+            fields = {
+                **environment.live_state(),
+                "role": "evaluator",
+                "color": self._login.color,
+                "status": "driving",
+                "weights_version": self._version,
+                "weights_age_s": now - self._version_at,
+            }
+            self._store.put(self._login.name, fields, environment.last_png)
         return not self._stop.is_set()
 
     def _keep(self, version: int, result: EvaluationResult) -> None:

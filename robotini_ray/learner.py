@@ -7,7 +7,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ import tensorflow as tf
 from tf_agents.train import learner as tf_agents_learner
 
 from robotini_ray.agents.factory import experience_dataset, flat_actor_weights, make_agent
-from robotini_ray.checkpoints import CheckpointStore
+from robotini_ray.checkpoints import Checkpoint, CheckpointStore
 from robotini_ray.config import Config
+from robotini_ray.errors import RobotiniError
 from robotini_ray.metrics import RunSummaries
 from robotini_ray.replay import WindowLayout, replay_state
-from robotini_ray.reports import LearnerReport, ReplayState
+from robotini_ray.reports import LearnerReport, ReplayState, weights_version
 from robotini_ray.variables import WeightsBroadcast
 
 SUMMARY_INTERVAL_S = 2.0
@@ -30,6 +31,16 @@ ASK_INTERVAL_S = 0.05
 
 REFRESH_INTERVAL_S = 0.5
 """Longest age of what is known of replay while there is."""
+
+ANSWER_TIMEOUT_S = 1
+"""Longest wait for replay's answer; cars and the launcher's requests must not wait for a server that is gone."""
+
+SLOW_CALL_S = 5.0
+"""A call of TF-Agents' learner that takes longer waits for replay, but for the first, which builds its graph."""
+
+
+class CheckpointError(RobotiniError):
+    """A checkpoint cannot be written, or is of another agent; the message is one line for a person."""
 
 
 class Learner:
@@ -42,12 +53,18 @@ class Learner:
         config: of the run.
         replay_address: HOST:PORT of the Reverb server.
         run_dir: where checkpoints and TensorBoard's files go; a checkpoint there is resumed from.
+        life: how often this program has started a learner before.
+
+    Raises:
+        CheckpointError: the newest checkpoint is of another agent.
     """
 
-    def __init__(self, config: Config, replay_address: str, run_dir: Path) -> None:
+    def __init__(self, config: Config, replay_address: str, run_dir: Path, life: int = 0) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(config.learner.threads)
         tf.config.threading.set_inter_op_parallelism_threads(config.learner.threads)
         self._config = config
+        self._life = life
+        self._replay_address = replay_address
         self._replay = reverb.Client(replay_address)
         self._gauge = ReplayGauge(self._replay, config)  # before the dataset begins to sample
         self._train_step = tf.Variable(0, dtype=tf.int64, name="train_step")
@@ -64,8 +81,9 @@ class Learner:
         self._saved = tf.train.Checkpoint(agent=self._agent, train_step=self._train_step)
         checkpoint = self._store.newest()
         if checkpoint is not None:
-            self._saved.read(checkpoint.learner_prefix).assert_existing_objects_matched()
-        self._summaries = RunSummaries(run_dir / "tensorboard")
+            restore(self._saved, checkpoint)
+        self._batches: Iterator[Any] | None = None  # TF-Agents' own, until that has ended
+        self._summaries = RunSummaries(run_dir / "tensorboard", self._step())
         self._broadcast = WeightsBroadcast()
         self._requests: queue.SimpleQueue[tuple[Callable[[], None], concurrent.futures.Future[None]]] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -76,6 +94,9 @@ class Learner:
         self._reported_at = time.monotonic()
         self._waited_s = 0.0
         self._losses: dict[str, float] = {}
+        self._in_call_since: float | None = None
+        self._waits = False
+        self._publish()
 
     def run(self) -> None:
         """Trains until ``stop``."""
@@ -84,7 +105,8 @@ class Learner:
             self._serve_requests()
             self._publish_when_due()
             steps = calls if self._config.run.train_steps is None else self._steps_left(calls)
-            if steps and self._gauge.allows(steps):
+            self._waits = not (steps and self._gauge.allows(steps))
+            if not self._waits:
                 self._train(steps)
             else:
                 self._wait()
@@ -103,10 +125,14 @@ class Learner:
         elapsed_s = max(now - self._reported_at, 1e-6)
         rate, waiting = (step - self._reported_step) / elapsed_s, min(1.0, self._waited_s / elapsed_s)
         self._reported_step, self._reported_at, self._waited_s = step, now, 0.0
-        return LearnerReport(step, rate, self._gauge.state, waiting, self._losses)
+        return LearnerReport(step, rate, self._gauge.state, waiting, self._losses, self._waiting_for())
 
     def checkpoint(self, progress: dict[str, Any]) -> None:
-        """Writes a checkpoint of replay, agent and the given counters; returns when it is on disk."""
+        """Writes a checkpoint of replay, agent and the given counters; returns when it is on disk.
+
+        Raises:
+            Exception: it could not be written; the earlier ones are still there.
+        """
         done: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._requests.put((lambda: self._write_checkpoint(progress), done))
         if self._ended.is_set():  # no loop is left to serve it
@@ -122,8 +148,16 @@ class Learner:
         self._stop.set()
 
     def _train(self, steps: int) -> None:
-        info = self._learner.run(iterations=steps)
-        self._gauge.trained(steps)
+        before = self._step()
+        self._in_call_since = time.monotonic()
+        try:
+            info = self._learner.run(iterations=steps, iterator=self._batches)
+        except tf.errors.OutOfRangeError:  # replay's limiter has let nothing through for a while
+            self._batches = iter(experience_dataset(self._replay_address, self._config))
+            return
+        finally:
+            self._in_call_since = None
+            self._gauge.trained(self._step() - before)
         now = time.monotonic()
         if now >= self._next_summary_at:
             self._next_summary_at = now + SUMMARY_INTERVAL_S
@@ -138,6 +172,19 @@ class Learner:
         self._stop.wait(ASK_INTERVAL_S)
         self._waited_s += time.monotonic() - began
 
+    def _waiting_for(self) -> str:
+        """What the loop waits for right now."""
+        began, state = self._in_call_since, self._gauge.state
+        if began is not None and self._losses and time.monotonic() - began > SLOW_CALL_S:
+            return f"replay, which has sent no batch for {time.monotonic() - began:.0f} s"
+        if self._gauge.silent_since is not None:
+            return f"replay, which has not answered for {time.monotonic() - self._gauge.silent_since:.0f} s"
+        if not self._waits:
+            return ""
+        if state.items < state.min_items:
+            return f"replay {100 * state.items / state.min_items:.0f} %, warming"
+        return f"the cars: every replay item has been trained on {state.samples_per_item:g} times"
+
     def _steps_left(self, most: int) -> int:
         assert self._config.run.train_steps is not None
         return max(0, min(most, self._config.run.train_steps - self._step()))
@@ -151,7 +198,8 @@ class Learner:
 
     def _publish(self) -> None:
         weights = flat_actor_weights(self._config, self._agent)
-        self._broadcast.send(self._step(), weights, self._gauge.pauses(self._config.learner.steps_per_call))
+        version = weights_version(self._life, self._step())
+        self._broadcast.send(version, weights, self._gauge.pauses(self._config.learner.steps_per_call))
 
     def _serve_requests(self) -> None:
         while True:
@@ -167,16 +215,40 @@ class Learner:
 
     def _write_checkpoint(self, progress: dict[str, Any]) -> None:
         step = self._step()
-        self._store.write(
-            step,
-            Path(self._replay.checkpoint()),
-            {**progress, "train_steps": step},
-            self._saved.write,
-            self._config.learner.checkpoints_to_keep,
-        )
+        self._gauge.ask()
+        if self._gauge.silent_since is not None:  # Reverb's checkpoint call would wait for it without end
+            raise CheckpointError("replay does not answer")
+        least_windows = self._gauge.state.items // WindowLayout.from_config(self._config).items  # more come meanwhile, none go
+        try:
+            self._store.write(
+                step,
+                Path(self._replay.checkpoint()),
+                {**progress, "train_steps": step},
+                self._saved.write,
+                self._config.learner.checkpoints_to_keep,
+                least_windows,
+            )
+        except Exception:
+            self._store.remove_unfinished()  # a full disk gets its room back
+            raise
 
     def _step(self) -> int:
         return int(self._train_step.numpy())
+
+
+def restore(saved: tf.train.Checkpoint, checkpoint: Checkpoint) -> None:
+    """Reads a checkpoint into everything of ``saved``.
+
+    Raises:
+        CheckpointError: it lacks a variable, has one too many or one of another shape, or cannot be read.
+    """
+    try:
+        saved.read(checkpoint.learner_prefix).assert_consumed()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        text = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{checkpoint.directory} does not fit this program's agent: {text[:300]}; --fresh moves that run aside"
+        ) from error
 
 
 class ReplayGauge:
@@ -196,6 +268,8 @@ class ReplayGauge:
         self._items_trained = 0
         self.state: ReplayState = replay_state(client, self._layout)
         """As the server last told."""
+        self.silent_since: float | None = None
+        """When the server was first asked in vain, None while it answers."""
         self._asked_at = time.monotonic()
         self._sampled_at_start = self.state.sampled
         self._taken = 0
@@ -203,13 +277,24 @@ class ReplayGauge:
     def allows(self, steps: int) -> bool:
         """Whether so many train steps can be done without waiting for data; asks the server when it is time to."""
         age_s = time.monotonic() - self._asked_at
-        allowed = self._is_enough_for(steps)
+        allowed = self.silent_since is None and self._is_enough_for(steps)
         if age_s >= (REFRESH_INTERVAL_S if allowed else ASK_INTERVAL_S):
-            self.state = replay_state(self._client, self._layout)
-            self._asked_at = time.monotonic()
-            self._taken = 0
-            allowed = self._is_enough_for(steps)
+            self.ask()
+            allowed = self.silent_since is None and self._is_enough_for(steps)
         return allowed
+
+    def ask(self) -> None:
+        """Asks the server now, for a second at most; what it last told stays where it does not answer."""
+        try:
+            state = replay_state(self._client, self._layout, ANSWER_TIMEOUT_S)
+        except (reverb.errors.ReverbError, RuntimeError):
+            self.silent_since = self.silent_since or time.monotonic()
+            return
+        finally:
+            self._asked_at = time.monotonic()
+        if state.sampled < self.state.sampled:  # the server was started again
+            self._sampled_at_start, self._items_trained = state.sampled, 0
+        self.state, self.silent_since, self._taken = state, None, 0
 
     def trained(self, steps: int) -> None:
         """Tells that so many train steps have been done since the last call of ``allows``."""
@@ -219,7 +304,7 @@ class ReplayGauge:
     def pauses(self, steps: int) -> bool:
         """Whether replay is so far ahead that lock-step cars may pause: never while a call of ``steps`` has to wait."""
         ahead = self.state.inserted - (self.state.sampled + self._taken) / self.state.samples_per_item
-        return ahead > 2 * self._config.replay.min_items and self._is_enough_for(steps)
+        return self.silent_since is None and ahead > 2 * self._config.replay.min_items and self._is_enough_for(steps)
 
     def _is_enough_for(self, steps: int) -> bool:
         drawn_ahead = self._config.agent.batch_size * self._layout.items

@@ -24,13 +24,18 @@ def replay_bytes(config: Config) -> int:
     return config.replay.capacity * FLOAT_BYTES * (max(1, new_rows) * row + state)
 
 
-def check_memory(config: Config, available_bytes: int) -> None:
+def check_memory(config: Config, available_bytes: int, collectors_here: bool = True) -> None:
     """Refuses a run that asks for more than there is.
+
+    Args:
+        config: of the run.
+        available_bytes: of this machine.
+        collectors_here: whether collectors count; in a cluster they may be elsewhere.
 
     Raises:
         ConfigError: with both figures.
     """
-    collectors = -(-config.collection.cars // config.collection.cars_per_collector)
+    collectors = -(-config.collection.cars // config.collection.cars_per_collector) if collectors_here else 0
     processes = collectors + 3  # learner, evaluator, replay
     replay = replay_bytes(config)
     asked = replay + processes * PROCESS_BYTES + BASE_BYTES

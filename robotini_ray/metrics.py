@@ -11,17 +11,28 @@ Sections and their scalars:
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 SECTIONS = ("collection", "training", "evaluation")
 
 
 class RunSummaries:
-    """Writes scalars under ``RUN/tensorboard/SECTION``."""
+    """Writes scalars under ``RUN/tensorboard/SECTION``.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: ``RUN/tensorboard``.
+        from_step: train step of the checkpoint that is gone on from; what was written of later steps before is void.
+    """
+
+    def __init__(self, directory: Path, from_step: int = 0) -> None:
+        for section in SECTIONS:
+            if any((directory / section).glob("*tfevents*")):
+                _void_later_steps(directory / section, from_step)
         self._writers = {
             section: tf.summary.create_file_writer(str(directory / section), flush_millis=2000) for section in SECTIONS
         }
@@ -36,3 +47,18 @@ class RunSummaries:
             for name, value in scalars.items():
                 tf.summary.scalar(f"{section}/{name}", value, step=train_step)
         self._writers[section].flush()
+
+
+def _void_later_steps(section: Path, step: int) -> None:
+    """Tells TensorBoard to forget what stands in a section's earlier files of steps after this one.
+
+    It does so for a START of a session (``plugin_event_accumulator.py``: ``_CheckForRestartAndMaybePurge``). It reads files in
+    the order of their names: this one comes after those of earlier seconds, and before that of the writer made after it.
+    """
+    start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+    now = time.time()
+    with open(section / f"events.out.tfevents.{int(now):010d}.#restart", "wb") as file:
+        writer = RecordWriter(file)
+        writer.write(event_pb2.Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+        for _ in range(2):  # the first START of all is not taken for a restart
+            writer.write(event_pb2.Event(wall_time=now, step=step + 1, session_log=start).SerializeToString())

@@ -5,13 +5,15 @@
             |                          +------------------ weights ----------------+
             +----frames--> evaluator <---------------------------------------------+
 
-Every part but the simulators and Redis is a Ray actor of its own.
+Every part is a Ray actor of its own, but for Redis and the simulators on the launcher's machine, which are its child
+processes. Which node of a cluster a part is on, ``placement.py`` says.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from robotini_ray.acting import noise_ladder
@@ -20,7 +22,11 @@ from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.config import NO_RANDOMISATION, Config
 from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.parts import PartHandle, start_part
+from robotini_ray.placement import Placement, plan_one_machine
 from robotini_ray.reports import CarSeat
+
+COLLECT, EVALUATE = "collect", "evaluate"
+"""The embedded simulators of the launcher's machine."""
 
 COLORS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf")
 
@@ -31,6 +37,19 @@ class Site:
 
     address: SimulatorAddress
     lockstep: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Sites:
+    """Where the cars drive.
+
+    Attributes:
+        shares: of each share of the plan; None where an embedded simulator is a part of its own, which says where it listens.
+        evaluator: of the evaluator's car.
+    """
+
+    shares: tuple[Site | None, ...]
+    evaluator: Site
 
 
 class ProgramBuilder:
@@ -46,16 +65,19 @@ class ProgramBuilder:
         self._run_dir = run_dir
         self._logs = run_dir / "logs"
         self._tag = f"{run_dir.name}-{secrets.token_hex(2)}"  # names of cars are unique to this invocation
+        self.placement = Placement(plan_one_machine(config))
+        """Where the parts go; replaced once a cluster has been joined."""
 
     def redis(self) -> RedisServer:
         """The cars' live state, for the monitor and other machines."""
-        server = RedisServer(self._logs / "redis.log")
+        host = self.placement.driver_host if self.placement.plan.leaves_the_driver else None
+        server = RedisServer(self._logs / "redis.log", host, self._run_dir / "redis.password")
         server.start()
         return server
 
     def simulator(self, role: str) -> EmbeddedSimulator:
-        """An embedded simulator, for ``collect`` or ``evaluate``, where every car is the standard one."""
-        collecting = role == "collect"
+        """An embedded simulator of this machine, for ``COLLECT`` or ``EVALUATE``, where every car is the standard one."""
+        collecting = role == COLLECT
         return EmbeddedSimulator(
             self._config.simulator,
             self._config.run.seed + (0 if collecting else 1),
@@ -63,12 +85,60 @@ class ProgramBuilder:
             self._config.randomisation if collecting else NO_RANDOMISATION,
         )
 
-    def replay(self) -> PartHandle:
-        """The Reverb server."""
-        return start_part("replay", self._logs, "robotini_ray.replay:ReplayServer", self._config, self._run_dir)
+    def simulator_roles(self) -> tuple[str, ...]:
+        """Which embedded simulators this machine needs."""
+        if self.listed_sites():
+            return ()
+        collects = any(not share.bundle for share in self.placement.plan.shares)
+        return (COLLECT, EVALUATE) if collects else (EVALUATE,)
 
-    def learner(self, replay_address: str) -> PartHandle:
-        """Trains on replay; broadcasts to whom ``add_receivers`` names."""
+    def listed_sites(self) -> tuple[Site, ...]:
+        """The simulators that the config names, one for each share of the cars; none where embedded ones are started."""
+        if self._config.simulator.address is not None:
+            return (Site(SimulatorAddress.parse(self._config.simulator.address), lockstep=False),)
+        named = self._config.simulators
+        return tuple(Site(SimulatorAddress(at.host, at.car_port, at.log_port), lockstep=False) for at in named)
+
+    def sites(self, simulators: Mapping[str, EmbeddedSimulator]) -> Sites:
+        """Where the cars drive, once the simulators of ``simulator_roles`` listen."""
+        listed = self.listed_sites()
+        if listed:
+            return Sites(listed, listed[0])
+        here = {role: self.embedded_site(simulator.address) for role, simulator in simulators.items()}
+        return Sites(tuple(None if share.bundle else here[COLLECT] for share in self.placement.plan.shares), here[EVALUATE])
+
+    def embedded_site(self, address: SimulatorAddress) -> Site:
+        """The simulator of ``simulator`` or ``simulator_part``."""
+        return Site(address, lockstep=self._config.simulator.pace == "max")
+
+    def simulator_part(self, share: int) -> PartHandle:
+        """An embedded simulator on the node where the cars of this share are collected."""
+        return start_part(
+            f"simulator-{share}",
+            self._logs,
+            "robotini_ray.simulator_part:SimulatorPart",
+            self._config.simulator,
+            self._config.run.seed + 2 + share,
+            self._logs / f"simulator-{share}.log",
+            self._config.randomisation,
+            **self.placement.shares[share],
+        )
+
+    def replay(self, port: int | None) -> PartHandle:
+        """The Reverb server, on its old port where it had one."""
+        return start_part(
+            "replay",
+            self._logs,
+            "robotini_ray.replay:ReplayServer",
+            self._config,
+            self._run_dir,
+            self.placement.learner_host,
+            port,
+            **self.placement.learner,
+        )
+
+    def learner(self, replay_address: str, life: int) -> PartHandle:
+        """Trains on replay; broadcasts to whom ``add_receivers`` names. ``life`` counts its earlier starts."""
         return start_part(
             "learner",
             self._logs,
@@ -76,29 +146,36 @@ class ProgramBuilder:
             self._config,
             replay_address,
             self._run_dir,
+            life,
             num_gpus=self._config.learner.num_gpus,
+            **self.placement.learner,
         )
 
-    def collectors(self, site: Site, replay_address: str, redis_url: str) -> list[PartHandle]:
-        """The collecting cars, ``cars_per_collector`` a process."""
-        collection = self._config.collection
-        seats = self._seats()
-        groups = [seats[k : k + collection.cars_per_collector] for k in range(0, len(seats), collection.cars_per_collector)]
-        return [
-            start_part(
-                f"collector-{index}",
-                self._logs,
-                "robotini_ray.collector:Collector",
-                self._config,
-                site.address,
-                group,
-                site.lockstep,
-                replay_address,
-                redis_url,
-                self._run_dir.name,
-            )
-            for index, group in enumerate(groups)
-        ]
+    @property
+    def collector_names(self) -> list[str]:
+        """The collectors, at most ``cars_per_collector`` cars each, all of one share."""
+        return [f"collector-{index}" for index in range(len(self._groups()))]
+
+    def share_of(self, name: str) -> int:
+        """Which share of the plan one of ``collector_names`` belongs to."""
+        return self._groups()[self.collector_names.index(name)][0]
+
+    def collector(self, name: str, site: Site, replay_address: str, redis_url: str) -> PartHandle:
+        """One of ``collector_names``, on the node of its share."""
+        share, seats = self._groups()[self.collector_names.index(name)]
+        return start_part(
+            name,
+            self._logs,
+            "robotini_ray.collector:Collector",
+            self._config,
+            site.address,
+            seats,
+            site.lockstep,
+            replay_address,
+            redis_url,
+            self._run_dir.name,
+            **self.placement.shares[share],
+        )
 
     def evaluator(self, site: Site, redis_url: str) -> PartHandle:
         """The judge of the newest policy."""
@@ -113,7 +190,17 @@ class ProgramBuilder:
             self._run_dir / "policies",
             redis_url,
             self._run_dir.name,
+            **self.placement.driver,
         )
+
+    def _groups(self) -> list[tuple[int, list[CarSeat]]]:
+        """For each collector its share, and its cars. They are dealt out, so that each share has the whole ladder of noise."""
+        shares, size = self.placement.plan.shares, self._config.collection.cars_per_collector
+        dealt: list[list[CarSeat]] = [[] for _ in shares]
+        for seat in self._seats():
+            emptiest = min(range(len(shares)), key=lambda k: len(dealt[k]) / shares[k].cars)
+            dealt[emptiest].append(seat)
+        return [(share, seats[k : k + size]) for share, seats in enumerate(dealt) for k in range(0, len(seats), size)]
 
     def _seats(self) -> list[CarSeat]:
         collection, seed = self._config.collection, self._config.run.seed

@@ -7,14 +7,16 @@ import statistics
 import time
 from typing import Any
 
-from robotini_ray.reports import CollectorReport, Evaluation, LearnerReport
+from robotini_ray.car.errors import FAULTS
+from robotini_ray.reports import CollectorReport, Evaluation, LearnerReport, train_step_of
 
 
 @dataclasses.dataclass
 class Progress:
     """Counters of a whole run, resumes included. ``to_json`` goes into checkpoints, ``summary`` to people.
 
-    ``env_steps`` are camera frames acted on, repeats of an action included; ``wall_s`` is the time of all invocations.
+    ``env_steps`` are camera frames acted on, repeats of an action included; ``wall_s`` is the time of all invocations;
+    ``restarts`` counts by part, ``faults`` by cause.
     """
 
     env_steps: int = 0
@@ -27,11 +29,13 @@ class Progress:
     crashes_collect: int = 0
     crashes_evaluate: int = 0
     reconnects: int = 0
+    faults: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(FAULTS, 0))
     evaluations: int = 0
     best_lap_s: float | None = None
     best_policy: dict[str, Any] | None = None
     last_evaluation: dict[str, Any] | None = None
     first_clean_lap: dict[str, float] | None = None
+    restarts: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
@@ -39,6 +43,8 @@ class Progress:
         self._recent_laps_s: list[float] = []
         self.weights_version = -1
         self.weights_age_s = 0.0
+        self.frames_per_s = 0.0
+        self.late_share = 0.0
 
     @property
     def wall_s(self) -> float:
@@ -59,18 +65,36 @@ class Progress:
             self.laps += len(report.laps)
             self.crashes_collect += report.crashes
             self.reconnects += report.reconnects
+            for cause, count in report.faults.items():
+                self.faults[cause] = self.faults.get(cause, 0) + count
             self._recent_returns += [episode.undiscounted_return for episode in report.episodes]
             self._recent_laps_s += [lap.time_s for lap in report.laps]
-        self.weights_version = min(report.weights_version for report in reports)
-        self.weights_age_s = max(report.weights_age_s for report in reports)
+        if reports:
+            self.weights_version = train_step_of(min(report.weights_version for report in reports))
+            self.weights_age_s = max(report.weights_age_s for report in reports)
+            self.frames_per_s = statistics.fmean(report.frames_per_s for report in reports)
+            self.late_share = max(report.late_share for report in reports)
+
+    def add_restart(self, part: str, cause: str) -> None:
+        """Counts that a part was started again."""
+        self.restarts[part] = self.restarts.get(part, 0) + 1
+        self.add_fault(cause)
+
+    def add_fault(self, cause: str) -> None:
+        """Counts something that went wrong and was survived."""
+        self.faults[cause] = self.faults.get(cause, 0) + 1
 
     def collection_scalars(self) -> dict[str, float]:
-        """For TensorBoard: counters, and the average return and best lap of the episodes since the last call."""
+        """For TensorBoard: counters, frame rate, and the average return and best lap of the episodes since the last call."""
         scalars: dict[str, float] = {
             "env_steps": self.env_steps,
             "episodes": self.episodes,
             "laps": self.laps,
             "crashes": self.crashes_collect,
+            "reconnects": self.reconnects,
+            "frames_per_s": self.frames_per_s,
+            "late_share": self.late_share,
+            **{f"faults/{cause}": count for cause, count in self.faults.items()},
         }
         if self._recent_returns:
             scalars["average_return"] = statistics.fmean(self._recent_returns)
@@ -135,9 +159,12 @@ class Progress:
             "limit_s": limit_s,
             "ratio_to_limit": None if median is None else median / limit_s,
             "crashes": {"collect": self.crashes_collect, "evaluate": self.crashes_evaluate},
+            "reconnects": self.reconnects,
+            "faults": dict(self.faults),
             "average_return": last.get("average_return"),
             "average_episode_length": last.get("average_episode_length"),
             "first_clean_lap": self.first_clean_lap,
+            "restarts": self.restarts,
         }
 
 

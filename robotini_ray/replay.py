@@ -27,7 +27,10 @@ recurrent state at the window's first row is stored once for the window. There a
 from __future__ import annotations
 
 import dataclasses
+import logging
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import portpicker
@@ -36,8 +39,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from robotini_ray.checkpoints import CheckpointStore
-from robotini_ray.config import ACTION_SIZE, Config
-from robotini_ray.reports import ReplayState
+from robotini_ray.config import ACTION_SIZE, Config, ConfigError
+from robotini_ray.reports import ReplayReport, ReplayState
 
 TABLE = "windows"
 
@@ -48,6 +51,20 @@ WINDOW_DECISIONS = 8
 
 CHUNK_ROWS = 4
 """Least rows compressed together."""
+
+MOST_PENDING_WINDOWS = 200
+"""Windows of a car that may wait for a server that does not answer, about a megabyte; later ones are dropped."""
+
+CHECK_WINDOWS = 50
+"""Windows between two looks at how many wait."""
+
+CHECK_INTERVAL_S = 0.25
+"""Wall time between two looks while too many wait."""
+
+BATCH_TIMEOUT_MS = 10_000
+"""Longest time that a batch may wait for the limiter before the dataset ends."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,30 +139,88 @@ def make_server(config: Config, port: int, checkpoint_dir: Path) -> reverb.Serve
 class ReplayServer:
     """The Reverb server as a part of the program.
 
+    It starts with the replay of the newest checkpoint that holds a readable one, or with none: a replay that is incomplete or
+    corrupt is renamed, so that nobody tries it again.
+
     Args:
         config: of the run.
-        run_dir: of the run; it starts with the replay of the newest checkpoint there.
+        run_dir: of the run.
+        host: under which the others reach it.
+        port: to listen on, None for a free one. A server that is started again takes its old one, where everybody looks for it.
+
+    Raises:
+        ConfigError: a replay was made with another size, limiter or shape.
     """
 
-    def __init__(self, config: Config, run_dir: Path) -> None:
-        store = CheckpointStore(run_dir / "checkpoints")
-        store.offer_replay(store.newest())
-        self._port = portpicker.pick_unused_port()
-        self._server = make_server(config, self._port, store.replay_dir)
+    def __init__(self, config: Config, run_dir: Path, host: str = "127.0.0.1", port: int | None = None) -> None:
+        self._config = config
+        self._host = host
+        self._port = port or portpicker.pick_unused_port()
+        self._warnings: list[str] = []
+        self._server = self._restored(CheckpointStore(run_dir / "checkpoints"))
 
-    def address(self) -> str:
-        """HOST:PORT."""
-        return f"127.0.0.1:{self._port}"
+    def report(self) -> ReplayReport:
+        """Where it listens, and what was wrong with checkpoints."""
+        return ReplayReport(f"{self._host}:{self._port}", self._warnings)
 
     def stop(self) -> None:
         """Ends the server."""
         self._server.stop()
 
+    def _restored(self, store: CheckpointStore) -> reverb.Server:
+        for checkpoint in store.with_replay():
+            problem = "it is incomplete"
+            if checkpoint.replay_is_complete():
+                store.offer_replay(checkpoint)
+                try:
+                    server = make_server(self._config, self._port, store.replay_dir)
+                except (RuntimeError, ValueError) as error:
+                    problem = " ".join(str(error).split())
+                else:
+                    check_restored(server, self._config, checkpoint.directory)
+                    windows = server.localhost_client().server_info(timeout=10)[TABLE].current_size
+                    if windows >= checkpoint.least_windows:
+                        return server
+                    server.stop()
+                    problem = f"of {checkpoint.least_windows} windows {windows} are left"
+            aside = checkpoint.set_replay_aside()
+            self._warnings.append(f"the replay of {checkpoint.directory} cannot be used and is now {aside.name}: {problem}")
+        if self._warnings:
+            self._warnings.append("no checkpoint holds a readable replay: it starts empty")
+        store.offer_replay(None)
+        return make_server(self._config, self._port, store.replay_dir)
+
+
+def check_restored(server: reverb.Server, config: Config, checkpoint: Path) -> None:
+    """Refuses what Reverb brings back from a checkpoint without a word where it is not what the config says.
+
+    Raises:
+        ConfigError: with both values.
+    """
+    layout = WindowLayout.from_config(config)
+    info = server.localhost_client().server_info(timeout=10)[TABLE]
+    limiter = info.rate_limiter_info
+    found: dict[str, tuple[Any, Any]] = {
+        "replay.capacity": (layout.windows(config.replay.capacity), info.max_size),
+        "replay.min_items": (layout.windows(config.replay.min_items), limiter.min_size_to_sample),
+        "replay.samples_per_item": (config.replay.samples_per_item, limiter.samples_per_insert),
+    }
+    for name, spec in layout.signature().items():
+        restored = info.signature.get(name)
+        found[f"the shape of {name}"] = (tuple(spec.shape), None if restored is None else tuple(restored.shape))
+    for key, (asked, restored) in found.items():
+        if asked != restored:
+            unit = " (in windows)" if key in ("replay.capacity", "replay.min_items") and layout.items > 1 else ""
+            raise ConfigError(
+                f"{key}{unit} is {asked}, but the replay in {checkpoint} was made with {restored}; --fresh moves that run aside"
+            )
+
 
 class WindowWriter:
     """Writes the decisions of one car into replay; see the module's docstring for what becomes a window.
 
-    Nothing here waits for the server but ``flush``. ``items`` counts the items of the windows written.
+    Nothing here waits for the server but ``flush``. ``items`` counts the items of the windows written, ``dropped`` those of
+    windows that were not because too many waited for the server.
     """
 
     def __init__(self, client: reverb.Client, layout: WindowLayout) -> None:
@@ -155,6 +230,9 @@ class WindowWriter:
         self._pad[-1] = PAD
         self._count = 0
         self.items = 0
+        self.dropped = 0
+        self._unchecked = 0
+        self._full_until: float | None = None
         self._writer = client.trajectory_writer(num_keep_alive_refs=layout.rows)
         chunk_rows = min(max(layout.stride, CHUNK_ROWS), layout.rows)  # Reverb chunks no more than it keeps alive
         self._writer.configure(("rows",), num_keep_alive_refs=layout.rows, max_chunk_length=chunk_rows)
@@ -219,12 +297,34 @@ class WindowWriter:
         self._writer.append(columns)
         self._count += 1
         if self._count >= layout.rows and (self._count - layout.rows) % layout.stride == 0:
+            if not self._has_room():
+                self.dropped += layout.items
+                return
             history = self._writer.history
             item = {"rows": history["rows"][-layout.rows :]}
             if layout.state_size:
                 item["state"] = history["state"][-layout.rows : 1 - layout.rows]
             self._writer.create_item(TABLE, priority=1.0, trajectory=item)
             self.items += layout.items
+
+    def _has_room(self) -> bool:
+        """Whether few enough windows wait for the server; asked now and then only."""
+        self._unchecked += 1
+        if self._full_until is None and self._unchecked < CHECK_WINDOWS:
+            return True
+        if self._full_until is not None and time.monotonic() < self._full_until:
+            return False
+        try:
+            self._writer.flush(block_until_num_items=MOST_PENDING_WINDOWS - CHECK_WINDOWS, timeout_ms=1)
+        except reverb.errors.DeadlineExceededError:
+            if self._full_until is None:
+                _log.warning("replay does not take what the car sends: from now on its windows are dropped")
+            self._full_until = time.monotonic() + CHECK_INTERVAL_S
+            return False
+        if self._full_until is not None:
+            _log.warning("replay takes windows again; %d items have been dropped so far", self.dropped)
+        self._full_until, self._unchecked = None, 0
+        return True
 
     def _last_trained_row(self) -> int:
         """Index of the last row of the episode that is trained in a window written so far, -1 if there is none."""
@@ -236,7 +336,10 @@ class WindowWriter:
 
 
 def window_dataset(address: str, config: Config) -> tf.data.Dataset:
-    """Endless batches of windows, ``{"rows": <float32>[batch, rows, row_size], "state": <float32>[batch, 1, state_size]}``."""
+    """Batches of windows, ``{"rows": <float32>[batch, rows, row_size], "state": <float32>[batch, 1, state_size]}``.
+
+    They end when the limiter has let nothing through for a while. While the server is gone they wait for it to come back.
+    """
     batch = config.agent.batch_size
     dataset = reverb.TrajectoryDataset.from_table_signature(
         server_address=address,
@@ -244,6 +347,7 @@ def window_dataset(address: str, config: Config) -> tf.data.Dataset:
         max_in_flight_samples_per_worker=2 * batch,
         num_workers_per_iterator=1,
         get_signature_timeout_secs=30,
+        rate_limiter_timeout_ms=BATCH_TIMEOUT_MS,
     )
     # Batched first: a map over single items costs more than the train step. A thread of its own lets sampling go on meanwhile.
     options = tf.data.Options()

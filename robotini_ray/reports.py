@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from typing import Any
+from typing import Any, Literal
 
+from robotini_ray.car.errors import FAULTS
 from robotini_ray.car.laps import Lap
 from robotini_ray.config import FRAMES_PER_SECOND
 from robotini_ray.environment.score import OriginalEpisode
+
+CarStatus = Literal["driving", "stalled", "reconnecting"]
+"""What a car is doing, as far as its connection tells."""
+LIFE = 10**10
+"""Versions of the weights in one life of the learner: more than a run has train steps."""
+
+
+def weights_version(life: int, train_step: int) -> int:
+    """The version of the weights of a train step; a learner that has gone back to its checkpoint begins another life.
+
+    So versions never go down, though train steps may.
+    """
+    return life * LIFE + train_step
+
+
+def train_step_of(version: int) -> int:
+    """The train step that a version of the weights is of; -1, for no weights yet, stays."""
+    return version % LIFE if version >= 0 else version
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +49,12 @@ class CollectorReport:
     items: int = 0
     crashes: int = 0
     reconnects: int = 0
+    faults: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(FAULTS, 0))
+    """Counts by cause, see ``car.errors.FAULTS``."""
+    frames_per_s: float = 0.0
+    """Camera frames of one car a second of wall time, the mean of those connected."""
+    late_share: float = 0.0
+    """Share of frames that came late, see ``car.frame_meter``."""
     laps: list[Lap] = dataclasses.field(default_factory=list)
     episodes: list[OriginalEpisode] = dataclasses.field(default_factory=list)
     weights_version: int = -1
@@ -59,14 +84,26 @@ class ReplayState:
 
 
 @dataclasses.dataclass(frozen=True)
+class ReplayReport:
+    """Where the replay server listens, and what was wrong with the checkpoints that it started from."""
+
+    address: str
+    warnings: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
 class LearnerReport:
-    """Where the learner is; ``waiting_share`` is the share of wall time without data to train on."""
+    """Where the learner is; ``waiting_share`` is the share of wall time without data to train on.
+
+    ``waiting_for`` says for what it waits right now; it is empty while it trains.
+    """
 
     train_step: int
     train_steps_per_s: float
     replay: ReplayState
     waiting_share: float
     losses: dict[str, float]
+    waiting_for: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,6 +44,8 @@ class RunDirectory:
         self._lock = _lock(self.path)
         if self.resumed:
             self._check_same(config)
+        self.set_aside = CheckpointStore(self.path / "checkpoints").set_unreadable_aside() if self.resumed else []
+        """Checkpoints that were damaged, under their new names."""
         for name in ("checkpoints", "policies", "tensorboard", "logs"):
             (self.path / name).mkdir(exist_ok=True)
         save_config(config, self.path / "config.yaml")

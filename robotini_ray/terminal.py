@@ -66,16 +66,23 @@ class Display:
         self.say(f"{line}{f'; waiting for {waiting_for}' if waiting_for else ''}")
 
 
-def table_rows(progress: Progress, learner: LearnerReport, env_steps_per_s: float, left_s: float | None) -> dict[str, str]:
-    """The figures of a run as texts."""
+def table_rows(
+    progress: Progress, learner: LearnerReport | None, env_steps_per_s: float, left_s: float | None
+) -> dict[str, str]:
+    """The figures of a run as texts; ``learner`` is None while there is none."""
     last = progress.last_evaluation or {}
-    replay = learner.replay
+    steps, held, trained = f"{progress.train_steps:,}", "-", "-"
+    if learner is not None:
+        replay = learner.replay
+        steps += f" ({learner.train_steps_per_s:,.0f}/s)"
+        held = f"{replay.items:,} of {replay.capacity:,} ({100 * replay.items / replay.capacity:.0f} %)"
+        trained = f"{replay.ratio:.1f} times each"
     version_age = f"{progress.weights_version} ({progress.weights_age_s:.1f} s old)" if progress.weights_version >= 0 else "-"
     return {
         "env steps": f"{progress.env_steps:,} ({env_steps_per_s:,.0f}/s)",
-        "train steps": f"{progress.train_steps:,} ({learner.train_steps_per_s:,.0f}/s)",
-        "replay": f"{replay.items:,} of {replay.capacity:,} ({100 * replay.items / replay.capacity:.0f} %)",
-        "trained": f"{replay.ratio:.1f} times each",
+        "train steps": steps,
+        "replay": held,
+        "trained": trained,
         "weights": version_age,
         "episodes": f"{progress.episodes:,}",
         "laps": f"{progress.laps:,}",
@@ -85,6 +92,7 @@ def table_rows(progress: Progress, learner: LearnerReport, env_steps_per_s: floa
         "clean laps": f"{last['clean_laps']} of {len(last['laps'])}" if last else "-",
         "best lap": _number(progress.best_lap_s, "{:.2f} s"),
         "time left": "-" if left_s is None else clock(left_s),
+        "restarts": ", ".join(f"{part} {count}" for part, count in sorted(progress.restarts.items())) or "-",
     }
 
 

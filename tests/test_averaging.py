@@ -43,6 +43,12 @@ def test_without_steps_it_is_the_newest(values):
     assert [average.add(step, weights(value))[0] for step, value in enumerate(values)] == values
 
 
+def test_a_learner_that_has_gone_back_begins_it_anew():
+    average = WeightsAverage(100)
+    average.add(5000, weights(1.0))
+    assert average.add(4000, weights(0.5)) == pytest.approx([0.5])
+
+
 def test_what_it_returned_does_not_change_afterwards():
     average = WeightsAverage(100)
     returned = average.add(1000, weights(1.0))

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from robotini_ray import config as config_module
 from robotini_ray.config import Config, ConfigError, config_from_dict, load_config, save_config
 
-SECTIONS = {field.name: typing.get_type_hints(Config)[field.name] for field in dataclasses.fields(Config)}
+SECTIONS = {
+    field.name: typing.get_type_hints(Config)[field.name] for field in dataclasses.fields(Config) if field.name != "simulators"
+}
 SETTINGS = [
     (section, field, typing.get_type_hints(kind)[field.name])
     for section, kind in SECTIONS.items()
@@ -201,7 +203,7 @@ class TestRefusals:
 
     def test_with_no_near_name_all_are_listed(self):
         message = refusal(config_from_dict, {"zzz": {}})
-        assert message == f"unknown section zzz; allowed: {', '.join(SECTIONS)}"
+        assert message == f"unknown section zzz; allowed: {', '.join(SECTIONS)}, simulators"
 
     @pytest.mark.parametrize("key", [1, None, True, 2.5, "two\nlines", "next\x85line", ""])
     def test_keys_of_any_kind(self, key):
@@ -303,3 +305,44 @@ def test_every_setting_says_what_it_is():
 def test_a_config_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().run.seed = 3
+
+
+class TestListedSimulators:
+    LIST = "simulators: [{host: unity.lan, cars: 2}, {host: 10.0.0.3, car_port: 12000, log_port: 12001, cars: 3}]\n"
+
+    def test_they_are_read_and_written(self, tmp_path):
+        config = loaded(tmp_path, self.LIST + "collection: {cars: 5}")
+        places = [(listed.host, listed.car_port, listed.log_port, listed.cars) for listed in config.simulators]
+        assert places == [("unity.lan", 11000, 11001, 2), ("10.0.0.3", 12000, 12001, 3)]
+        save_config(config, tmp_path / "saved.yaml")
+        assert load_config(tmp_path / "saved.yaml", {}) == config
+
+    @pytest.mark.parametrize(
+        ("listed", "message"),
+        [
+            ("simulators: {host: a}", "simulators is {'host': 'a'}; allowed: a list such as [{host: 192.168.1.20, cars: 4}]"),
+            ("simulators: [a]", "simulators[0] is 'a'; allowed: a mapping with host, car_port, log_port, cars"),
+            ("simulators: [{host: a, port: 1}]", "unknown key simulators[0].port; did you mean log_port?"),
+            (
+                "simulators: [{cars: 6}]",
+                "simulators[0].host is ''; allowed: a host's name or address, for example",
+            ),
+            ("simulators: [{host: 'a:1', cars: 6}]", "simulators[0].host is 'a:1'; allowed: a host's name or address"),
+            ("simulators: [{host: 7, cars: 6}]", "simulators[0].host is 7; allowed: text"),
+            (
+                "simulators: [{host: a, cars: 5}, {host: a, car_port: 0}]",
+                "simulators[1].car_port is 0; allowed: a whole number from 1 to 65535",
+            ),
+            ("simulators: [{host: a, cars: 0}]", "simulators[0].cars is 0; allowed: a whole number from 1 to 10000"),
+            (
+                "simulators: [{host: a, cars: 3}, {host: b, cars: 5}]",
+                "collection.cars is 6, but the listed simulators take 8 (simulators[].cars: 3 + 5): set collection.cars to 8",
+            ),
+            (
+                "simulators: [{host: a, cars: 6}]\nsimulator: {address: b}",
+                "simulator.address is b, but simulators are listed too: take that key (or --simulator) away, or the list",
+            ),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, tmp_path, listed, message):
+        assert refusal(loaded, tmp_path, listed).startswith(message)

@@ -8,7 +8,7 @@ import pytest
 
 from robotini_ray import documentation, launch
 from robotini_ray.car.laps import Lap
-from robotini_ray.config import Config
+from robotini_ray.config import Config, ListedSimulator
 from robotini_ray.documentation import COMMAND, PAGE, configuration_page
 from robotini_ray.environment.score import OriginalEpisode
 from robotini_ray.progress import Progress
@@ -28,7 +28,7 @@ def test_every_setting_is_in_it(tmp_path, monkeypatch):
     text = (tmp_path / "page.md").read_text()
     for section, values in Config().to_dict().items():
         part = text.split(f"## {section}\n")[1].split("\n## ")[0]
-        for key in values:
+        for key in ListedSimulator.__dataclass_fields__ if section == "simulators" else values:
             assert f"| `{key}` | " in part
     assert "| `cars` | `6` | whole 1 to 10 000 | collecting cars |" in text
     assert "| `turn_limit` | `1.0` | 0.05 to 1 |" in text

@@ -18,8 +18,10 @@ import numpy as np
 import pytest
 
 from robotini_ray import launch
-from robotini_ray.acting import load_policy
-from robotini_ray.pretrained_policies import PRETRAINED, find_policy, pretrained_names
+from robotini_ray.acting import NumpyPolicy, PolicySpec, load_policy, save_policy
+from robotini_ray.commands.named_policy import load_named_policy
+from robotini_ray.config import Config
+from robotini_ray.pretrained_policies import PRETRAINED, pretrained_names
 
 ROOT = Path(launch.__file__).parents[1]
 PATIENCE_S = 120
@@ -232,6 +234,8 @@ class TestShippedPolicies:
 
     def test_a_directory_goes_before_a_shipped_name(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        assert find_policy(Path("default")) == PRETRAINED / "default"
-        (tmp_path / "default").mkdir()
-        assert find_policy(Path("default")) == Path("default")
+        shipped, _ = load_named_policy(Path("default"))
+        assert np.any(shipped.flat_weights())
+        save_policy(tmp_path / "default", NumpyPolicy(PolicySpec.from_config(Config())), {"mine": True})
+        mine, facts = load_named_policy(Path("default"))
+        assert facts == {"mine": True} and not np.any(mine.flat_weights())

@@ -73,7 +73,7 @@ def within(*packages):
 
 
 HEAVY = {"tensorflow", "tf_agents", "reverb"}
-LIGHT = within(f"{NAME}.simulator", f"{NAME}.car") + [
+LIGHT = within(f"{NAME}.simulator", f"{NAME}.car", f"{NAME}.monitor") + [
     f"{NAME}.{name}"
     for name in (
         "track",
@@ -90,6 +90,7 @@ LIGHT = within(f"{NAME}.simulator", f"{NAME}.car") + [
         "config",
         "launch",
         "commands.benchmark",
+        "commands.monitor",
         "benchmarks.simulator",
         "training",
         "program",
@@ -99,6 +100,8 @@ LIGHT = within(f"{NAME}.simulator", f"{NAME}.car") + [
         "commands.train",
         "commands.simulate",
         "commands.drive",
+        "commands.doctor",
+        "commands.status",
     )
 ]
 
@@ -116,7 +119,7 @@ def test_the_reading_of_imports_sees_what_there_is():
     assert f"{NAME}.commands.train" in ALL_IMPORTS[f"{NAME}.launch"] - IMPORTS[f"{NAME}.launch"]
 
 
-@pytest.mark.parametrize("name", ["launch", "car", "simulator", "environment.reward", "acting"])
+@pytest.mark.parametrize("name", ["launch", "car", "simulator", "monitor", "environment.reward", "acting"])
 def test_ray_is_only_for_the_distributed_part(name):
     for module in within(f"{NAME}.{name}"):
         assert "ray" not in reached(module)

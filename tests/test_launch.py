@@ -21,8 +21,11 @@ VERBS = [
     "train",
     "simulate",
     "debug-policy",
-    "evaluate",
+    "monitor",
     "benchmark",
+    "doctor",
+    "status",
+    "evaluate",
     "drive",
     "leaderboard",
     "record",
@@ -183,7 +186,7 @@ class TestHelp:
         for parameter in launch.cli.commands[verb].params:
             if parameter.opts[0].startswith("--"):
                 assert parameter.opts[0] in out and parameter.help
-        assert ("--section.key" in out) == (verb in ("train", "debug-policy"))
+        assert ("--section.key" in out) == (verb in ("train", "debug-policy", "doctor"))
 
     def test_reading_a_line_needs_nothing_heavy(self, tmp_path):
         code = "import sys, robotini_ray.launch; print(*sorted({name.split('.')[0] for name in sys.modules}))"
@@ -214,20 +217,19 @@ class TestConfigOfALine:
         path.write_text("collection: {cars: 2, noise_low: 0.1, noise_high: 0.2}\nrun: {seed: 1}\n")
         line = [path, "--collection.cars", "3", "--cars", "4", "--collection.noise_high=0.3"]
         for words in (line, ["train", *line], ["train", *line[1:], path], [path, *line[3:], *line[1:3]]):
-            config, run_dir, address, fresh, _ = trained(*words)
+            config, run_dir, address, fresh, wait, monitor_port, _ = trained(*words)
             collection = config.collection
             assert (collection.cars, collection.noise_high, collection.noise_low) == (4, 0.3, 0.1)
             assert config.run.seed == 1 and collection.noise_damping == Config().collection.noise_damping
-            assert (run_dir, address, fresh) == (Path("runs/my-run"), "local", False)
+            assert (run_dir, address, fresh, wait, monitor_port) == (Path("runs/my-run"), "local", False, False, 8080)
 
     def test_every_named_flag_arrives(self, trained, tmp_path):
-        flags = (
-            "--run-dir r --simulator h:1:2 --track oval --cars 5 --seed 6 --minutes 7 --train-steps 8 --address auto --fresh"
-        )
-        config, run_dir, address, fresh, _ = trained("train", *flags.split())
+        place = "--run-dir r --simulator h:1:2 --wait --track oval --address auto --fresh"
+        numbers = "--cars 5 --seed 6 --minutes 7 --train-steps 8 --monitor-port 9"
+        config, run_dir, address, fresh, wait, monitor_port, _ = trained("train", *place.split(), *numbers.split())
         assert (config.simulator.address, config.simulator.track) == ("h:1:2", "oval")
         assert (config.collection.cars, config.run.seed, config.run.minutes, config.run.train_steps) == (5, 6, 7.0, 8)
-        assert (run_dir, address, fresh) == (Path("r"), "auto", True)
+        assert (run_dir, address, fresh, wait, monitor_port) == (Path("r"), "auto", True, True, 9)
 
     def test_without_a_config_it_is_the_quickstart(self, trained):
         quickstart = load_config(PACKAGE_PARENT / "launch" / "quickstart.yaml", {})
@@ -332,7 +334,9 @@ class TestEvaluate:
         assert (code, out) == (2, "")
         assert any(f"127.0.0.1:{port}" in err for port in ports)
         assert "python -m robotini_ray.launch simulate" in err
-        assert err.startswith("robotini_ray: ") and err.count("\n") == 1
+        announced, *said = err.splitlines()
+        assert "is in no run directory of yours" in announced
+        assert len(said) == 1 and said[0].startswith("robotini_ray: ")
 
     def test_a_policy_that_is_not_there_is_named(self, capsys, tmp_path):
         assert launch.main(["evaluate", "--policy", str(tmp_path / "no")]) == 2

@@ -28,7 +28,7 @@ class Server:
     def monotonic(self) -> float:
         return self.now_s
 
-    def answer(self, client: Any, layout: Any) -> ReplayState:
+    def answer(self, client: Any, layout: Any, timeout_s: int = 10) -> ReplayState:
         self.questions += 1
         return self.state
 

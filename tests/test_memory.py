@@ -26,6 +26,13 @@ def test_a_run_that_does_not_fit_is_refused_with_both_figures():
         check_memory(config, 8_000_000_000)
 
 
+def test_collectors_of_a_cluster_may_be_elsewhere():
+    config = load_config(None, {"collection.cars": 64})
+    check_memory(config, 8_000_000_000, collectors_here=False)
+    with pytest.raises(ConfigError, match="67 processes"):
+        check_memory(config, 8_000_000_000)
+
+
 def test_a_run_that_fits_is_not():
     check_memory(load_config(None, {}), 8_000_000_000)
 

@@ -44,8 +44,8 @@ def commands_in_training(address, policy):
     spectator = Spectator(address.host, address.log_port, track=load_track("oval"))
     environment = RaceEnvironment(policy.spec.environment(), load_track("oval"), address, login, spectator)
     sent = []
-    send = environment._connection.send
-    environment._connection.send = lambda *command: (sent.append(command), send(*command))
+    send = environment.link.send
+    environment.link.send = lambda *command: (sent.append(command), send(*command))
     step, state = environment.reset(), policy.initial_state(1)
     while len(sent) < FRAMES:
         actions, state = policy.act(step.observation[None], state)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import threading
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -269,6 +270,17 @@ class TestDamage:
         np.savez(saved / "weights.npz", **{**weights, "action/bias": trap})
         refusal(saved)
         assert not (tmp_path / "sprung").exists()
+
+    def test_a_file_that_unpacks_to_far_more_is_not_unpacked(self, saved):
+        weights = dict(np.load(saved / "weights.npz"))
+        np.savez_compressed(saved / "weights.npz", **{**weights, "action/bias": np.zeros(50_000_000, np.float32)})
+        assert (saved / "weights.npz").stat().st_size < 10**6
+        tracemalloc.start()
+        try:
+            assert "unpacks to more as action/bias than the 8 bytes of policy.json" in refusal(saved)
+            assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        finally:
+            tracemalloc.stop()
 
     def test_a_zip_of_other_things(self, saved):
         with zipfile.ZipFile(saved / "weights.npz", "w") as archive:

@@ -6,10 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robotini_ray import progress as progress_module
+from robotini_ray.car.errors import FAULTS
 from robotini_ray.car.laps import Lap
 from robotini_ray.environment.score import OriginalEpisode
 from robotini_ray.progress import Progress, StepRate
-from robotini_ray.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState
+from robotini_ray.reports import (
+    CollectorReport,
+    Evaluation,
+    EvaluationResult,
+    LearnerReport,
+    ReplayState,
+    train_step_of,
+    weights_version,
+)
 
 LIMIT_S = 8.0
 SUMMARY_KEYS = {
@@ -23,10 +32,14 @@ SUMMARY_KEYS = {
     "limit_s",
     "ratio_to_limit",
     "crashes",
+    "reconnects",
+    "faults",
     "average_return",
     "average_episode_length",
     "first_clean_lap",
+    "restarts",
 }
+NO_FAULTS = dict.fromkeys(FAULTS, 0)
 
 
 class Clock:
@@ -68,6 +81,7 @@ REPORTS = st.builds(
     decisions=st.integers(0, 300),
     crashes=st.integers(0, 5),
     reconnects=st.integers(0, 2),
+    faults=st.fixed_dictionaries({cause: st.integers(0, 3) for cause in FAULTS}),
     laps=st.lists(st.builds(Lap, st.floats(5, 20), st.booleans()), max_size=3),
     episodes=st.lists(st.builds(OriginalEpisode, st.floats(-50, 50), st.integers(1, 2000)), max_size=3),
     weights_version=st.integers(-1, 100),
@@ -88,6 +102,7 @@ class TestCounters:
         assert progress.decisions == sum(report.decisions for report in every)
         assert progress.crashes_collect == sum(report.crashes for report in every)
         assert progress.reconnects == sum(report.reconnects for report in every)
+        assert progress.faults == {cause: sum(report.faults[cause] for report in every) for cause in FAULTS}
         assert progress.laps == sum(len(report.laps) for report in every)
         assert progress.episodes == sum(len(report.episodes) for report in every)
 
@@ -118,16 +133,40 @@ class TestCounters:
         )
         assert (progress.weights_version, progress.weights_age_s) == (5, 2.0)
 
+    def test_frame_rates_are_the_mean_and_lateness_the_worst(self):
+        progress = Progress()
+        progress.add_collections(
+            [CollectorReport(frames_per_s=60.0, late_share=0.0), CollectorReport(frames_per_s=20.0, late_share=0.5)]
+        )
+        scalars = progress.collection_scalars()
+        assert (scalars["frames_per_s"], scalars["late_share"]) == (40.0, 0.5)
+
+    def test_faults_are_counted_by_cause(self):
+        progress = Progress()
+        progress.add_collections([CollectorReport(faults={**NO_FAULTS, "stalled": 2, "bad_line": 7}, reconnects=3)])
+        assert progress.summary(LIMIT_S)["faults"] == {**NO_FAULTS, "stalled": 2, "bad_line": 7}
+        assert progress.summary(LIMIT_S)["reconnects"] == 3
+        scalars = progress.collection_scalars()
+        assert (scalars["faults/stalled"], scalars["faults/bad_line"], scalars["faults/dropped"]) == (2, 7, 0)
+
+    def test_a_run_from_before_a_cause_was_counted_goes_on(self):
+        earlier = Progress().to_json()
+        del earlier["faults"]["stalled"]
+        progress = Progress(**earlier)
+        progress.add_collections([CollectorReport(faults={**NO_FAULTS, "stalled": 1})])
+        assert progress.faults == {**NO_FAULTS, "stalled": 1}
+
     def test_scalars_are_those_since_the_last_call(self):
         progress = Progress()
-        assert progress.collection_scalars() == {"env_steps": 0, "episodes": 0, "laps": 0, "crashes": 0}
+        rest = {"reconnects": 0, "frames_per_s": 0.0, "late_share": 0.0, **{f"faults/{cause}": 0 for cause in FAULTS}}
+        assert progress.collection_scalars() == {"env_steps": 0, "episodes": 0, "laps": 0, "crashes": 0, **rest}
         progress.add_collections(
             [
                 CollectorReport(env_steps=5, laps=[Lap(9.0, True)], episodes=[OriginalEpisode(4.0, 9)]),
                 CollectorReport(env_steps=6, laps=[Lap(8.5, False)], episodes=[OriginalEpisode(8.0, 9)], crashes=1),
             ]
         )
-        counters = {"env_steps": 11, "episodes": 2, "laps": 2, "crashes": 1}
+        counters = {"env_steps": 11, "episodes": 2, "laps": 2, "crashes": 1, **rest}
         assert progress.collection_scalars() == {**counters, "average_return": 6.0, "best_lap_s": 8.5}
         assert progress.collection_scalars() == counters
 
@@ -146,9 +185,12 @@ class TestSummary:
             "limit_s": LIMIT_S,
             "ratio_to_limit": None,
             "crashes": {"collect": 0, "evaluate": 0},
+            "reconnects": 0,
+            "faults": NO_FAULTS,
             "average_return": None,
             "average_episode_length": None,
             "first_clean_lap": None,
+            "restarts": {},
         }
         assert set(summary) == SUMMARY_KEYS
 
@@ -192,6 +234,33 @@ class TestSummary:
         progress = resumed(progress)
         progress.add_evaluation(Evaluation(3, result(8.5), True), LIMIT_S)
         assert progress.summary(LIMIT_S)["first_clean_lap"] == {"wall_s": 10.0, "env_steps": 0}
+
+
+class TestFaults:
+    def test_restarts_are_counted_by_part_and_faults_by_cause_and_a_resumed_run_goes_on_counting(self, clock):
+        progress = Progress()
+        progress.add_restart("learner", "process ended")
+        progress.add_restart("collector-0", "process ended")
+        progress = resumed(progress)
+        progress.add_restart("learner", "no answer")
+        progress.add_fault("checkpoint failed")
+        summary = progress.summary(LIMIT_S)
+        assert summary["restarts"] == {"learner": 2, "collector-0": 1}
+        assert summary["faults"] == {**NO_FAULTS, "process ended": 2, "no answer": 1, "checkpoint failed": 1}
+
+    def test_nothing_from_the_collectors_leaves_the_weights_as_they_were(self, clock):
+        progress = Progress()
+        progress.add_collections([CollectorReport(5, weights_version=weights_version(2, 30))])
+        progress.add_collections([])
+        assert (progress.env_steps, progress.weights_version) == (5, 30)
+
+
+class TestWeightsVersion:
+    def test_it_grows_from_life_to_life_though_the_train_step_goes_back(self):
+        versions = [weights_version(life, step) for life, step in ((0, 0), (0, 9), (1, 4), (1, 10**9), (2, 0))]
+        assert versions == sorted(set(versions))
+        assert [train_step_of(version) for version in versions] == [0, 9, 4, 10**9, 0]
+        assert train_step_of(-1) == -1
 
 
 class TestEvaluationResult:

@@ -319,7 +319,7 @@ def test_the_replay_server_starts_with_the_newest_whole_checkpoint(tmp_path: Pat
     config = make_config({"algorithm": "td3"})
     layout = WindowLayout.from_config(config)
     server = ReplayServer(config, tmp_path)
-    client = reverb.Client(server.address())
+    client = reverb.Client(server.report().address)
     writer = WindowWriter(client, layout)
     drive(writer, layout, 0, Episode(7, crash=True))
     writer.flush(timeout_ms=10_000)
@@ -333,7 +333,7 @@ def test_the_replay_server_starts_with_the_newest_whole_checkpoint(tmp_path: Pat
     server.stop()
 
     server = ReplayServer(config, tmp_path)
-    assert replay_state(reverb.Client(server.address()), layout).items == 8
+    assert replay_state(reverb.Client(server.report().address), layout).items == 8
     server.stop()
 
 

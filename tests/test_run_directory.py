@@ -83,6 +83,7 @@ class TestResume:
         change = {
             "run": {"seed": 5, "minutes": 3.0, "train_steps": 99},
             "simulator": {"track": "oval"},
+            "simulators": [{"host": "10.0.0.2", "cars": 2}],
             "randomisation": {"grip": [0.8, 1.2]},
             "collection": {"cars": 2, "noise_high": 0.9},
             "learner": {"checkpoint_interval_s": 30.0},

@@ -104,6 +104,7 @@ class TestRows:
             "clean laps": "-",
             "best lap": "-",
             "time left": "-",
+            "restarts": "-",
         }
 
     def test_on_the_way(self):
@@ -111,6 +112,8 @@ class TestRows:
         report = CollectorReport(12_345, laps=[Lap(9.0, True)], crashes=2, weights_version=40, weights_age_s=0.26)
         progress.add_collections([report])
         progress.add_learner(self.LEARNER)
+        for part in ("learner", "collector-0", "learner"):
+            progress.add_restart(part, "process ended")
         laps = [Lap(9.125, True), Lap(10.0, False)]
         progress.add_evaluation(Evaluation(40, EvaluationResult(laps, 1, [OriginalEpisode(12.34, 9)], 9, 9.0), True), 8.0)
         rows = table_rows(progress, self.LEARNER, 789.4, 65.9)
@@ -128,7 +131,12 @@ class TestRows:
             "clean laps": "1 of 2",
             "best lap": "9.12 s",
             "time left": "1:05",
+            "restarts": "collector-0 1, learner 2",
         }
+
+    def test_without_a_learner(self):
+        rows = table_rows(Progress(train_steps=7), None, 0.0, None)
+        assert (rows["train steps"], rows["replay"]) == ("7", "-")
 
     def test_an_evaluation_without_laps(self):
         progress = Progress()

@@ -107,8 +107,8 @@ class Workbench:
         seats = [CarSeat(name, "#1f77b4", NOISE, seed) for seed, name in enumerate(self._names())]
         collector = Collector(config, self._address, seats, True, self._replay, self._redis_url, "benchmark")
         collector.set_weights(1, driving_policy(config).flat_weights(), False)
-        with _running(collector) as thread:
-            _wait_until_driving(collector, thread)
+        with running_collector(collector) as thread:
+            wait_until_driving(collector, thread)
             time.sleep(WARM_UP_S)
             cpu_clock = time.pthread_getcpuclockid(thread.ident or 0)
             collector.report()
@@ -215,7 +215,8 @@ def _workbench() -> Iterator[Workbench]:
 
 
 @contextlib.contextmanager
-def _running(collector: Collector) -> Iterator[threading.Thread]:
+def running_collector(collector: Collector) -> Iterator[threading.Thread]:
+    """The thread in which a collector drives, for the time of the context."""
     thread = threading.Thread(target=collector.run, name="collector")
     thread.start()
     try:
@@ -225,7 +226,12 @@ def _running(collector: Collector) -> Iterator[threading.Thread]:
         thread.join()
 
 
-def _wait_until_driving(collector: Collector, thread: threading.Thread) -> None:
+def wait_until_driving(collector: Collector, thread: threading.Thread) -> None:
+    """Returns after the first frames.
+
+    Raises:
+        MeasurementError: there are none.
+    """
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while not collector.report().env_steps:
         if not thread.is_alive() or time.monotonic() > deadline_s:

@@ -14,7 +14,7 @@ from robotini_ray.errors import RobotiniError
 NAMES = ("simulator", "policy", "collect", "learner", "publish", "deadline", "overlap")
 """Each is a module of this package with a tuple ``MEASUREMENTS``. To add a figure, write its module and name it here."""
 
-LONG_NAMES: tuple[str, ...] = ("time_to_race", "lap_ratio")
+LONG_NAMES: tuple[str, ...] = ("time_to_race", "lap_ratio", "scaling")
 """The same, of figures that train for minutes: measured only when they are asked for."""
 
 

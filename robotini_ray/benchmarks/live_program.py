@@ -167,7 +167,7 @@ def running_program(config: Config, say: Say, *, learner: str = LEARNER, collect
         _start_ray(stack)
         replay = start_part("replay", logs, "robotini_ray.replay:ReplayServer", config, run_dir)
         stack.callback(replay.kill)
-        address = replay.ask("address", timeout_s=START_TIMEOUT_S)
+        address = replay.ask("report", timeout_s=START_TIMEOUT_S).address
         learning = start_part("learner", logs, learner, config, address, run_dir)
         stack.callback(learning.kill)
         collectors = []
@@ -177,11 +177,16 @@ def running_program(config: Config, say: Say, *, learner: str = LEARNER, collect
             stack.callback(part.kill)
             collectors.append(part)
         learning.ask("report", timeout_s=START_TIMEOUT_S)
-        world_pids = [simulator.process_id, *(part.process_id(START_TIMEOUT_S) for part in collectors)]
+        world_pids = [simulator.process_id, *(_pid(part) for part in collectors)]
         for part in collectors:
             part.ask("report", timeout_s=START_TIMEOUT_S)
             part.start_loop()
-        yield LiveProgram(config, learning, collectors, logs, world_pids, learning.process_id(START_TIMEOUT_S))
+        yield LiveProgram(config, learning, collectors, logs, world_pids, _pid(learning))
+
+
+def _pid(part: PartHandle) -> int:
+    _, process = ray.get(part.whereabouts(), timeout=START_TIMEOUT_S)
+    return int(process.pid)
 
 
 @contextlib.contextmanager

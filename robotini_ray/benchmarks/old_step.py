@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tf_agents.policies import py_tf_eager_policy
 from tf_agents.trajectories import time_step as ts
 
+from robotini_ray.benchmarks.figure import MeasurementError
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import CarConnection, Login
 from robotini_ray.car.spectator import Spectator
@@ -104,7 +105,10 @@ class OldCar:
 
     def step(self) -> None:
         """Takes a frame in and answers it."""
-        self.last_png = self._connection.receive(TIMEOUT_S)[-1]
+        frames = self._connection.receive(TIMEOUT_S)
+        if not frames:
+            raise MeasurementError(f"the simulator sent no frame for {TIMEOUT_S:g} s")
+        self.last_png = frames[-1]
         state = self._spectator.wait_for(self._name, self._connection.frames_received, TIMEOUT_S)
         self._spectator.take_states(self._name)
         frame = tf.io.decode_png(self.last_png, channels=3).numpy()

@@ -7,7 +7,7 @@ import struct
 import time
 from typing import Any
 
-import robotini_ray.car.connection
+import robotini_ray.car.link
 from robotini_ray.collector import Collector
 
 SO_TIMESTAMPNS = 35
@@ -50,7 +50,7 @@ class TimedCollector(Collector):
 
     def __init__(self, *arguments: Any) -> None:
         self._answers_s: list[float] = []
-        module: Any = robotini_ray.car.connection
+        module: Any = robotini_ray.car.link
         open_socket = module.open_socket
         module.open_socket = lambda *where: TimedSocket(open_socket(*where), self._answers_s)
         super().__init__(*arguments)

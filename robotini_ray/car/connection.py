@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from robotini_ray.car.address import SimulatorAddress
-from robotini_ray.car.errors import SIMULATE_COMMAND, ConnectionLost, FrameTimeout, LoginRefused, SimulatorUnreachable
+from robotini_ray.car.errors import SIMULATE_COMMAND, ConnectionLost, LoginRefused, SimulatorUnreachable
 from robotini_ray.car.protocol import FrameDecoder, command_lines, image_height, login_line
 
 MAX_CONSECUTIVE_BAD_FRAMES = 20
 FRAMES_KEPT = 2
 REACH_TIMEOUT_S = 2.0
 _RECEIVE_BYTES = 1 << 16
+_MAX_READS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Login:
     color: str = "#1f77b4"
     image_width: int = 128
     lockstep: bool = False
+
+    def line(self) -> bytes:
+        """What is sent; raises ValueError for what cannot be."""
+        return login_line(self.name, self.team_id, self.color, self.image_width, self.lockstep)
 
 
 def open_socket(host: str, port: int, timeout_s: float) -> socket.socket:
@@ -88,13 +93,13 @@ def backoff_delays(rng: random.Random | None = None) -> Iterator[float]:
 class CarConnection:
     """A logged-in car. The owner answers each frame with `send` and reconnects by making a new one.
 
-    Blocking: only `connect` and `receive` wait, each with a limit. Threads: one at a time.
+    Blocking: only `connect` waits, and `receive` where it is asked to, each with a limit. Threads: one at a time.
     `frames_received` counts every frame that came, whether bad, dropped or handed out, and so equals the `frames_sent`
     of the embedded simulator's states.
     """
 
     def __init__(self, sock: socket.socket, host: str, port: int, login: Login) -> None:
-        """Takes over a connected, non-blocking socket whose login was sent; use `connect`."""
+        """Takes over a connected, non-blocking socket whose login was sent; use `connect` or `log_in`."""
         self.login = login
         self._address = f"{host}:{port}"
         self._socket = sock
@@ -105,15 +110,22 @@ class CarConnection:
 
     @classmethod
     def connect(cls, host: str, port: int, login: Login, timeout_s: float = 5.0) -> CarConnection:
-        """Connects and logs in, without waiting for the first frame: in lock-step that would hold up the other cars.
+        """Opens a socket to the simulator and logs in; raises SimulatorUnreachable, and what `log_in` raises."""
+        login.line()  # what is wrong with it is said before a socket is opened
+        return cls.log_in(open_socket(host, port, timeout_s), host, port, login)
 
-        Raises SimulatorUnreachable, or ValueError for a login that cannot be sent. A refused login is mostly seen only by
-        the first `receive`, because the simulator closes the connection without a word.
+    @classmethod
+    def log_in(cls, sock: socket.socket, host: str, port: int, login: Login) -> CarConnection:
+        """Logs in on a connected, non-blocking socket of `open_socket`.
+
+        The first frame is not waited for: in lock-step that would hold up the other cars. A refused login is mostly seen
+        only by the first `receive`, because the simulator closes the connection without a word.
+
+        Raises ValueError for a login that cannot be sent, LoginRefused.
         """
-        line = login_line(login.name, login.team_id, login.color, login.image_width, login.lockstep)
-        connection = cls(open_socket(host, port, timeout_s), host, port, login)
+        connection = cls(sock, host, port, login)
         try:
-            connection._write(line)
+            connection._write(login.line())
         except LoginRefused:
             connection.close()
             raise
@@ -139,16 +151,15 @@ class CarConnection:
         """
         self._write(command_lines(throttle, turn, self.login.lockstep))
 
-    def receive(self, timeout_s: float) -> list[bytes]:
-        """The PNGs that arrived since the last call, oldest first: at least one, of several the newest two.
+    def receive(self, timeout_s: float = 0.0) -> list[bytes]:
+        """The PNGs that arrived since the last call, oldest first; of several the newest two.
 
-        Waits up to `timeout_s` for the first. Raises FrameTimeout (the connection stays usable), LoginRefused when the
-        simulator hung up before the first frame, ConnectionLost when it did later or sent 20 bad frames in a row.
+        Waits up to `timeout_s` for a first one; empty if none came. Raises LoginRefused when the simulator hung up before
+        the first frame, ConnectionLost when it did later or sent 20 bad frames in a row.
         """
         deadline_s = time.monotonic() + timeout_s
-        while not (frames := self._read_arrived()):
-            if not wait_readable(self._socket, deadline_s):
-                raise FrameTimeout(f"no camera frame for car {self.login.name!r} from {self._address} in {timeout_s:g} s")
+        while not (frames := self._read_arrived()) and wait_readable(self._socket, deadline_s):
+            pass
         return frames
 
     def close(self) -> None:
@@ -164,10 +175,9 @@ class CarConnection:
         self._socket.close()
 
     def _read_arrived(self) -> list[bytes]:
-        """Reads until the socket has no more for now; a read that fills the buffer may have left something."""
+        """Reads until the socket has no more for now, or 4 MiB; a read that fills the buffer may have left something."""
         frames: list[bytes] = []
-        count = _RECEIVE_BYTES
-        while count == _RECEIVE_BYTES:
+        for _ in range(_MAX_READS):
             try:
                 count = self._socket.recv_into(self._buffer)
             except BlockingIOError:
@@ -179,6 +189,8 @@ class CarConnection:
             frames = (frames + self._decoder.feed(self._view[:count]))[-FRAMES_KEPT:]
             if self._decoder.consecutive_bad_frames >= MAX_CONSECUTIVE_BAD_FRAMES:
                 raise self._lost(f"{MAX_CONSECUTIVE_BAD_FRAMES} bad frames in a row, the last: {self._decoder.last_fault}")
+            if count < _RECEIVE_BYTES:
+                break
         return frames
 
     def _write(self, data: bytes) -> None:

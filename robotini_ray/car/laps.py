@@ -34,6 +34,11 @@ class LapCounter:
         self._start: CarState | None = None
         self._place_known = False
 
+    @property
+    def began_s(self) -> float | None:
+        """Game time at which the lap under way began; None where none is."""
+        return None if self._start is None else self._start.game_time_s
+
     def reset(self) -> None:
         """Forgets the lap in progress, after a gap in the states."""
         self._previous = self._start = None

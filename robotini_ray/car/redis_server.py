@@ -1,9 +1,14 @@
-"""A Redis server of our own for `state.CarStateStore`: a child process on a unix socket only this user can open."""
+"""A Redis server of our own for `state.CarStateStore`: a child process on a unix socket only this user can open.
+
+For the cars on other machines it listens on one private address too, and then asks everybody for a password.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -19,7 +24,7 @@ from robotini_ray.errors import RobotiniError
 START_TIMEOUT_S = 10.0
 _MAX_SOCKET_PATH_BYTES = 107
 _SETTINGS = (
-    "--port", "0", "--unixsocketperm", "700", "--save", "", "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru",
+    "--unixsocketperm", "700", "--save", "", "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru",
 )  # fmt: skip
 
 
@@ -52,10 +57,20 @@ class RedisServer:
     start it from the main thread. It has a session of its own: Ctrl-C in the terminal does not reach it.
     """
 
-    def __init__(self, log_path: Path) -> None:
-        """Nothing is started yet; the server's output will be appended to `log_path`."""
+    def __init__(self, log_path: Path, host: str | None = None, password_path: Path | None = None) -> None:
+        """Nothing is started yet; the server's output will be appended to `log_path`.
+
+        With `host`, an address of this machine that is not a public one, the server also listens on a free port there, and
+        `password_path` gets a new password, readable by this user alone. Raises RedisServerError for another address.
+        """
         self.socket_path: Path | None = None
         self._log_path = log_path
+        self._host = host
+        self._password_path = password_path
+        self._port = 0
+        self._password = ""
+        if host is not None:
+            _check_private(host)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -63,24 +78,57 @@ class RedisServer:
         """The address for `CarStateStore`. Raises RedisServerError before `start` and after `stop`."""
         if self.socket_path is None:
             raise RedisServerError("the Redis server is not running; call start() first")
-        return f"unix://{self.socket_path}?db=0"
+        return f"unix://{self.socket_path}?db=0" + (f"&password={self._password}" if self._password else "")
+
+    @property
+    def network_url(self) -> str:
+        """The address for other machines, password included; that of the socket where the server listens nowhere else."""
+        return f"redis://:{self._password}@{self._host}:{self._port}/0" if self._port and self.socket_path else self.url
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
+    @property
+    def alive(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def answers(self) -> bool:
+        """Whether it answers, within 0.2 s."""
+        return self.socket_path is not None and _answers(self.socket_path)
+
+    def revive(self) -> None:
+        """Starts it again, empty, where it was, after ending what is left of it. Does not wait until it answers."""
+        assert self.socket_path is not None and self._process is not None, "it was never started"
+        self._process.kill()  # also one that is stopped
+        self._process.wait()
+        self.socket_path.unlink(missing_ok=True)
+        self._launch(self.socket_path)
+
     def start(self) -> None:
         """Starts the server and waits until it answers. Raises RedisServerError, naming the log, after at most 10 s."""
-        program, *arguments = find_redis_server()
+        program = find_redis_server()
         socket_path = Path(tempfile.mkdtemp(prefix="rr-")) / "redis.sock"
         if len(os.fsencode(socket_path)) > _MAX_SOCKET_PATH_BYTES:
             socket_path.parent.rmdir()
             raise RedisServerError(f"{socket_path} is too long for a unix socket; set TMPDIR to a shorter folder")
-        command = [program, *arguments, *_SETTINGS, "--unixsocket", str(socket_path)]
-        with open(self._log_path, "ab") as log:
-            self._process = start_child(command, stderr=log, stdout=log, cwd=socket_path.parent)
+        self._server_command = [*program, *self._network_file(socket_path.parent)]
         self.socket_path = socket_path
-        self._wait_until_it_answers(socket_path, self._process)
+        self._wait_until_it_answers(socket_path, self._launch(socket_path))
+
+    def _network_file(self, folder: Path) -> list[str]:
+        """The arguments about the network; the password is in a file, because everybody sees the arguments of a process."""
+        if self._host is None:
+            return ["--port", "0"]
+        assert self._password_path is not None
+        with socket.create_server((self._host, 0)) as free:
+            self._port = free.getsockname()[1]
+        self._password = secrets.token_urlsafe(32)
+        _write_private(self._password_path, self._password + "\n")
+        settings_path = folder / "redis.conf"
+        _write_private(settings_path, f"bind {self._host}\nport {self._port}\nrequirepass {self._password}\n")
+        return [str(settings_path)]
 
     def stop(self) -> None:
         """Ends the server and removes its folder; harmless when it is not running."""
@@ -98,6 +146,12 @@ class RedisServer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
+    def _launch(self, socket_path: Path) -> subprocess.Popen[bytes]:
+        command = [*self._server_command, *_SETTINGS, "--unixsocket", str(socket_path)]
+        with open(self._log_path, "ab") as log:
+            self._process = start_child(command, stderr=log, stdout=log, cwd=socket_path.parent)
+        return self._process
+
     def _wait_until_it_answers(self, socket_path: Path, process: subprocess.Popen[bytes]) -> None:
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not _answers(socket_path):
@@ -114,6 +168,23 @@ def _answers(socket_path: Path) -> bool:
         try:
             sock.connect(str(socket_path))
             sock.sendall(b"PING\r\n")
-            return sock.recv(16).startswith(b"+PONG")
+            return sock.recv(16).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
+
+
+def _check_private(host: str) -> None:
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified or address.is_global:
+        what = "every address of this machine" if address.is_unspecified else "public"
+        raise RedisServerError(
+            f"Redis would listen on {host}, which is {what}: join the cluster under a private address "
+            "(ray start --node-ip-address ...)"
+        )
+
+
+def _write_private(path: Path, text: str) -> None:
+    """A file of mode 0600 from its first byte on, also where there was another one."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
+import socket
 import time
 from typing import Any
 
@@ -17,6 +18,10 @@ from robotini_ray.track import Track
 
 WORLD_FRAMES_PER_S = 60
 MAX_STATES_KEPT = 600
+MAX_SEGMENTS = 1000
+STALE_S = 1.0
+"""From this age on a state is not taken for the car's place any more, in real time."""
+
 _RECEIVE_BYTES = 1 << 16
 _MAX_READS_PER_DRAIN = 256
 _SESSION_EVENTS = {"FreePracticeStart", "QualifyingStart", "StartingGridInit", "RaceStart"}
@@ -48,15 +53,23 @@ class Spectator:
     has been driving for long when it is first followed.
     """
 
-    def __init__(self, host: str, port: int, timeout_s: float = 5.0, track: Track | None = None) -> None:
-        """Connects. Raises SimulatorUnreachable."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        timeout_s: float = 5.0,
+        track: Track | None = None,
+        sock: socket.socket | None = None,
+    ) -> None:
+        """Connects, or takes over a socket of `open_socket`. Raises SimulatorUnreachable."""
         self.parameters: dict[str, Any] | None = None
         """The newest RaceParameters event."""
         self.bad_events = 0
         """Events of a known type whose fields are not what they should be."""
+        self._bad_taken = 0
         self._track = track
         self._address = f"{host}:{port}"
-        self._socket = open_socket(host, port, timeout_s)
+        self._socket = sock or open_socket(host, port, timeout_s)
         self._decoder = EventDecoder()
         self._buffer = bytearray(_RECEIVE_BYTES)
         self._view = memoryview(self._buffer)
@@ -70,6 +83,12 @@ class Spectator:
         """Lines that were no events."""
         return self._decoder.bad_lines
 
+    def take_bad_lines(self) -> int:
+        """`bad_lines` and `bad_events` since the last call."""
+        taken = self.bad_lines + self.bad_events - self._bad_taken
+        self._bad_taken += taken
+        return taken
+
     @property
     def game_time_s(self) -> float:
         """Game time since the connection began; Unity's own time stamps are wall clock."""
@@ -77,7 +96,7 @@ class Spectator:
 
     @property
     def status_age_s(self) -> float:
-        """Wall time since the last GameStatus was read: over a second means that the states are stale."""
+        """Wall time since the last GameStatus was read; in real time the states are stale beyond `STALE_S`."""
         return time.monotonic() - self._last_status_s
 
     def fileno(self) -> int:
@@ -96,6 +115,18 @@ class Spectator:
     def state(self, name: str) -> CarState | None:
         """The newest state of a followed car; None before its first one and after it left the track."""
         return self._followed[name].newest
+
+    def has_state(self, name: str, frames_sent: int) -> bool:
+        """Whether what has been read tells where a followed car is in its camera frame `frames_sent`.
+
+        Where the simulator does not number its frames (Unity) any state will do that is not stale.
+        """
+        newest = self._followed[name].newest
+        if newest is None:
+            return False
+        if newest.frames_sent < 0:
+            return self.status_age_s <= STALE_S
+        return newest.frames_sent >= frames_sent
 
     def take_states(self, name: str) -> list[CarState]:
         """Every state of a followed car since the last call, oldest first; of more than 600 the newest 600."""
@@ -125,24 +156,35 @@ class Spectator:
                 return
 
     def wait_for(self, name: str, frames_sent: int, timeout_s: float) -> CarState:
-        """The newest state of a followed car, once it belongs to the car's camera frame `frames_sent` or a later one.
+        """The newest state of a followed car, once `has_state` holds.
 
-        Where the simulator does not number its frames (Unity) it is simply the newest, and only a first one is waited
-        for. Raises StateTimeout, SpectatorLost, TrackFieldsMissing, TrackMismatch.
+        Raises StateTimeout, SpectatorLost, TrackFieldsMissing, TrackMismatch.
         """
         followed = self._followed[name]
         deadline_s = time.monotonic() + timeout_s
         while True:
             self.drain()
             newest = followed.newest
-            if newest is not None and (newest.frames_sent >= frames_sent or newest.frames_sent < 0):
+            if newest is not None and (newest.frames_sent >= frames_sent or self.has_state(name, frames_sent)):
                 return newest
             if not wait_readable(self._socket, deadline_s):
-                have = "none at all" if newest is None else f"frame {newest.frames_sent}"
+                have = "none at all" if newest is None else f"frame {newest.frames_sent}, {self.status_age_s:.1f} s old"
                 raise StateTimeout(
                     f"no state of car {name!r} for its frame {frames_sent} from {self._address} in {timeout_s:g} s "
                     f"(have {have})"
                 )
+
+    def wait_for_parameters(self, timeout_s: float) -> dict[str, Any]:
+        """The RaceParameters event, with which every simulator greets. Raises SpectatorLost if none comes in time."""
+        deadline_s = time.monotonic() + timeout_s
+        self.drain()
+        while self.parameters is None:
+            if not wait_readable(self._socket, deadline_s):
+                raise SpectatorLost(
+                    f"no RaceParameters from {self._address} in {timeout_s:g} s: is that the simulator's spectator port?"
+                )
+            self.drain()
+        return self.parameters
 
     def close(self) -> None:
         self._socket.close()
@@ -154,6 +196,7 @@ class Spectator:
                 self._count_world_frame(event.get("timestamp"))
                 self._apply_status(event["cars"])
             elif kind == "RaceParameters":
+                _check_segments(event["numSegments"])
                 self.parameters = event
             elif kind in _COUNTED_EVENTS or kind in ("CarAdded", "CarRemoved"):
                 self._apply_car_event(kind, event["car"]["name"])
@@ -213,6 +256,12 @@ class Spectator:
 
     def _lost(self, reason: str) -> SpectatorLost:
         return SpectatorLost(f"spectator connection to {self._address} lost: {reason}")
+
+
+def _check_segments(number: Any) -> None:
+    """Raises ValueError or TypeError for a number of segments that no track has, and no memory could hold."""
+    if not 1 <= int(number) <= MAX_SEGMENTS:
+        raise ValueError(f"{number} segments")
 
 
 def _car_state(status: dict[str, Any], counters: _FollowedCar, game_time_s: float) -> CarState:

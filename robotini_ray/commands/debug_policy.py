@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 COLOR = "#2ca02c"
 
 
-def run(config: Config, seconds: float) -> int:
+def run(config: Config, seconds: float, wait: bool) -> int:
     """Drives and prints laps, crashes and frames per second; returns the exit code."""
-    with drive_site(config.simulator, config.run.seed, config.randomisation) as site, Display("debug-policy") as display:
+    place = drive_site(config.simulator, config.run.seed, config.randomisation, wait)
+    with place as site, Display("debug-policy") as display:
         track = load_track(config.simulator.track)
         spectator = Spectator(site.address.host, site.address.log_port, track=track)
         environments = [_join(config, track, site, spectator) for _ in range(config.collection.cars)]
@@ -59,6 +60,8 @@ def _drive(environments: list[RaceEnvironment], seconds: float, display: Display
                 step = environment.begin_episode()
             if step is not None:
                 environment.begin_decision(color_balance_action(step.observation))
+        for environment in environments:
+            environment.check_silence()
         display.show(_rows(environments, time.monotonic() - began), "")
     display.say(", ".join(f"{name} {value}" for name, value in _rows(environments, time.monotonic() - began).items()))
 

@@ -14,9 +14,9 @@ from robotini_ray.bot import Bot
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import Login
 from robotini_ray.car.protocol import login_line
+from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import ConfigError, SimulatorConfig
 from robotini_ray.embedded import temporary_simulator
-from robotini_ray.pretrained_policies import load_named_policy
 
 
 def run(

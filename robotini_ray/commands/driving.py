@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 
 from robotini_ray.car.address import SimulatorAddress
-from robotini_ray.car.connection import reachable
+from robotini_ray.commands.reach import find_simulator
 from robotini_ray.config import NO_RANDOMISATION, ConfigError, RandomisationConfig, SimulatorConfig
 from robotini_ray.embedded import temporary_simulator
 from robotini_ray.track import load_track
@@ -23,10 +23,10 @@ class DriveSite:
 
 
 @contextlib.contextmanager
-def drive_site(config: SimulatorConfig, seed: int, randomisation: RandomisationConfig) -> Iterator[DriveSite]:
-    """The simulator of ``config.address``, or an embedded one for the time of the context."""
+def drive_site(config: SimulatorConfig, seed: int, randomisation: RandomisationConfig, wait: bool) -> Iterator[DriveSite]:
+    """The simulator of ``config.address``, or an embedded one for the time of the context; ``wait``: see ``find_simulator``."""
     if config.address is not None:
-        yield DriveSite(reachable(config.address), lockstep=False)
+        yield DriveSite(find_simulator(config.address, wait), lockstep=False)
         return
     load_track(config.track)  # a bad track is said before a simulator is started
     with temporary_simulator(config, seed, randomisation) as simulator:

@@ -18,6 +18,7 @@ from robotini_ray.benchmarks.driving_policy import driving_policy
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.driving import car_name, check_randomisation, drive_site
+from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import (
     FRAMES_PER_SECOND,
     ConfigError,
@@ -26,7 +27,6 @@ from robotini_ray.config import (
     load_config,
 )
 from robotini_ray.limit import lap_limit_s
-from robotini_ray.pretrained_policies import load_named_policy
 from robotini_ray.reports import EvaluationResult
 from robotini_ray.text_table import format_table, number
 from robotini_ray.track import Track, load_track
@@ -49,6 +49,7 @@ class Task:
 
     Attributes:
         simulator: address of a running one; None starts an embedded one for each policy and track.
+        wait: for a running one to come.
         laps: flying laps; None for no number.
         seconds: game time; None where laps say it.
         seed: of embedded simulators.
@@ -56,6 +57,7 @@ class Task:
     """
 
     simulator: str | None
+    wait: bool
     laps: int | None
     seconds: float | None
     seed: int
@@ -66,6 +68,7 @@ def run(
     policy: tuple[Path, ...],
     track: tuple[str, ...],
     simulator: str | None,
+    wait: bool,
     laps: int | None,
     seconds: float | None,
     seed: int,
@@ -80,7 +83,7 @@ def run(
         raise ConfigError(f"--track is given {len(track)} times, but {simulator} drives on one track: name that one")
     if laps is None and seconds is None:
         laps = DEFAULT_LAPS
-    task = Task(simulator, laps, seconds, seed, randomisation)
+    task = Task(simulator, wait, laps, seconds, seed, randomisation)
     pairs = _pairs(policy, track)
     results = [_evaluate(name, driver, place, task) for name, driver, place in pairs]
     several = len(pairs) > 1
@@ -125,7 +128,7 @@ def _evaluate(name: str, policy: NumpyPolicy, track: str, task: Task) -> dict[st
 def _drive(name: str, policy: NumpyPolicy, config: SimulatorConfig, track: Track, task: Task) -> EvaluationResult:
     environment_config = dataclasses.replace(policy.spec.environment(), episode_laps=1000, episode_frames=100_000)
     limit_s = task.seconds if task.seconds is not None else SECONDS_PER_LAP * (task.laps or 1)
-    with drive_site(config, task.seed, task.randomisation) as site:
+    with drive_site(config, task.seed, task.randomisation, task.wait) as site:
         from robotini_ray.environment.race_environment import RaceEnvironment
         from robotini_ray.evaluation import evaluate
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from robotini_ray.car.connection import Login
 from robotini_ray.commands.driving import car_name, check_randomisation, drive_site
+from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import FRAMES_PER_SECOND, ConfigError, RandomisationConfig, SimulatorConfig
 from robotini_ray.lap_picture import LapPicture
 from robotini_ray.lap_recording import record
 from robotini_ray.limit import lap_limit_s
 from robotini_ray.picture_files import write_gif, write_png, write_webm
-from robotini_ray.pretrained_policies import load_named_policy
 from robotini_ray.track import load_track
 
 KINDS = (".webm", ".gif", ".png")
@@ -38,7 +38,7 @@ def run(
     driver, facts = load_named_policy(policy)
     config = SimulatorConfig(address=simulator, track=track or driver.spec.track, pace="max")
     known_track = load_track(config.track)
-    with drive_site(config, seed, randomisation) as site:
+    with drive_site(config, seed, randomisation, wait=False) as site:
         name = car_name("record")
         login = Login(name, "record", "#f5c211", driver.spec.image_width, site.lockstep)
         recording = record(driver, site.address, login, known_track, laps, seconds)

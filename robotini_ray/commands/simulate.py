@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+import sys
 from pathlib import Path
 from typing import Literal
 
 from robotini_ray.config import RandomisationConfig
+from robotini_ray.network import is_loopback
 from robotini_ray.simulator.parameters import RaceParameters, load_parameters
 from robotini_ray.simulator.server import SimulatorServer
 from robotini_ray.track import load_track
@@ -48,6 +50,12 @@ def run(
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())
+    if not is_loopback(host):
+        print(
+            f"warning: {host} is reachable from other machines, and the simulator asks nobody who they are: "
+            "whoever connects can drive a car and watch",
+            file=sys.stderr,
+        )
     car, log = server.car_address, server.log_address
     print(f"ready car={car[0]}:{car[1]} log={log[0]}:{log[1]}", flush=True)
     server.run()

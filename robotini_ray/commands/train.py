@@ -7,26 +7,41 @@ import sys
 from pathlib import Path
 
 from robotini_ray.child_process import run_in_own_session
+from robotini_ray.commands.reach import find_simulator
 from robotini_ray.config import Config
+from robotini_ray.leftovers import Leftover, describe_leftovers, find_leftovers
 from robotini_ray.memory import available_memory_bytes, check_memory
+from robotini_ray.network import exposure_warning, public_addresses
+from robotini_ray.ray_token import LOCAL, require_token
 from robotini_ray.references import ReferenceLaps
 from robotini_ray.run_directory import RunDirectory
+from robotini_ray.run_marker import mark_this_process
 from robotini_ray.terminal import Display, clock
-from robotini_ray.training import train
 
 IN_OWN_SESSION = "ROBOTINI_RAY_IN_OWN_SESSION"
 """Set in the environment of the process that trains, so that it does not start another."""
 
 
-def run(config: Config, run_dir: Path, address: str, fresh: bool, line: list[str]) -> int:
+def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, monitor_port: int | None, line: list[str]) -> int:
     """Trains, in a process and a session of its own, which gets the same command line; returns the exit code."""
+    if config.simulator.address is not None:
+        find_simulator(config.simulator.address, wait)  # before anything is made that would have to be undone
     if IN_OWN_SESSION not in os.environ:
+        if address == LOCAL:  # a cluster that is joined has been told by whoever started it
+            require_token(os.environ)
         os.environ[IN_OWN_SESSION] = "1"
         return run_in_own_session([sys.executable, "-m", "robotini_ray.launch", *line])
-    check_memory(config, available_memory_bytes())
+    from robotini_ray.training import train  # which imports Ray
+
+    check_memory(config, available_memory_bytes(), collectors_here=address == LOCAL)
     directory = RunDirectory(run_dir, fresh)
     directory.open(config)
+    leftovers = find_leftovers([directory.path])
+    mark_this_process(directory.path)
     with Display(f"robotini_ray: {directory.path.name} on {config.simulator.track}, {config.agent.algorithm}") as display:
+        _say_warnings(leftovers, display)
+        for aside in directory.set_aside:
+            display.say(f"warning: a checkpoint was damaged and is now {aside}; an earlier one is used")
         earlier = directory.progress()
         if earlier is not None:
             display.say(
@@ -38,9 +53,17 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, line: list[str
                     f"--train-steps {2 * config.run.train_steps}, or begin anew with --fresh"
                 )
                 return 0
-        code = train(config, directory, address, display)
+        code = train(config, directory, address, display, monitor_port)
     _say_summary(directory, display)
     return code
+
+
+def _say_warnings(leftovers: list[Leftover], display: Display) -> None:
+    exposed = exposure_warning(public_addresses())
+    if exposed is not None:
+        display.say(exposed)
+    if leftovers:
+        display.say(f"warning: {describe_leftovers(leftovers)}")
 
 
 def _say_summary(directory: RunDirectory, display: Display) -> None:

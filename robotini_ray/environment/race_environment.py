@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import select
+import socket
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +16,9 @@ from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from robotini_ray.car.address import SimulatorAddress
-from robotini_ray.car.connection import CarConnection, Login, wait_readable
-from robotini_ray.car.errors import SpectatorLost, TrackMismatch
+from robotini_ray.car.connection import Login, wait_readable
+from robotini_ray.car.errors import TrackMismatch
+from robotini_ray.car.link import CarLink
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state import CarState
 from robotini_ray.config import ACTION_SIZE, FEATURES_PER_FRAME, EnvironmentConfig
@@ -26,23 +29,22 @@ from robotini_ray.environment.reward import OriginalReward, ProgressReward, Prog
 from robotini_ray.environment.score import RaceScore
 from robotini_ray.track import Track
 
-LOCKSTEP_TIMEOUT_S = 120.0
-"""Longest wait for a frame in lock-step, where the world may stand still for other cars."""
-
-REALTIME_TIMEOUT_S = 10.0
-"""Longest wait for a frame of a simulator that runs by itself."""
-
 STATE_TIMEOUT_S = 5.0
-"""Longest wait for the state that belongs to a frame that has arrived."""
+"""Longest wait for RaceParameters, and in lock-step for the state that belongs to a frame that has arrived."""
+
+REALTIME_STATE_TIMEOUT_S = 0.5
+"""The same where a simulator runs by itself: it sends states before frames, and the cars of a process wait together."""
+
+SILENCE_POLL_S = 0.25
 
 
 class RaceEnvironment(py_environment.PyEnvironment):
     """One car on one simulator.
 
     ``step`` and ``reset`` block, as TF-Agents' drivers expect. A collector that drives several cars uses the halves they
-    are made of instead: ``begin_episode`` and ``begin_decision`` send and return at once, ``advance`` takes in the frame
-    that has arrived and answers it; a decision lasts ``action_repeat`` frames, so only every so many calls of ``advance``
-    return a time step::
+    are made of instead: ``begin_episode`` and ``begin_decision`` send and return at once, ``advance`` takes in a frame
+    that has arrived and answers it, ``check_silence`` does what is due when none comes; a decision lasts
+    ``action_repeat`` frames, so only every so many calls of ``advance`` return a time step::
 
         step = environment.begin_episode() or wait(environment)       # wait: advance() until it returns a time step
         while True:
@@ -53,7 +55,11 @@ class RaceEnvironment(py_environment.PyEnvironment):
 
     An episode ends by termination (discount 0) when the simulator has put the car back on the track, and by truncation
     (discount 1) after ``episode_laps`` or ``episode_frames``; after a truncation the car drives on, and the next episode
-    begins with the frame that ended the last. A frame that cannot be decoded is waited over, never learned from.
+    begins with the frame that ended the last. A frame that cannot be decoded is waited over, never learned from. A decision
+    in whose time the simulator fell silent for a second truncates the episode before it.
+
+    Where the spectator is lost but the cameras live, a collector lets the car drive on without states (``drive_blind``)
+    until a spectator has them again.
 
     Args:
         config: observation, actions, reward and episodes.
@@ -64,6 +70,7 @@ class RaceEnvironment(py_environment.PyEnvironment):
 
     Raises:
         CarError: the simulator cannot be reached, refuses the car or is lost; every blocking call is limited in time.
+        SpectatorError: the same of the spectator alone.
         TrackMismatch: the simulator drives on another track.
     """
 
@@ -73,31 +80,42 @@ class RaceEnvironment(py_environment.PyEnvironment):
         super().__init__(handle_auto_reset=True)
         self._config = config
         self._track = track
-        self._address = address
-        self._login = login
-        self._frame_timeout_s = LOCKSTEP_TIMEOUT_S if login.lockstep else REALTIME_TIMEOUT_S
+        self.link = CarLink(address, login)
+        """Its name on the track, how fast frames come, whether it is stalled, and its faults."""
+        self._state_timeout_s = STATE_TIMEOUT_S if login.lockstep else REALTIME_STATE_TIMEOUT_S
         self._history = HistoryStack(FEATURES_PER_FRAME, ACTION_SIZE, config.observation_history, config.action_history)
         self._action = np.zeros(ACTION_SIZE, np.float32)
         self._observation = np.zeros(config.observation_size, np.float32)
         self.last_png = b""
+        self._command = (0.0, 0.0)
+        self._state: CarState | None = None
+        self.score = RaceScore(_segments(spectator, track))
         self.connect(spectator)
 
-    def connect(self, spectator: Spectator) -> None:
-        """Joins the track, for the first time or again after a lost connection; the next call is ``begin_episode``."""
-        self._spectator = spectator
-        parameters = _race_parameters(spectator, self._track)
-        self.num_segments = int(parameters["numSegments"])
-        self.score = RaceScore(self.num_segments)
+    def connect(self, spectator: Spectator, sock: socket.socket | None = None) -> None:
+        """Joins the track, for the first time or again after a lost connection; the next call is ``begin_episode``.
+
+        Args:
+            spectator: the simulator's event stream.
+            sock: of ``open_socket`` to the car port; None opens one, which may wait.
+        """
+        self._watch_with(spectator)
+        self.link.join(spectator, sock)
+        self._decision_frames = 0
+        self._pngs: list[bytes] = []
+
+    def _watch_with(self, spectator: Spectator) -> None:
+        """States of this spectator have nothing to do with those before."""
+        self._spectator: Spectator | None = spectator
+        self.num_segments = _segments(spectator, self._track)
+        self.score.restart(self.num_segments)
         self._reward = self._make_reward()
         self._privileged = PrivilegedView(self._track)
-        spectator.follow(self._login.name)
-        self._connection = CarConnection.connect(self._address.host, self._address.car_port, self._login)
-        self._state: CarState | None = None
         self._previous_segment = -1
         self._afresh = True
         self._settle_frames = 1
-        self._decision_frames = 0
-        self._pngs: list[bytes] = []
+        self.blind = False
+        """Whether the car drives without its states; its time steps are then for driving only."""
 
     @property
     def config(self) -> EnvironmentConfig:
@@ -106,8 +124,8 @@ class RaceEnvironment(py_environment.PyEnvironment):
 
     @property
     def name(self) -> str:
-        """The car's name on the track."""
-        return self._login.name
+        """The car's name on the track; another than at first where that was refused."""
+        return self.link.name
 
     @property
     def state(self) -> CarState | None:
@@ -116,7 +134,7 @@ class RaceEnvironment(py_environment.PyEnvironment):
 
     def fileno(self) -> int:
         """Readable when ``advance`` would not wait."""
-        return self._connection.fileno()
+        return self.link.fileno()
 
     def observation_spec(self) -> array_spec.ArraySpec:
         """``<float32>[observation_size]``, see ``HistoryStack``."""
@@ -148,12 +166,16 @@ class RaceEnvironment(py_environment.PyEnvironment):
         self._send_action()
 
     def advance(self) -> ts.TimeStep | None:
-        """Takes in the next frame, waiting for it if need be; answers it unless a decision is due.
+        """Takes in the next frame, if it has arrived; answers it unless a decision is due.
 
         Returns:
             The time step that is due, or None.
         """
-        pngs = self._connection.receive(self._frame_timeout_s)
+        pngs = self.link.receive()
+        if not pngs:
+            return None
+        if self.blind and not self._sees_again():
+            return self._advance_blind(pngs)
         states = self._take_states()
         if self._afresh:
             return self._settle(pngs)
@@ -171,14 +193,49 @@ class RaceEnvironment(py_environment.PyEnvironment):
             self._send_action()  # again: the decision goes on, one frame longer where the last was no picture
         return None
 
+    def check_silence(self) -> bool:
+        """Does what is due when no frame comes; to be called a few times a second.
+
+        Returns:
+            Whether that has ended the episode under way: the decision was not carried out, so what came of it is no step.
+            The next time step is a FIRST one.
+        """
+        if not self.link.check_silence() or self._afresh:
+            return False
+        self._afresh, self._settle_frames = True, 1
+        return not self.blind
+
+    def drive_blind(self, spectator: Spectator | None) -> None:
+        """Goes on without the car's states until ``spectator`` (None: none yet) has the one of the newest frame.
+
+        Until then time steps are MID, with reward 0; the first one after that is a FIRST one.
+        """
+        if spectator is not None and spectator is not self._spectator:
+            self.link.follow_with(spectator)
+        self._spectator = spectator
+        self.blind = True
+        self._decision_frames = 0
+        self._pngs.clear()
+        if self._afresh:
+            self._send_neutral()
+        else:
+            self._send_action()
+
     def privileged(self) -> NDArray[np.float32]:
         """What only a critic may see of the car as it is now, when the newest time step is answered; see ``PrivilegedView``."""
         assert self._state is not None
         return self._privileged.describe(self._state)
 
+    def live_state(self) -> dict[str, Any]:
+        """State, last command and score of the car in JSON types, for the monitor; empty before its state is known."""
+        if self._state is None:
+            return {}
+        throttle, turn = self._command
+        return {**dataclasses.asdict(self._state), "throttle": throttle, "turn": turn, **self.score.live()}
+
     def close(self) -> None:
         """Stops the car and leaves the track."""
-        self._connection.close()
+        self.link.close()
 
     def _step(self, action: NDArray[np.float32]) -> ts.TimeStep:
         self.begin_decision(np.asarray(action, np.float32))
@@ -189,14 +246,38 @@ class RaceEnvironment(py_environment.PyEnvironment):
 
     def _wait(self) -> ts.TimeStep:
         while (step := self.advance()) is None:
-            pass
+            wait_readable(self, time.monotonic() + SILENCE_POLL_S)
+            if self.check_silence():
+                return ts.TimeStep(np.int32(ts.StepType.LAST), np.float32(0.0), np.float32(1.0), self._observation)
         return step
 
     def _take_states(self) -> Sequence[CarState]:
-        self._state = self._spectator.wait_for(self.name, self._connection.frames_received, STATE_TIMEOUT_S)
-        states = self._spectator.take_states(self.name)
+        spectator = self._spectator
+        assert spectator is not None
+        self._state = spectator.wait_for(self.name, self.link.frames_received, self._state_timeout_s)
+        states = spectator.take_states(self.name)
         self.score.update(states)
         return states
+
+    def _sees_again(self) -> bool:
+        spectator = self._spectator
+        if spectator is None:
+            return False
+        spectator.drain()
+        if not spectator.has_state(self.name, self.link.frames_received):
+            return False
+        self._watch_with(spectator)
+        return True
+
+    def _advance_blind(self, pngs: list[bytes]) -> ts.TimeStep | None:
+        self._decision_frames += 1
+        frame = self._decode(pngs[-1:]) if self._afresh or self._decision_frames >= self._config.action_repeat else None
+        if frame is None:
+            self.link.repeat()
+            return None
+        self._observation = self._history.reset(frame) if self._afresh else self._history.push(frame, self._action)
+        self._afresh = False
+        return ts.TimeStep(np.int32(ts.StepType.MID), np.float32(0.0), np.float32(1.0), self._observation)
 
     def _settle(self, pngs: list[bytes]) -> ts.TimeStep | None:
         self._settle_frames -= 1
@@ -246,15 +327,21 @@ class RaceEnvironment(py_environment.PyEnvironment):
         try:
             frame = picture_features(pngs, self._config.image_width)
         except BadFrame:
+            self.link.note_undecodable()
             return None
+        self.link.note_decoded()
         self.last_png = pngs[-1]
         return frame
 
     def _send_action(self) -> None:
-        self._connection.send(*car_command(self._action, self._config))
+        self._send(*car_command(self._action, self._config))
 
     def _send_neutral(self) -> None:
-        self._connection.send(0.0, 0.0)
+        self._send(0.0, 0.0)
+
+    def _send(self, throttle: float, turn: float) -> None:
+        self._command = (throttle, turn)
+        self.link.send(throttle, turn)
 
     def _make_reward(self) -> Reward:
         config = self._config
@@ -272,18 +359,12 @@ def with_frames(environments: Sequence[RaceEnvironment], timeout_s: float) -> li
     return [by_descriptor[descriptor] for descriptor, _ in poll.poll(timeout_s * 1000)]
 
 
-def _race_parameters(spectator: Spectator, track: Track) -> dict[str, Any]:
-    """What the simulator says on connecting; waits for it and checks that it drives on the expected track."""
-    deadline_s = time.monotonic() + STATE_TIMEOUT_S
-    spectator.drain()
-    while spectator.parameters is None:
-        if not wait_readable(spectator, deadline_s):
-            raise SpectatorLost(f"the simulator sent no RaceParameters in {STATE_TIMEOUT_S:g} s")
-        spectator.drain()
-    parameters = spectator.parameters
+def _segments(spectator: Spectator, track: Track) -> int:
+    """How many segments the simulator divides its track into, once it is known to be the expected one."""
+    parameters = spectator.wait_for_parameters(STATE_TIMEOUT_S)
     if parameters.get("track") != track.name:
         raise TrackMismatch(
             f"the simulator drives on {parameters.get('track')!r}, but the track given is {track.name!r}: "
             "give the file of its track with --track"
         )
-    return parameters
+    return int(parameters["numSegments"])

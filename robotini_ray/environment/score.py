@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from robotini_ray.car.laps import Lap, LapCounter
 from robotini_ray.car.state import CarState
@@ -29,17 +30,26 @@ class RaceScore:
     """
 
     def __init__(self, num_segments: int) -> None:
+        self.restart(num_segments)
+        self.laps: list[Lap] = []
+        self.episodes: list[OriginalEpisode] = []
+        self.crashes = 0
+        self.frames = 0
+        self.distance_m = 0.0
+        self._lap_count = 0
+        self._last_lap_s: float | None = None
+        self._best_lap_s: float | None = None
+        self._episode = 1
+
+    def restart(self, num_segments: int) -> None:
+        """The next state has nothing to do with the last one; the lap and the episode under way count for nothing."""
         self._last_segment = num_segments - 1
         self._laps = LapCounter(num_segments)
         self._reward = OriginalReward(num_segments)
         self._previous: CarState | None = None
         self._return = 0.0
         self._frames = 0
-        self.laps: list[Lap] = []
-        self.episodes: list[OriginalEpisode] = []
-        self.crashes = 0
-        self.frames = 0
-        self.distance_m = 0.0
+        self._segment_began_s = 0.0
 
     def update(self, states: Sequence[CarState]) -> None:
         """Takes the states since the last call, one a world frame, oldest first."""
@@ -52,22 +62,49 @@ class RaceScore:
         self.laps, self.episodes = [], []
         return finished
 
+    def live(self) -> dict[str, Any]:
+        """Where the car is now, for people: JSON types, times in game time, None for what there is none of yet.
+
+        Return, episode and step are those of the episode under way, as `OriginalEpisode` counts them.
+        """
+        now_s = 0.0 if self._previous is None else self._previous.game_time_s
+        began_s = self._laps.began_s
+        return {
+            "return": self._return,
+            "episode": self._episode,
+            "step": self._frames,
+            "segment_time_s": now_s - self._segment_began_s,
+            "lap_time_s": None if began_s is None else now_s - began_s,
+            "last_lap_s": self._last_lap_s,
+            "best_lap_s": self._best_lap_s,
+            "laps": self._lap_count,
+            "distance_m": self.distance_m,
+            "frames": self.frames,
+        }
+
     def _take(self, state: CarState) -> None:
         lap = self._laps.update(state)
         if lap is not None:
             self.laps.append(lap)
+            self._lap_count += 1
+            self._last_lap_s = lap.time_s
+            self._best_lap_s = lap.time_s if self._best_lap_s is None else min(self._best_lap_s, lap.time_s)
         previous, self._previous = self._previous, state
         if previous is None:
+            self._segment_began_s = state.game_time_s
             self._begin_episode(state)
             return
         self.frames += 1
         self.crashes += state.crashes - previous.crashes
+        if state.track_segment != previous.track_segment:
+            self._segment_began_s = state.game_time_s
         self.distance_m += state.speed_m_s * (state.game_time_s - previous.game_time_s)
         self._frames += 1
         self._return += sum(self._reward.step([state]).values())
         crossed_line = previous.track_segment == self._last_segment and state.track_segment == 0
         if crossed_line or state.returns > previous.returns or self._frames >= ORIGINAL_EPISODE_FRAMES:
             self.episodes.append(OriginalEpisode(self._return, self._frames))
+            self._episode += 1
             self._begin_episode(state)
 
     def _begin_episode(self, state: CarState) -> None:

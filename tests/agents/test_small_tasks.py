@@ -55,6 +55,9 @@ class MemoryWriter:
     def create_item(self, table: str, priority: float, trajectory: dict[str, list[np.ndarray]]) -> None:
         self._items.append({name: np.stack(rows) for name, rows in trajectory.items()})
 
+    def flush(self, block_until_num_items: int, timeout_ms: int) -> None:
+        """Nothing ever waits."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Line:

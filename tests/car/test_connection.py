@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from robotini_ray.car.connection import CarConnection, Login, backoff_delays
-from robotini_ray.car.errors import ConnectionLost, FrameTimeout, LoginRefused, SimulatorUnreachable
+from robotini_ray.car.errors import ConnectionLost, LoginRefused, SimulatorUnreachable
 
 LOGIN = Login("car 1", "team", image_width=16)
 
@@ -115,8 +115,7 @@ def test_timeout_leaves_the_connection_usable(connect, wire):
         lines.readline()
 
     connection = connect(script)
-    with pytest.raises(FrameTimeout, match=r"'car 1' .* 0\.05 s"):
-        connection.receive(0.05)
+    assert connection.receive(0.05) == []
     connection.send(0.0, 0.0)
     assert select.select([connection], [], [], 10)[0] == [connection]
     assert connection.receive(10) == [wire.png()]

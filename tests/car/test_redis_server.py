@@ -9,6 +9,7 @@ import pytest
 
 from robotini_ray.car import redis_server
 from robotini_ray.car.redis_server import RedisServer, RedisServerError, find_redis_server
+from robotini_ray.car.state import CarStateStore, StoreUnavailable
 
 
 def process_exists(pid):
@@ -89,3 +90,45 @@ def test_it_dies_with_its_parent(tmp_path):
     wait_until_gone(int(pid))
     os.unlink(socket_path)
     os.rmdir(os.path.dirname(socket_path))
+
+
+class TestOnTheNetwork:
+    """127.0.0.1 stands for the private address."""
+
+    @pytest.fixture
+    def server(self, tmp_path):
+        with RedisServer(tmp_path / "redis.log", "127.0.0.1", tmp_path / "redis.password") as server:
+            yield server
+
+    def test_both_ways_lead_to_the_same_store(self, server):
+        assert server.network_url.startswith("redis://:") and server.url.startswith("unix://")
+        writer, reader = CarStateStore(server.network_url, "run"), CarStateStore(server.url, "run")
+        deadline_s = time.monotonic() + 30
+        while not reader.read_cars():
+            writer.put("a", {"x": 1}, None)
+            assert time.monotonic() < deadline_s, writer.last_error
+            time.sleep(0.05)
+        writer.close()
+        reader.close()
+
+    def test_nobody_gets_in_without_the_password(self, server, tmp_path):
+        password = (tmp_path / "redis.password").read_text().strip()
+        assert stat.S_IMODE((tmp_path / "redis.password").stat().st_mode) == 0o600 and len(password) >= 32
+        for url in (server.network_url.replace(password, ""), server.network_url.replace(password, "wrong")):
+            with pytest.raises(StoreUnavailable):
+                CarStateStore(url, "run").read_cars()
+        with open(f"/proc/{server.pid}/cmdline") as file:
+            assert password not in file.read()
+
+    def test_it_listens_on_that_address_only(self, server):
+        port = int(server.network_url.rpartition(":")[2].partition("/")[0])
+        with open("/proc/net/tcp") as file:
+            listening = {
+                line.split()[1] for line in file if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")
+            }
+        assert listening == {f"0100007F:{port:04X}"}
+
+    @pytest.mark.parametrize(("host", "what"), [("0.0.0.0", "every address"), ("8.8.8.8", "public")])
+    def test_an_address_for_everybody_is_refused(self, tmp_path, host, what):
+        with pytest.raises(RedisServerError, match=f"{host}, which is {what}"):
+            RedisServer(tmp_path / "redis.log", host, tmp_path / "redis.password")

@@ -124,7 +124,7 @@ def test_waits_for_the_frame_asked_for(stream, wire):
     stream.spectator.follow("car")
     stream.send(wire.status(frames_sent=1))
     assert stream.spectator.wait_for("car", 1, 10).frames_sent == 1
-    with pytest.raises(StateTimeout, match=r"'car' for its frame 3 .* 0\.05 s \(have frame 1\)"):
+    with pytest.raises(StateTimeout, match=r"'car' for its frame 3 .* 0\.05 s \(have frame 1, 0\.\d s old\)"):
         stream.spectator.wait_for("car", 3, 0.05)
     timer = threading.Timer(0.05, stream.send, [wire.status(frames_sent=2) + wire.status(frames_sent=3)])
     timer.start()

@@ -122,8 +122,8 @@ def test_after_being_put_back_the_first_observation_shows_the_new_place(simulato
 def test_actions_map_to_the_configured_ranges(simulator):
     with simulator() as address, joined(address) as (environment,):
         sent = []
-        send = environment._connection.send
-        environment._connection.send = lambda throttle, turn: (sent.append((throttle, turn)), send(throttle, turn))
+        send = environment.link.send
+        environment.link.send = lambda throttle, turn: (sent.append((throttle, turn)), send(throttle, turn))
         environment.reset()
         for action in ([-1, -1], [1, 1], [0, 0.5]):
             environment.step(np.array(action, np.float32))
@@ -197,3 +197,15 @@ def test_another_track_is_refused_with_both_names(simulator):
         joined(address, track_name="twisty"),
     ):
         pass
+
+
+def test_the_monitor_is_told_the_last_command_with_the_state(simulator):
+    with simulator() as address, joined(address) as (environment,):
+        assert environment.live_state() == {}
+        environment.reset()
+        for _ in range(5):
+            environment.step(np.array([0.0, 0.5], np.float32))
+        live = environment.live_state()
+        assert live["throttle"] == pytest.approx(0.07) and live["turn"] == pytest.approx(0.5)
+        assert {**dataclasses.asdict(environment.state), **environment.score.live()}.items() <= live.items()
+        assert live["step"] >= 15 and live["distance_m"] > 0

@@ -152,3 +152,34 @@ class TestTaking:
             cut.update(states[begin:end])
         assert cut.take() == whole.take()
         assert (cut.crashes, cut.frames, cut.distance_m) == (whole.crashes, whole.frames, whole.distance_m)
+
+
+class TestLive:
+    def test_the_numbers_are_of_the_episode_the_segment_and_the_lap_under_way(self):
+        states = drive(1, 2, 3, 0, 1, 2, 3, 0, 1, 1, frames_each=10)
+        score = RaceScore(SEGMENTS)
+        score.update(states)
+        live = score.live()
+        assert (live["episode"], live["laps"], live["frames"]) == (3, 1, 100)
+        assert live["step"] == 29, "frames since the line"
+        assert live["segment_time_s"] == pytest.approx(19 * FRAME_S)
+        assert live["lap_time_s"] == pytest.approx(29 * FRAME_S)
+        assert live["last_lap_s"] == live["best_lap_s"] == pytest.approx(40 * FRAME_S)
+        assert live["return"] == pytest.approx(original_return(states[-30:]))
+        assert live["distance_m"] == pytest.approx(1.5 * 100 * FRAME_S)
+
+    def test_laps_stay_counted_when_somebody_has_taken_them(self):
+        score = scored(1, 2, 3, 0, 1, 2, 3, 0)
+        score.take()
+        score.update(drive(1, 1, 2, 3, 0, start=drive(1, 2, 3, 0, 1, 2, 3, 0)[-1])[1:])
+        live = score.live()
+        assert live["laps"] == 2
+        assert live["best_lap_s"] == pytest.approx(4 * FRAME_S) and live["last_lap_s"] == pytest.approx(5 * FRAME_S)
+
+    def test_a_car_that_was_put_back_has_no_lap_under_way(self):
+        assert scored(1, 2, 3, 0, 1, "return", 1).live()["lap_time_s"] is None
+
+    def test_before_the_first_state_there_is_nothing(self):
+        live = RaceScore(SEGMENTS).live()
+        assert (live["episode"], live["step"], live["laps"]) == (1, 0, 0)
+        assert live["lap_time_s"] is live["best_lap_s"] is live["last_lap_s"] is None

@@ -1,0 +1,150 @@
+"""Bytes on the wire for each camera frame, by stream, with the cars, network and replay of ``launch/quickstart.yaml``.
+
+A collector drives in real time (states go to Redis 20 times a second whatever the pace) through relays that count; afterwards
+batches are drawn through another. Every process with cars reads a spectator stream that tells of all cars on the track: so its
+bytes are taken with one car and with more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import portpicker
+import reverb
+
+from robotini_ray.benchmarks.collect import running_collector, wait_until_driving
+from robotini_ray.benchmarks.driving_policy import driving_policy
+from robotini_ray.benchmarks.figure import MeasurementError
+from robotini_ray.benchmarks.relay import Relay
+from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.car.redis_server import RedisServer
+from robotini_ray.collector import Collector
+from robotini_ray.config import Config
+from robotini_ray.embedded import temporary_simulator
+from robotini_ray.replay import WindowLayout, make_server, replay_state, window_dataset
+from robotini_ray.reports import CarSeat
+
+BATCHES = 60
+
+
+class Bytes(NamedTuple):
+    """Of a stretch of driving, and the frames and decisions of all its cars meanwhile."""
+
+    frames: int
+    decisions: int
+    car_frames: int
+    car_commands: int
+    spectator: int
+    redis: int
+    replay_insert: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Wire:
+    """Readings.
+
+    Attributes:
+        one: with one car.
+        more: with ``cars`` cars on one simulator and in one process.
+        cars: of ``more``.
+        sample_bytes: of one item drawn from replay.
+        weights_bytes: of one broadcast to one process.
+    """
+
+    one: Bytes
+    more: Bytes
+    cars: int
+    sample_bytes: float
+    weights_bytes: int
+
+
+def read_wire(config: Config, cars: int, window_s: float) -> Wire:
+    """Drives and draws.
+
+    Args:
+        config: of the run.
+        cars: on one simulator, beside one car alone.
+        window_s: length of a stretch.
+    """
+    config = dataclasses.replace(
+        config,
+        simulator=dataclasses.replace(config.simulator, pace="realtime"),
+        replay=dataclasses.replace(config.replay, min_items=1, samples_per_item=1e5),  # few windows can be drawn, and often
+    )
+    with _servers(config) as servers:
+        one, more = _drive(servers, 1, window_s), _drive(servers, cars, window_s)
+        weights_bytes = driving_policy(config).flat_weights().nbytes
+        return Wire(one, more, cars, _sample_bytes(config, servers.replay_port), weights_bytes)
+
+
+class _Servers(NamedTuple):
+    config: Config
+    simulator: SimulatorAddress
+    redis_url: str
+    replay_port: int
+
+    @property
+    def redis_port(self) -> int:
+        return int(self.redis_url.rpartition(":")[2].partition("/")[0])
+
+
+@contextlib.contextmanager
+def _servers(config: Config) -> Iterator[_Servers]:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="robotini-")))
+        simulator = stack.enter_context(temporary_simulator(config.simulator, seed=0))
+        redis = RedisServer(folder / "redis.log", "127.0.0.1", folder / "redis.password")
+        redis.start()
+        stack.callback(redis.stop)
+        port = portpicker.pick_unused_port()
+        replay = make_server(config, port, folder / "replay")
+        stack.callback(replay.stop)
+        yield _Servers(config, simulator.address, redis.network_url, port)
+
+
+def _drive(servers: _Servers, cars: int, window_s: float) -> Bytes:
+    config, address = servers.config, servers.simulator
+    with contextlib.ExitStack() as stack:
+        ports = (address.car_port, address.log_port, servers.redis_port, servers.replay_port)
+        car, log, redis, replay = relays = [stack.enter_context(Relay(port)) for port in ports]
+        seats = [CarSeat(f"wire-{cars}-{number}", "#1f77b4", config.collection.noise_low, number) for number in range(cars)]
+        relayed = SimulatorAddress("127.0.0.1", car.port, log.port)
+        url = servers.redis_url.replace(f":{servers.redis_port}/", f":{redis.port}/")
+        collector = Collector(config, relayed, seats, False, f"127.0.0.1:{replay.port}", url, "wire")
+        collector.set_weights(1, driving_policy(config).flat_weights(), False)
+        with running_collector(collector) as thread:
+            wait_until_driving(collector, thread)
+            collector.report()
+            before = [(relay.to_client_bytes, relay.to_server_bytes) for relay in relays]
+            time.sleep(window_s)
+            report = collector.report()
+            after = [(relay.to_client_bytes, relay.to_server_bytes) for relay in relays]
+    moved = [(late[0] - early[0], late[1] - early[1]) for early, late in zip(before, after, strict=True)]
+    return Bytes(report.env_steps, report.decisions, *moved[0], moved[1][0], moved[2][1], moved[3][1])
+
+
+def _sample_bytes(config: Config, port: int) -> float:
+    """Bytes of one item. Drawn in a process of its own, as the learner does: in the server's own nothing would be sent."""
+    layout = WindowLayout.from_config(config)
+    client = reverb.Client(f"127.0.0.1:{port}")
+    before = replay_state(client, layout).sampled
+    with Relay(port) as relay:
+        learner = multiprocessing.get_context("spawn").Process(target=_draw, args=(f"127.0.0.1:{relay.port}", config))
+        learner.start()
+        learner.join()
+        sampled = replay_state(client, layout).sampled - before
+        if learner.exitcode or not sampled:
+            raise MeasurementError(f"drawing batches ended with code {learner.exitcode} after {sampled} items")
+        return relay.to_client_bytes / sampled
+
+
+def _draw(address: str, config: Config) -> None:
+    for _ in window_dataset(address, config).take(BATCHES):
+        pass

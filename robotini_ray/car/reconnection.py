@@ -1,0 +1,162 @@
+"""Coming back to a simulator that was lost, without ever waiting for it: others are driving meanwhile."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+from robotini_ray.car.connection import backoff_delays, open_socket
+from robotini_ray.car.errors import SimulatorUnreachable, SpectatorError
+from robotini_ray.car.spectator import Spectator
+from robotini_ray.track import Track
+
+CONNECT_TIMEOUT_S = 5.0
+PARAMETERS_TIMEOUT_S = 5.0
+
+
+class Reconnection:
+    """Attempts to open a socket to one port: first after a wait, each in a thread of its own.
+
+    The waits grow from 0.5 to 10 s, with jitter, until the owner is satisfied and throws this away.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._delays = backoff_delays()
+        self._attempt: _Attempt | None = None
+        self._next_at = 0.0
+        self.retry()
+
+    def retry(self) -> None:
+        """The last socket was of no use: waits again, for longer."""
+        self._next_at = time.monotonic() + next(self._delays)
+
+    def take_socket(self) -> socket.socket | None:
+        """A connected socket as soon as there is one, handed out once. Never waits; to be called a few times a second.
+
+        Raises:
+            SimulatorUnreachable: an attempt has failed; the next one comes by itself.
+        """
+        if self._attempt is None:
+            if time.monotonic() >= self._next_at:
+                self._attempt = _Attempt(self._host, self._port)
+                self._attempt.start()
+            return None
+        if self._attempt.is_alive():
+            return None
+        attempt, self._attempt = self._attempt, None
+        if attempt.error is not None:
+            self.retry()
+            raise attempt.error
+        return attempt.opened
+
+    def close(self) -> None:
+        """Gives up, without waiting."""
+        if self._attempt is not None:
+            self._attempt.abandon()
+            self._attempt = None
+
+
+class _Attempt(threading.Thread):
+    """Opens one socket; name resolution and connecting may take seconds each."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(name=f"reconnect-{host}:{port}", daemon=True)
+        self.error: SimulatorUnreachable | None = None
+        self._host, self._port = host, port
+        self.opened: socket.socket | None = None
+        self._abandoned = False
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        try:
+            opened = open_socket(self._host, self._port, CONNECT_TIMEOUT_S)
+        except SimulatorUnreachable as error:
+            self.error = error
+            return
+        with self._lock:
+            self.opened = opened
+            if self._abandoned:
+                opened.close()
+
+    def abandon(self) -> None:
+        with self._lock:
+            self._abandoned = True
+            if self.opened is not None:
+                self.opened.close()
+
+
+class SpectatorLink:
+    """A spectator that comes back by itself after it was lost.
+
+    Args:
+        host: of the simulator.
+        port: its spectator port.
+        spectator: the first one.
+        track: for the next ones, see ``Spectator``.
+    """
+
+    def __init__(self, host: str, port: int, spectator: Spectator, track: Track) -> None:
+        self.spectator: Spectator | None = spectator
+        """None while it is lost."""
+        self._host, self._port, self._track = host, port, track
+        self._reconnection: Reconnection | None = None
+        self._arriving: Spectator | None = None
+        self._arriving_until_s = 0.0
+        self._bad_lines = 0
+
+    def take_bad_lines(self) -> int:
+        """Lines and events without sense since the last call."""
+        if self.spectator is not None:
+            self._bad_lines += self.spectator.take_bad_lines()
+        taken, self._bad_lines = self._bad_lines, 0
+        return taken
+
+    def lose(self) -> None:
+        """Closes the spectator; ``regain`` brings the next one."""
+        if self.spectator is not None:
+            self._bad_lines += self.spectator.take_bad_lines()
+            self.spectator.close()
+        self.spectator = None
+        self._reconnection = Reconnection(self._host, self._port)
+
+    def regain(self) -> Spectator | None:
+        """While it is lost: the new spectator as soon as it has its RaceParameters. Never waits.
+
+        Raises:
+            SimulatorUnreachable: an attempt has failed; the next one comes by itself.
+        """
+        assert self._reconnection is not None
+        if self._arriving is None:
+            sock = self._reconnection.take_socket()
+            if sock is None:
+                return None
+            self._arriving = Spectator(self._host, self._port, track=self._track, sock=sock)
+            self._arriving_until_s = time.monotonic() + PARAMETERS_TIMEOUT_S
+        try:
+            self._arriving.drain()
+        except SpectatorError:
+            self._forget_arriving()
+            return None
+        if self._arriving.parameters is None:
+            if time.monotonic() > self._arriving_until_s:
+                self._forget_arriving()
+            return None
+        self.spectator, self._arriving, self._reconnection = self._arriving, None, None
+        return self.spectator
+
+    def close(self) -> None:
+        """Closes what is open."""
+        for spectator in (self.spectator, self._arriving):
+            if spectator is not None:
+                spectator.close()
+        if self._reconnection is not None:
+            self._reconnection.close()
+
+    def _forget_arriving(self) -> None:
+        assert self._arriving is not None and self._reconnection is not None
+        self._bad_lines += self._arriving.take_bad_lines()
+        self._arriving.close()
+        self._arriving = None
+        self._reconnection.retry()

@@ -1,0 +1,49 @@
+"""``monitor``: the web page of a run, served alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from robotini_ray.config import ConfigError
+from robotini_ray.monitor.access import Access
+from robotini_ray.monitor.hub import Hub
+from robotini_ray.monitor.run_files import RunFiles
+from robotini_ray.monitor.server import serve
+
+RUNS = Path("runs")
+NICENESS = 10
+
+
+def run(redis: str | None, run_dir: Path | None, host: str, port: int) -> int:
+    """Serves until Ctrl-C or SIGTERM; returns the exit code.
+
+    Raises:
+        ConfigError: there is no run.
+        MonitorError: the port cannot be had.
+    """
+    directory = (run_dir or _newest_run()).resolve()
+    if not directory.is_dir():
+        raise ConfigError(f"--run-dir is {directory}, but there is no such directory")
+    asyncio.run(_serve(directory, redis, host, port))
+    return 0
+
+
+async def _serve(directory: Path, redis: str | None, host: str, port: int) -> None:
+    hub = Hub(RunFiles(directory), redis)
+    await serve(hub, Access(host), host, port, _say_ready)
+
+
+def _say_ready(address: str) -> None:
+    """From here on cars and learner come first; before, a training waits for us."""
+    os.nice(NICENESS)
+    print(f"ready {address}", flush=True)
+
+
+def _newest_run() -> Path:
+    """The run below runs/ whose config was written last. Raises ConfigError where there is none."""
+    configs = sorted(RUNS.glob("*/config.yaml"), key=lambda path: path.stat().st_mtime)
+    if not configs:
+        raise ConfigError(f"there is no run in {RUNS.resolve()}; start one (`train`) or name one with --run-dir")
+    return configs[-1].parent

@@ -1,0 +1,204 @@
+"""The connections of one collector's cars: what is done when one breaks or falls silent, without holding up the others."""
+
+from __future__ import annotations
+
+import collections
+import logging
+import time
+from collections.abc import Iterator
+from statistics import fmean
+
+from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.car.errors import CarError, SimulatorUnreachable, SpectatorError, SpectatorLost, StateTimeout
+from robotini_ray.car.reconnection import Reconnection, SpectatorLink
+from robotini_ray.car.spectator import STALE_S
+from robotini_ray.drive import Drive
+from robotini_ray.environment.race_environment import with_frames
+from robotini_ray.reports import CarStatus
+
+LOG = logging.getLogger(__name__)
+
+BLIND_LIMIT_S = 10.0
+"""A spectator that has not told where a car is for so long, though the car's frames come, is replaced."""
+
+
+class Connections:
+    """Who is connected. A car that is not comes back by itself, and so does the spectator.
+
+    Where only the spectator is lost, all cars drive on "blind" (see ``RaceEnvironment.drive_blind``).
+
+    Args:
+        address: of the simulator.
+        spectator_link: to its event stream.
+        drives: the cars, each connected.
+        lockstep: whether the simulator's world waits for them.
+    """
+
+    def __init__(self, address: SimulatorAddress, spectator_link: SpectatorLink, drives: list[Drive], lockstep: bool) -> None:
+        self._address = address
+        self._lockstep = lockstep
+        self._spectator_link = spectator_link
+        self._drives = drives
+        self._connected = {drive.environment: drive for drive in drives}
+        self._faults: collections.Counter[str] = collections.Counter()
+        self._reconnects = 0
+        self._blind_since = time.monotonic()
+
+    def ready(self, timeout_s: float) -> Iterator[Drive]:
+        """The cars that have something to read, while they are connected; waits for a first one."""
+        for environment in with_frames(list(self._connected), timeout_s):
+            drive = self._connected.get(environment)
+            if drive is not None:  # it may have been lost with the one before
+                yield drive
+
+    def look_around(self, standing: bool) -> None:
+        """Sees to what no frame tells; to be called a few times a second.
+
+        Args:
+            standing: whether the world may be standing still because some car does not answer on purpose.
+        """
+        for drive in self._drives:
+            meter = drive.environment.link.meter
+            if drive.environment not in self._connected:
+                self._try_to_rejoin(drive)
+            elif standing:
+                meter.excuse_silence()
+            else:
+                self._check_silence(drive)
+            meter.measure()
+        self._look_for_spectator(standing)
+
+    def handle(self, drive: Drive, error: CarError) -> None:
+        """Does what is due when a car's connection, or the spectator, has failed.
+
+        Raises:
+            CarError: the error itself, when the car (of the spectator: any car) has never driven: then its cause will not
+                go away.
+        """
+        if isinstance(error, SpectatorError):
+            self._lose_sight(error)
+        else:
+            self._leave(drive, error)
+
+    def status(self, drive: Drive) -> CarStatus:
+        """What a car is doing, as far as its connection tells."""
+        if drive.reconnection is not None:
+            return "reconnecting"
+        return "stalled" if drive.environment.link.stalled else "driving"
+
+    def stale(self, drive: Drive) -> bool:
+        """Whether the newest state of a car says nothing about now."""
+        spectator = self._spectator_link.spectator
+        if spectator is None or drive.environment.blind:
+            return True
+        return not self._lockstep and spectator.status_age_s > STALE_S
+
+    def frames_per_s(self) -> float:
+        """Of one car, the mean of those connected."""
+        return fmean([environment.link.meter.per_s for environment in self._connected] or [0.0])
+
+    def late_share(self) -> float:
+        """Share of late frames, likewise."""
+        return fmean([environment.link.meter.late_share for environment in self._connected] or [0.0])
+
+    def take_faults(self) -> dict[str, int]:
+        """Counts by cause since the last call, see ``car.errors.FAULTS``."""
+        faults, self._faults = self._faults, collections.Counter()
+        faults["bad_line"] += self._spectator_link.take_bad_lines()
+        for drive in self._drives:
+            faults.update(drive.environment.link.take_faults())
+        return dict(faults)
+
+    def take_reconnects(self) -> int:
+        """Connections of cars that were given up since the last call."""
+        taken, self._reconnects = self._reconnects, 0
+        return taken
+
+    def close(self) -> None:
+        """Takes all cars off the track."""
+        for drive in self._drives:
+            drive.close()
+        self._spectator_link.close()
+
+    def _check_silence(self, drive: Drive) -> None:
+        try:
+            if drive.environment.check_silence():
+                drive.truncate()
+        except CarError as error:
+            self._leave(drive, error)
+
+    def _leave(self, drive: Drive, error: CarError) -> None:
+        """Ends the car's episode as truncated; ``_try_to_rejoin`` brings it back."""
+        if not drive.has_driven:
+            raise error
+        LOG.warning("%s", error)
+        self._count(error)
+        self._reconnects += 1
+        drive.truncate()
+        drive.environment.close()
+        del self._connected[drive.environment]
+        if drive.reconnection is None:
+            drive.reconnection = Reconnection(self._address.host, self._address.car_port)
+        else:
+            drive.reconnection.retry()
+
+    def _try_to_rejoin(self, drive: Drive) -> None:
+        """Joins the track again when a connection has come about; never waits for one."""
+        assert drive.reconnection is not None
+        spectator = self._spectator_link.spectator
+        if spectator is None:
+            return  # it must follow the car from its first frame on
+        try:
+            sock = drive.reconnection.take_socket()
+            if sock is not None:
+                drive.environment.connect(spectator, sock)
+                self._connected[drive.environment] = drive
+        except SpectatorError as error:
+            drive.reconnection.retry()
+            self._lose_sight(error)
+        except SimulatorUnreachable as error:
+            self._count(error)
+        except CarError as error:
+            self._count(error)
+            drive.reconnection.retry()
+
+    def _look_for_spectator(self, standing: bool) -> None:
+        """Keeps the spectator stream read, and replaces it when it is lost or has long been useless."""
+        link = self._spectator_link
+        try:
+            if link.spectator is not None:
+                link.spectator.drain()
+            elif link.regain() is not None:
+                self._drive_blind()
+        except SpectatorError as error:
+            self._lose_sight(error)
+        except SimulatorUnreachable as error:
+            self._count(error)
+        now = time.monotonic()
+        if standing or not any(environment.blind for environment in self._connected):
+            self._blind_since = now
+        elif link.spectator is not None and now - self._blind_since > BLIND_LIMIT_S:
+            self._lose_sight(SpectatorLost(f"no states from {self._address} in {BLIND_LIMIT_S:g} s"))
+
+    def _lose_sight(self, error: SpectatorError) -> None:
+        """Every car's episode ends as truncated; they drive on, and nothing is written, until the states are back."""
+        if not any(drive.has_driven for drive in self._drives):
+            raise error
+        LOG.warning("%s", error)
+        self._count(error)
+        if not isinstance(error, StateTimeout):
+            self._spectator_link.lose()
+        self._blind_since = time.monotonic()
+        self._drive_blind()
+
+    def _drive_blind(self) -> None:
+        for drive in list(self._connected.values()):
+            drive.truncate()
+            try:
+                drive.environment.drive_blind(self._spectator_link.spectator)
+            except CarError as error:
+                self._leave(drive, error)
+
+    def _count(self, error: CarError) -> None:
+        if error.fault:
+            self._faults[error.fault] += 1

@@ -1,0 +1,42 @@
+"""All checks, in the order in which a person would mend things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from robotini_ray.config import Config
+from robotini_ray.doctor import exposure, ports, resources, simulator, software
+from robotini_ray.doctor.finding import Finding
+from robotini_ray.leftovers import describe_leftovers, find_leftovers, run_dirs_in
+
+
+def examine(config: Config, run_dir: Path) -> Iterator[Finding]:
+    """Findings one by one, as they are made; under 15 s in all.
+
+    Args:
+        config: that will be trained.
+        run_dir: where it will be kept.
+    """
+    yield from software.check_platform()
+    yield from software.check_versions()
+    yield from software.check_redis_server()
+    yield from check_leftovers(run_dir)
+    yield from ports.check_ports()
+    yield from resources.check_cores(config)
+    yield from resources.check_gpu(config)
+    yield from resources.check_memory_for(config)
+    yield from resources.check_shared_memory()
+    yield from resources.check_disk(config, run_dir)
+    yield from simulator.check_simulators(config)
+    yield from exposure.check_token()
+    yield from exposure.check_addresses()
+
+
+def check_leftovers(run_dir: Path) -> list[Finding]:
+    """Processes that an earlier program has left, of this run, of those beside it, or of any other that is marked."""
+    leftovers = find_leftovers({run_dir, *run_dirs_in(run_dir.parent)})
+    if not leftovers:
+        return [Finding("leftovers", "ok", "no process of an earlier program")]
+    what, _, cure = describe_leftovers(leftovers).rpartition("; ")
+    return [Finding("leftovers", "warning", what, cure)]

@@ -1,0 +1,118 @@
+"""Cores, memory and disk against what a config will ask for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from robotini_ray.benchmarks.machine import machine
+from robotini_ray.config import Config, ConfigError
+from robotini_ray.doctor.finding import Finding
+from robotini_ray.memory import PROCESS_BYTES, available_memory_bytes, check_memory, replay_bytes
+
+COLLECTORS_PER_CORE = 2
+MEMORY_MARGIN = 0.8
+"""Of what is free; the rest is for what the machine does beside."""
+
+OBJECT_STORE_SHARE = 0.3
+"""Of the free memory: what Ray wants of /dev/shm."""
+
+LEAST_DISK_BYTES = 1_000_000_000
+RAY_DISK_LIMIT = 0.95
+"""Share of its disk from which on Ray refuses work."""
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def check_cores(config: Config) -> list[Finding]:
+    """Collectors and learner threads against the cores that we may use."""
+    cores = len(os.sched_getaffinity(0))
+    collectors = collector_count(config)
+    findings = []
+    if collectors > COLLECTORS_PER_CORE * cores:
+        what = f"{collectors} collectors on {cores} cores: more than {COLLECTORS_PER_CORE} a core wait for each other"
+        least = -(-config.collection.cars // (COLLECTORS_PER_CORE * cores))
+        cure = f"raise collection.cars_per_collector to {min(32, least)}, lower collection.cars, or add machines"
+        findings.append(Finding("cores", "warning", what, cure))
+    if config.learner.threads > cores:
+        what = f"learner.threads is {config.learner.threads}, but there are {cores} cores"
+        findings.append(Finding("cores", "warning", what, f"set learner.threads to {cores}"))
+    return findings or [
+        Finding("cores", "ok", f"{cores} for {collectors} collectors and {config.learner.threads} learner threads")
+    ]
+
+
+def check_gpu(config: Config) -> list[Finding]:
+    """Ray waits without a word for a GPU that is not there."""
+    gpu, wanted = machine()["gpu"], config.learner.num_gpus
+    if not wanted:
+        return []
+    if gpu is None:
+        what = f"learner.num_gpus is {wanted:g}, but this machine has no NVIDIA GPU"
+        return [Finding("gpu", "error", what, "set learner.num_gpus to 0, or train on a cluster with a GPU node (--address)")]
+    return [Finding("gpu", "ok", str(gpu))]
+
+
+def check_memory_for(config: Config, available_bytes: int | None = None) -> list[Finding]:
+    """Replay and processes against the memory that is free; None asks the machine."""
+    available = available_memory_bytes() if available_bytes is None else available_bytes
+    replay, item = replay_bytes(config), replay_bytes(config) / config.replay.capacity
+    asked = (
+        f"replay {replay / 1e9:.2f} GB ({item:,.0f} bytes an item x {config.replay.capacity:,}) and "
+        f"{collector_count(config) + 3} processes of {PROCESS_BYTES / 1e9:.2f} GB; {available / 1e9:.1f} GB are free"
+    )
+    try:
+        check_memory(config, available)
+    except ConfigError as error:
+        _, _, cure = str(error).rpartition(": ")
+        return [Finding("memory", "error", asked, cure)]
+    try:
+        check_memory(config, int(MEMORY_MARGIN * available))
+    except ConfigError:
+        return [Finding("memory", "warning", f"{asked}: hardly any is left", "lower replay.capacity, or end other programs")]
+    return [Finding("memory", "ok", asked)]
+
+
+def check_shared_memory(folder: Path = SHARED_MEMORY) -> list[Finding]:
+    """Where Ray keeps its objects, the weights among them."""
+    wanted = OBJECT_STORE_SHARE * available_memory_bytes()
+    free = shutil.disk_usage(folder).free if folder.is_dir() else 0
+    what = f"{free / 1e9:.1f} GB free in {folder}, Ray wants {wanted / 1e9:.1f} GB"
+    if free >= wanted:
+        return [Finding("shared memory", "ok", what)]
+    cure = f"give more (docker run --shm-size={wanted / 1e9:.0f}g): Ray uses the slower /tmp otherwise"
+    return [Finding("shared memory", "warning", what, cure)]
+
+
+def check_disk(config: Config, run_dir: Path, ray_folder: Path = Path("/tmp")) -> list[Finding]:
+    """Room for the checkpoints that are kept, each with its replay, and for Ray's own files."""
+    place = existing_parent(run_dir)
+    free = shutil.disk_usage(place).free
+    wanted = (config.learner.checkpoints_to_keep + 1) * replay_bytes(config)
+    what = f"{free / 1e9:.1f} GB free for {run_dir}, its checkpoints take up to {wanted / 1e9:.1f} GB before compression"
+    findings = []
+    if free < LEAST_DISK_BYTES:
+        findings.append(Finding("disk", "error", what, f"make room on the disk of {place}, or take another --run-dir"))
+    elif free < wanted:
+        cure = "make room, take another --run-dir, or lower learner.checkpoints_to_keep or replay.capacity"
+        findings.append(Finding("disk", "warning", what, cure))
+    ray = shutil.disk_usage(ray_folder)
+    if ray.total - ray.free > RAY_DISK_LIMIT * ray.total:
+        used = f"the disk of {ray_folder} is {100 * (1 - ray.free / ray.total):.0f} % full"
+        cure = f"make room there: Ray refuses work from {100 * RAY_DISK_LIMIT:.0f} % on"
+        findings.append(Finding("disk", "warning", used, cure))
+    return findings or [Finding("disk", "ok", what)]
+
+
+def collector_count(config: Config) -> int:
+    """Collector processes of a config."""
+    return -(-config.collection.cars // config.collection.cars_per_collector)
+
+
+def existing_parent(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that is there."""
+    path = path.resolve()
+    while not path.exists():
+        path = path.parent
+    return path

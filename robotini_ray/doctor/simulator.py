@@ -1,0 +1,82 @@
+"""Whether a simulator answers as one: its race parameters, and a camera frame for a car that logs in."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+
+from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.car.connection import CarConnection, Login, reachable, wait_readable
+from robotini_ray.car.errors import CarError
+from robotini_ray.car.protocol import image_height
+from robotini_ray.car.spectator import Spectator
+from robotini_ray.config import Config
+from robotini_ray.doctor.finding import Finding
+from robotini_ray.environment.observation import BadFrame, decode_png
+from robotini_ray.errors import RobotiniError
+from robotini_ray.terminal_text import one_line
+from robotini_ray.track import load_track
+
+ANSWER_TIMEOUT_S = 3.0
+COLOR = "#f5c211"
+CHECK = "simulator"
+FIREWALL = "open both ports in the simulator's firewall, and look whether it runs and is no other program"
+
+
+def check_simulators(config: Config) -> list[Finding]:
+    """Those that the config names; embedded ones are started by training itself."""
+    addresses = [] if config.simulator.address is None else [config.simulator.address]
+    addresses += [str(SimulatorAddress(listed.host, listed.car_port, listed.log_port)) for listed in config.simulators]
+    if not addresses:
+        return [Finding(CHECK, "ok", "training starts embedded ones")]
+    return [finding for address in addresses for finding in _handshake(address, config)]
+
+
+def _handshake(address: str, config: Config) -> list[Finding]:
+    try:
+        found = reachable(address)
+    except RobotiniError as error:
+        what, _, cure = str(error).rpartition("; ")
+        return [Finding(CHECK, "error", what, cure)]
+    return [_parameters(found, config), _frame(found, config)]
+
+
+def _parameters(address: SimulatorAddress, config: Config) -> Finding:
+    check = f"{CHECK}'s parameters"
+    try:
+        with contextlib.closing(Spectator(address.host, address.log_port, ANSWER_TIMEOUT_S)) as spectator:
+            deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
+            spectator.drain()
+            while spectator.parameters is None and wait_readable(spectator, deadline_s):
+                spectator.drain()
+            parameters = spectator.parameters
+    except CarError as error:
+        return Finding(check, "error", str(error), FIREWALL)
+    if parameters is None:
+        what = f"none from {address.host}:{address.log_port} in {ANSWER_TIMEOUT_S:g} s"
+        return Finding(check, "error", what, "give HOST:CAR_PORT:LOG_PORT, the two ports in this order")
+    track, wanted = parameters.get("track"), load_track(config.simulator.track).name
+    if track != wanted:
+        what = f"it drives on {one_line(repr(track))}, the config on {wanted!r}"
+        return Finding(check, "error", what, "give the file of its track with --track")
+    return Finding(check, "ok", f"track {one_line(str(track))}, {one_line(str(parameters.get('numSegments')))} segments")
+
+
+def _frame(address: SimulatorAddress, config: Config) -> Finding:
+    check = f"{CHECK}'s camera"
+    name, width = f"doctor-{secrets.token_hex(3)}", config.environment.image_width
+    began_s = time.monotonic()
+    try:
+        login = Login(name, name, COLOR, width)
+        connection = CarConnection.connect(address.host, address.car_port, login, ANSWER_TIMEOUT_S)
+        with contextlib.closing(connection):
+            pngs = connection.receive(ANSWER_TIMEOUT_S)
+        if not pngs:
+            silence = f"no camera frame from {address.host}:{address.car_port} in {ANSWER_TIMEOUT_S:g} s"
+            return Finding(check, "error", silence, "look whether the simulator is paused or hangs, then start it again")
+        decode_png(pngs[0], width, image_height(width))
+    except (CarError, BadFrame) as error:
+        return Finding(check, "error", str(error), FIREWALL)
+    answer_ms = 1000 * (time.monotonic() - began_s)
+    return Finding(check, "ok", f"a frame of {width}x{image_height(width)} pixels {answer_ms:.0f} ms after the login")

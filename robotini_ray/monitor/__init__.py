@@ -1,0 +1,1 @@
+"""The monitor: a web page that shows a run, its cars and its curves, live."""

@@ -1,0 +1,167 @@
+"""What a run directory says of its run: the config, the summary, the evaluations and TensorBoard's curves."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from robotini_ray.config import Config, ConfigError, load_config
+from robotini_ray.monitor.event_files import Curve, EventFileError, ScalarReader
+from robotini_ray.track import Track, TrackError, load_track
+
+POINTS_SHOWN = 400
+"""Of a curve; more than a chart has pixels for."""
+
+CURVES = (
+    "training/critic_loss", "training/actor_loss", "training/train_steps_per_s", "training/replay_items",
+    "training/waiting_share", "collection/env_steps_per_s", "collection/average_return", "collection/crashes",
+    "collection/episodes",
+)  # fmt: skip
+EVALUATION_FIELDS = (
+    "train_step", "wall_s", "env_steps", "average_return", "average_episode_length", "best_lap_s", "median_lap_s",
+    "clean_laps", "crashes", "best",
+)  # fmt: skip
+
+PROGRAM_FILE = "program.json"
+"""Written by a program that trains: its ``redis_url``, and ``ended_at`` once it has ended."""
+
+
+class RunFiles:
+    """Reads a run directory again and again, only what has changed.
+
+    Args:
+        directory: of the run; need not exist yet.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.config: Config | None = None
+        self.track: Track | None = None
+        self.summary: dict[str, Any] | None = None
+        self.summary_at: float | None = None
+        self.evaluations: list[dict[str, Any]] = []
+        self._problems: dict[str, str] = {}
+        self._scalars = ScalarReader(directory / "tensorboard")
+        self._versions: dict[str, tuple[int, int]] = {}
+
+    def read_on(self) -> bool:
+        """Takes in what has changed since the last call; returns whether something has.
+
+        What is missing stays missing; what cannot be used is named in the message's ``problem``.
+        """
+        changed = [self._read_config(), self._read_summary(), self._read_evaluations(), self._read_scalars()]
+        return any(changed)
+
+    def redis_url(self) -> str | None:
+        """Where the training keeps its cars' live state; None where it has not said so."""
+        try:
+            url = json.loads((self.directory / PROGRAM_FILE).read_text()).get("redis_url")
+        except OSError:
+            return None
+        return str(url) if url else None
+
+    def message(self) -> dict[str, Any]:
+        """The run as the page gets it, but for what the cars say."""
+        config = self.config
+        return {
+            "name": self.directory.name,
+            "directory": str(self.directory),
+            "exists": self.directory.exists(),
+            "problem": "; ".join(self._problems.values()),
+            "algorithm": config.agent.algorithm if config else None,
+            "track": config.simulator.track if config else None,
+            "cars": config.collection.cars if config else None,
+            "throttle_high": config.environment.throttle_high if config else None,
+            "turn_limit": config.environment.turn_limit if config else None,
+            "minutes": config.run.minutes if config else None,
+            "replay_capacity": config.replay.capacity if config else None,
+            "replay_min_items": config.replay.min_items if config else None,
+            "summary": self.summary,
+            "summary_at": self.summary_at,
+            "evaluations": _thinned(self.evaluations),
+            "curves": {name: _shown(curve) for name, curve in self._scalars.curves.items() if name in CURVES},
+        }
+
+    def track_message(self) -> dict[str, Any] | None:
+        """The track's centre line as the page draws it, in metres; None where the config names none."""
+        if self.track is None:
+            return None
+        return {
+            "name": self.track.name,
+            "length_m": round(self.track.length_m, 2),
+            "points": self.track.points.round(4).tolist(),
+            "headings_rad": self.track.headings_rad.round(4).tolist(),
+            "heights_m": [] if self.track.is_flat else self.track.heights_m.round(3).tolist(),
+        }
+
+    def _read_config(self) -> bool:
+        path = self.directory / "config.yaml"
+        if not self._is_new(path):
+            return False
+        try:
+            self.config = load_config(path, {})
+            self.track = load_track(self.config.simulator.track)
+            self._problems.pop(path.name, None)
+        except (ConfigError, TrackError) as error:
+            self._problems[path.name] = str(error)
+        return True
+
+    def _read_summary(self) -> bool:
+        path = self.directory / "summary.json"
+        if not self._is_new(path):
+            return False
+        self.summary = json.loads(path.read_text())
+        self.summary_at = path.stat().st_mtime
+        return True
+
+    def _read_evaluations(self) -> bool:
+        path = self.directory / "evaluations.jsonl"
+        if not self._is_new(path):
+            return False
+        whole, _, _ = path.read_text().rpartition("\n")  # the last line may still be being written
+        self.evaluations = []
+        self._problems.pop(path.name, None)
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                self.evaluations.append(_evaluation(json.loads(line)))
+            except ValueError:  # what a training that was killed had begun to write
+                self._problems[path.name] = f"line {number} of {path} is no JSON and left out"
+        return True
+
+    def _read_scalars(self) -> bool:
+        try:
+            return self._scalars.read_on()
+        except EventFileError as error:
+            self._problems["tensorboard"] = str(error)
+            return False
+
+    def _is_new(self, path: Path) -> bool:
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        version = (status.st_mtime_ns, status.st_size)
+        is_new = self._versions.get(path.name) != version
+        self._versions[path.name] = version
+        return is_new
+
+
+def _evaluation(line: dict[str, Any]) -> dict[str, Any]:
+    laps = line.get("laps") or []
+    return {
+        **{name: line.get(name) for name in EVALUATION_FIELDS},
+        "laps": len(laps),
+        "mean_lap_s": round(statistics.fmean(laps), 4) if laps else None,
+    }
+
+
+def _shown(curve: Curve) -> dict[str, list[Any]]:
+    return {"steps": _thinned(curve.steps), "values": [float(f"{value:.5g}") for value in _thinned(curve.values)]}
+
+
+def _thinned(points: list[Any]) -> list[Any]:
+    """At most 400 of them, evenly spaced, the newest among them."""
+    stride = -(-len(points) // POINTS_SHOWN) or 1
+    return points[::-1][::stride][::-1]

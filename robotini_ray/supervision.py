@@ -1,0 +1,335 @@
+"""The supervisor: notices a part that is gone, says so, counts it by cause and starts it again in the right order.
+
+A part's life::
+
+    DOWN --needs run, there is room, time has come--> STARTING --constructed--> MEETING --introduced--> RUNNING
+      ^                                                  |                         |                      |
+      +-------------- its process has ended, an error, no answer, its node is lost: counted --------------+
+
+``tick`` never waits for a part, so that a part that is gone, stopped or waits for a place in the cluster holds up nobody.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+
+from robotini_ray.errors import RobotiniError
+from robotini_ray.parts import PartHandle, PartSpec
+from robotini_ray.processes import ProcessId
+
+START_TIMEOUT_S = 120.0
+"""From a part's start until it is constructed. One whose place in the cluster is lost meanwhile is then asked for anew."""
+
+SILENCE_TIMEOUT_S = 30.0
+"""Longest time without an answer; a thread of its own gives it, whatever the loop does."""
+
+MOST_FAILURES = 5
+"""Lives in a row that end before any work was done: then starting again does not help."""
+
+LONGEST_PAUSE_S = 16.0
+FETCH_TIMEOUT_S = 10.0
+
+KILLED, NODE_LOST, ERROR, SILENT, NOT_STARTED = "process ended", "node lost", "error", "no answer", "not started"
+
+
+class PartFailed(RobotiniError):
+    """A part does not work and will not; the message is one line for a person."""
+
+
+class State(enum.Enum):
+    """Where a part is in its life."""
+
+    DOWN = "down"
+    STARTING = "starting"
+    MEETING = "meeting"
+    RUNNING = "running"
+
+
+class _Watched:
+    """A part, and what is known of it."""
+
+    def __init__(self, spec: PartSpec) -> None:
+        self.spec = spec
+        self.state = State.DOWN
+        self.handle: PartHandle | None = None
+        self.process: ProcessId | None = None
+        self.node: str | None = None
+        self.first_report: Any = None
+        self.since = time.monotonic()
+        self.not_before = 0.0
+        self.waits_for_place = False
+        self.waits: list[Any] = []
+        self.loop: Any = None
+        self.report: Any = None
+        self.asked_at = 0.0
+        self.lives = 0
+        self.failures = 0
+        self.worked = False
+        self.ever_worked = False
+
+    @property
+    def pid(self) -> int | None:
+        return None if self.process is None else self.process.pid
+
+    def enter(self, state: State) -> None:
+        self.state, self.since = state, time.monotonic()
+
+
+class Supervisor:
+    """Keeps the parts of a program running.
+
+    Args:
+        specs: of all parts, those that are needed first.
+        say: takes a line for a person.
+        count: takes the name of a part that is started again, and why.
+        on_running: called with the name of a part whose loop has just started.
+    """
+
+    def __init__(
+        self,
+        specs: list[PartSpec],
+        say: Callable[[str], None],
+        count: Callable[[str, str], None],
+        on_running: Callable[[str], None],
+    ) -> None:
+        self._parts = {spec.name: _Watched(spec) for spec in specs}
+        self._say = say
+        self._count = count
+        self._on_running = on_running
+        self._node = ray.get_runtime_context().get_node_id()
+        self._released: set[str] = set()
+        self._begun = False
+
+    def tick(self) -> dict[str, Any]:
+        """Looks after every part once; returns the reports that have come in, by part.
+
+        Raises:
+            PartFailed: a part failed at its first start, or has failed again and again, and the program does not go on without.
+        """
+        reports: dict[str, Any] = {}
+        for name, part in self._parts.items():
+            if name in self._released:
+                continue
+            try:
+                self._advance(part, reports)
+            except GetTimeoutError:
+                self._failed(part, SILENT, f"its answer has not come in {FETCH_TIMEOUT_S:g} s")
+            except RayTaskError as error:
+                self._failed(part, ERROR, last_line(error))
+            except RayActorError as error:
+                if error.actor_init_failed:
+                    self._failed(part, ERROR, last_line(error))
+                else:
+                    self._failed(part, NODE_LOST if "node has died" in str(error) else KILLED, f"it was process {part.pid}")
+            except RayError as error:
+                self._failed(part, NODE_LOST, f"an answer of it was lost: {last_line(error)}")
+        return reports
+
+    def begin(self) -> None:
+        """The program does its work; from now on only a part that cannot be made, or fails again and again, ends it."""
+        self._begun = True
+
+    def running(self, name: str) -> PartHandle | None:
+        """The handle of a part that runs, else None."""
+        part = self._parts[name]
+        return part.handle if part.state is State.RUNNING else None
+
+    def missing(self) -> list[str]:
+        """Names of the parts that do not run."""
+        return [name for name, part in self._parts.items() if part.state is not State.RUNNING]
+
+    def first_report(self, name: str) -> Any:
+        """The first report of a part's newest life, None before its first."""
+        return self._parts[name].first_report
+
+    def node(self, name: str) -> str:
+        """Ray's id of the node that a running part is on."""
+        node = self._parts[name].node
+        assert node is not None
+        return node
+
+    def starts(self, name: str) -> int:
+        """How often a part has been started."""
+        return self._parts[name].lives
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """Of every part: state, process id, node, seconds in this state, starts. For whoever shows a running program."""
+        now = time.time() - time.monotonic()
+        return {
+            name: {
+                "state": part.state.value,
+                "pid": part.pid,
+                "node": part.node,
+                "since": round(now + part.since, 1),
+                "starts": part.lives,
+            }
+            for name, part in self._parts.items()
+        }
+
+    def processes(self) -> dict[str, tuple[ProcessId | None, State]]:
+        """Of every part: the process that it is in, as far as that is known, and where it is in its life."""
+        return {name: (part.process, part.state) for name, part in self._parts.items()}
+
+    def restart(self, name: str, cause: str) -> None:
+        """Ends a part's process and starts it again, because something that it depends on has changed."""
+        part = self._parts[name]
+        if part.state is not State.DOWN and name not in self._released:
+            self._begin_again(part, cause, "it is told where")
+
+    def stop_loops(self, names: list[str], timeout_s: float) -> None:
+        """Tells parts to end their loops, waits until they have, and no longer looks after them."""
+        parts = [self._parts[name] for name in names if name not in self._released]
+        self._released |= set(names)
+        running = [part for part in parts if part.state is State.RUNNING and part.handle is not None]
+        for part in running:
+            assert part.handle is not None
+            part.handle.tell("stop")
+        loops = [part.loop for part in running if part.loop is not None]
+        if loops:
+            ray.wait(loops, num_returns=len(loops), timeout=timeout_s)
+
+    def last_reports(self, names: list[str], timeout_s: float) -> list[tuple[str, Any]]:
+        """What parts have done since their last reports, as far as they answer in time; parts may come twice."""
+        asked: list[tuple[str, Any]] = []
+        for name in names:
+            part = self._parts[name]
+            if part.state is State.RUNNING and part.handle is not None:
+                earlier, part.report = part.report, None
+                asked += [(name, earlier)] if earlier is not None else []
+                asked.append((name, part.handle.tell("report")))
+        if asked:
+            ray.wait([reference for _, reference in asked], num_returns=len(asked), timeout=timeout_s)
+        reports: list[tuple[str, Any]] = []
+        for name, reference in asked:
+            try:
+                reports.append((name, ray.get(reference, timeout=0.1)))
+            except RayError as error:
+                self._say(f"{name} gives no last account: {last_line(error)}")
+        return reports
+
+    def kill_all(self) -> None:
+        """Ends the process of every part at once."""
+        for part in self._parts.values():
+            self._kill(part)
+
+    def _advance(self, part: _Watched, reports: dict[str, Any]) -> None:
+        if part.state is State.DOWN:
+            self._start(part)
+        elif part.state is State.STARTING:
+            self._await_construction(part)
+        elif part.state is State.MEETING:
+            self._await_introduction(part)
+        else:
+            self._attend(part, reports)
+
+    def _start(self, part: _Watched) -> None:
+        if time.monotonic() < part.not_before or any(self.running(name) is None for name in part.spec.needs):
+            return
+        if not part.spec.has_place():
+            if not part.waits_for_place:
+                self._say(f"{part.spec.name} waits for a place in the cluster; nothing waits for it")
+            part.waits_for_place = True
+            return
+        part.waits_for_place = False
+        part.handle = part.spec.start()
+        part.lives += 1
+        part.worked = False
+        part.waits = [part.handle.tell("report"), part.handle.whereabouts()]
+        part.enter(State.STARTING)
+
+    def _await_construction(self, part: _Watched) -> None:
+        if _done(part.waits):
+            part.first_report, (part.node, part.process) = ray.get(part.waits, timeout=FETCH_TIMEOUT_S)
+            part.waits = []
+            part.enter(State.MEETING)
+            self._await_introduction(part)
+        elif time.monotonic() - part.since > START_TIMEOUT_S:
+            self._failed(part, NOT_STARTED, f"it has not started in {START_TIMEOUT_S:g} s: is there a place for it?")
+
+    def _await_introduction(self, part: _Watched) -> None:
+        assert part.handle is not None
+        if not part.waits:
+            reference = part.spec.introduce(part.handle)
+            part.waits = [] if reference is None else [reference]
+        if not part.waits or not _done(part.waits):
+            self._check_alive(part)
+            return
+        waits, part.waits = part.waits, []
+        try:
+            ray.get(waits, timeout=FETCH_TIMEOUT_S)
+        except RayError:  # of the one that was to introduce it: tried again
+            return
+        part.loop = part.handle.start_loop() if part.spec.has_loop else None
+        part.report, part.asked_at = None, time.monotonic()
+        part.enter(State.RUNNING)
+        self._on_running(part.spec.name)
+
+    def _attend(self, part: _Watched, reports: dict[str, Any]) -> None:
+        if part.loop is not None and _done([part.loop]):
+            ray.get(part.loop, timeout=FETCH_TIMEOUT_S)
+            self._failed(part, ERROR, "its loop has ended by itself")
+            return
+        report = self._check_alive(part)
+        if report is not None:
+            reports[part.spec.name] = report
+            if part.spec.has_worked(report):
+                part.worked = part.ever_worked = True
+
+    def _check_alive(self, part: _Watched) -> Any | None:
+        """Asks for a report unless it has been asked for; returns it when it is there."""
+        assert part.handle is not None
+        if part.report is None:
+            part.report, part.asked_at = part.handle.tell("report"), time.monotonic()
+            return None
+        if _done([part.report]):
+            reference, part.report = part.report, None
+            return ray.get(reference, timeout=FETCH_TIMEOUT_S)
+        if time.monotonic() - part.asked_at > SILENCE_TIMEOUT_S:
+            self._failed(part, SILENT, f"it has not answered for {SILENCE_TIMEOUT_S:g} s")
+        return None
+
+    def _failed(self, part: _Watched, cause: str, detail: str) -> None:
+        name = part.spec.name
+        part.failures = 1 if part.worked else part.failures + 1
+        if part.lives == 1 and not part.ever_worked and self._ends_the_start(part.spec, cause):
+            raise PartFailed(f"{name} failed: {detail}")
+        if part.failures > MOST_FAILURES and cause in (ERROR, KILLED) and not part.spec.is_spare:
+            raise PartFailed(f"{name} failed {part.failures} times in a row, the last time: {detail}")
+        self._begin_again(part, cause, detail)
+        if part.failures > 1:
+            part.not_before = time.monotonic() + min(2.0 ** (part.failures - 2), LONGEST_PAUSE_S)
+
+    def _ends_the_start(self, spec: PartSpec, cause: str) -> bool:
+        """Whether a part that fails in its first life, before any work, ends the program."""
+        if spec.is_spare:  # its node may come and go at any time
+            return cause == ERROR and not self._begun
+        return cause == ERROR or not self._begun
+
+    def _begin_again(self, part: _Watched, cause: str, detail: str) -> None:
+        self._kill(part)
+        self._count(part.spec.name, cause)
+        self._say(f"{part.spec.name}: {cause} ({detail}); starting it again")
+        part.waits, part.loop, part.report = [], None, None
+        part.enter(State.DOWN)
+
+    def _kill(self, part: _Watched) -> None:
+        if part.handle is not None:
+            part.handle.kill(part.pid if part.node == self._node else None)
+            part.handle = part.process = part.node = None
+
+
+def _done(references: list[Any]) -> bool:
+    return len(ray.wait(references, num_returns=len(references), timeout=0)[0]) == len(references)
+
+
+def last_line(error: Exception) -> str:
+    """Of an error's text, which names the thing; Ray puts the remote traceback and the error's module in front of it."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    return re.sub(r"^robotini_ray\.[\w.]+: ", "", line)

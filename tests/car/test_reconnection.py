@@ -1,0 +1,112 @@
+import socket
+import time
+
+import pytest
+
+from robotini_ray.car import reconnection
+from robotini_ray.car.errors import SimulatorUnreachable
+from robotini_ray.car.reconnection import Reconnection, SpectatorLink
+from robotini_ray.car.spectator import Spectator
+from robotini_ray.track import load_track
+
+PARAMETERS = b'{"type":"RaceParameters","numSegments":12,"track":"oval.json"}\n'
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Waits of a hundredth of a second, each longer than the last; those that were taken."""
+    taken = []
+
+    def delays():
+        while True:
+            taken.append(0.01 * (len(taken) + 1))
+            yield taken[-1]
+
+    monkeypatch.setattr(reconnection, "backoff_delays", delays)
+    return taken
+
+
+def wait_for(find):
+    deadline_s = time.monotonic() + 60
+    while (found := find()) is None:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.002)
+    return found
+
+
+def test_a_socket_comes_after_the_first_wait_and_asking_never_waits(serve):
+    address = serve(lambda sock: sock.recv(1)).address
+    way = Reconnection(*address)
+    assert way.take_socket() is None
+    opened = wait_for(way.take_socket)
+    assert opened.getpeername() == address and opened.gettimeout() == 0.0
+    opened.close()
+
+
+def test_a_failed_attempt_is_said_once_and_the_next_one_comes_later(impatient):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    way = Reconnection("127.0.0.1", port)
+    for attempts in (2, 3, 4):
+        with pytest.raises(SimulatorUnreachable, match=f":{port} "):
+            wait_for(way.take_socket)
+        assert len(impatient) == attempts
+    with socket.create_server(("127.0.0.1", port)):
+        wait_for(way.take_socket).close()
+
+
+def test_giving_up_closes_a_socket_that_comes_too_late(serve, monkeypatch):
+    opened = []
+    open_socket = reconnection.open_socket
+
+    def slow(*arguments):
+        time.sleep(0.2)
+        opened.append(open_socket(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr(reconnection, "open_socket", slow)
+    way = Reconnection(*serve(lambda sock: sock.recv(1)).address)
+    while way._attempt is None:
+        assert way.take_socket() is None
+    way.close()
+    wait_for(lambda: (opened and opened[0].fileno() == -1) or None)
+
+
+@pytest.fixture
+def link(serve):
+    """A link to a spectator port whose connections get, one after the other, what the list has."""
+    greetings = []
+
+    def script(sock):
+        sock.sendall(greetings.pop(0))
+        sock.recv(1)
+
+    host, port = serve(script).address
+    greetings.append(PARAMETERS + b"junk\n")
+    first = Spectator(host, port)
+    first.wait_for_parameters(60)
+    wait_for(lambda: first.drain() or first.bad_lines or None)
+    link = SpectatorLink(host, port, first, load_track("oval"))
+    yield link, greetings
+    link.close()
+
+
+def test_a_lost_spectator_comes_back_when_it_has_greeted(link):
+    link, greetings = link
+    greetings.append(PARAMETERS)
+    first = link.spectator
+    link.lose()
+    assert link.spectator is None
+    regained = wait_for(link.regain)
+    assert link.spectator is regained is not first and regained.parameters["numSegments"] == 12
+
+
+def test_one_that_does_not_greet_is_replaced(link, monkeypatch, impatient):
+    link, greetings = link
+    monkeypatch.setattr(reconnection, "PARAMETERS_TIMEOUT_S", 0.1)
+    greetings += [b"who are you?\n", PARAMETERS]
+    link.lose()
+    wait_for(link.regain)
+    assert len(impatient) == 2, "one wait before each attempt"
+    assert link.take_bad_lines() == 2, "those of all its spectators"
+    assert link.take_bad_lines() == 0

@@ -1,0 +1,144 @@
+"""A whole training under its command line, to be hurt: every part real, networks tiny. A pytest plugin.
+
+One training serves all rows: it has to survive them one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from tests.faults.waiting import eventually
+
+BACK_S = 240.0
+
+CONFIG: dict[str, dict[str, Any]] = {
+    "environment": {"image_width": 16, "throttle_high": 0.12},
+    "agent": {"algorithm": "td3", "actor_layers": [16], "critic_layers": [16], "batch_size": 16},
+    "replay": {"capacity": 4000, "min_items": 50, "samples_per_item": 8},
+    "collection": {"cars": 2, "cars_per_collector": 1},
+    "learner": {"steps_per_call": 5, "checkpoint_interval_s": 5},
+    "evaluation": {"interval_s": 5, "laps": 1, "max_seconds": 4},
+    "simulator": {"track": "oval"},
+}
+
+
+class RunningProgram:
+    """``train`` as a child, and what it says and writes down."""
+
+    def __init__(self, folder: Path, *arguments: object, **changes: dict[str, Any]) -> None:
+        config = {name: {**CONFIG.get(name, {}), **changes.get(name, {})} for name in {*CONFIG, *changes}}
+        (folder / "small.yaml").write_text(yaml.safe_dump(config))
+        self.run_dir = folder / "run"
+        command = [sys.executable, "-m", "robotini_ray.launch", "train", str(folder / "small.yaml")]
+        command += ["--run-dir", str(self.run_dir), *map(str, arguments)]
+        environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    def wait(self, holds: Callable[[], bool], what: str) -> None:
+        """Waits for a condition; fails with the output when the program ends first."""
+
+        def alive_and_holds() -> bool:
+            assert self.process.poll() is None, self.output()
+            return holds()
+
+        try:
+            eventually(alive_and_holds, what, BACK_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output()}") from None
+
+    def wait_until_it_trains(self) -> None:
+        self.wait(lambda: self.summary().get("train_steps", 0) > 0 and self.all_run(), "it trains")
+
+    def summary(self) -> dict[str, Any]:
+        return self._json("summary.json")
+
+    def processes(self) -> dict[str, Any]:
+        return self._json("program.json")
+
+    def part(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.processes().get("parts", {}).get(name, {})
+        return found
+
+    def pid(self, name: str) -> int:
+        pid: int = self.part(name)["process"]["pid"]
+        return pid
+
+    def all_run(self) -> bool:
+        parts = self.processes().get("parts", {})
+        return bool(parts) and all(part["state"] == "running" for part in parts.values())
+
+    def restarts(self, name: str) -> int:
+        count: int = self.summary().get("restarts", {}).get(name, 0)
+        return count
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Sends a signal to a part's process; returns the process id."""
+        pid = self.pid(name)
+        os.kill(pid, number)
+        return pid
+
+    def wait_until_back(self, name: str, pid: int) -> None:
+        """Until another process does the part's work, and environment and train steps grow again."""
+        self.wait(lambda: self.all_run() and self.pid(name) != pid, f"{name} is back")
+        self.wait_until_it_moves()
+
+    def wait_until_it_moves(self) -> None:
+        before = self.summary()
+        self.wait(lambda: self.summary()["env_steps"] > before["env_steps"], "environment steps grow")
+        reached = self.summary()["train_steps"]
+        self.wait(lambda: self.all_run() and self.summary()["train_steps"] > reached, "train steps grow")
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                for process in self.family():
+                    process.kill()
+                self.process.kill()
+                self.process.wait()
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.run_dir / name).read_text())
+        except FileNotFoundError:
+            return {}
+        return found
+
+
+@pytest.fixture(scope="session")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProgram]:
+    """A training that is hurt by one test after the other."""
+    program = RunningProgram(tmp_path_factory.mktemp("hurt"))
+    program.wait_until_it_trains()
+    yield program
+    program.end()

@@ -1,0 +1,136 @@
+"""Redis is killed, stopped or full: nobody waits for it, and the cars' live state comes back by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from robotini_ray.car.redis_server import RedisServer
+from robotini_ray.car.state import CarStateStore, StoreUnavailable
+from robotini_ray.side_processes import SideProcesses
+from tests.faults.running_program import RunningProgram
+from tests.faults.waiting import eventually
+
+pytest_plugins = ["tests.faults.running_program"]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path / "redis.log")
+    server.start()
+    yield server
+    if server.pid is not None:
+        os.kill(server.pid, signal.SIGCONT)
+    server.stop()
+
+
+class Cache:
+    """A car's store, written to as a collector does, and what a person is told."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.store = CarStateStore(server.url, "run")
+        self.said: list[str] = []
+        self.restarts: list[tuple[str, str]] = []
+        self.watch = SideProcesses(self.said.append, lambda name, cause: self.restarts.append((name, cause)))
+        self.watch.add("redis", server, "training goes on without the cars' live state")
+        self.number = 0
+
+    def drive(self) -> int:
+        """Puts the next state; would hang here if putting waited for Redis."""
+        self.number += 1
+        self.store.put("car", {"number": self.number}, b"picture" * 1000)
+        return self.number
+
+    def comes_back(self) -> bool:
+        self.watch.tick()
+        number = self.drive()
+        try:
+            cars = self.store.read_cars()
+        except StoreUnavailable:
+            return False
+        return any(car.name == "car" and car.fields["number"] >= number - 20 for car in cars)
+
+
+@pytest.fixture
+def cache(server: RedisServer) -> Iterator[Cache]:
+    cache = Cache(server)
+    eventually(cache.comes_back, "the first state is there")
+    yield cache
+    cache.store.close()
+
+
+def test_killed_it_is_started_again_on_its_socket(server: RedisServer, cache: Cache) -> None:
+    first, url = server.pid, server.url
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: bool(cache.drive()) and cache.store.offline_since is not None, "the store says since when it is offline")
+    eventually(cache.comes_back, "the state is back")
+    assert server.url == url and server.pid != first
+    assert cache.restarts == [("redis", "process ended")]
+    assert cache.said[0].startswith("redis has ended: training goes on without")
+    eventually(lambda: cache.comes_back() and "answers again" in cache.said[-1], "that it is back is said")
+
+
+def test_stopped_it_is_replaced(server: RedisServer, cache: Cache) -> None:
+    first = server.pid
+    assert first is not None
+    os.kill(first, signal.SIGSTOP)
+    for _ in range(1000):
+        cache.drive()
+    eventually(cache.comes_back, "the state is back")
+    assert server.pid != first
+    assert cache.restarts == [("redis", "no answer")]
+
+
+def test_stopped_for_a_moment_it_is_left_alone(server: RedisServer, cache: Cache) -> None:
+    first = server.pid
+    assert first is not None
+    os.kill(first, signal.SIGSTOP)
+    eventually(lambda: bool(cache.drive()) and cache.store.offline_since is not None, "the store notices")
+    os.kill(first, signal.SIGCONT)
+    eventually(cache.comes_back, "the state is back")
+    assert server.pid == first and cache.restarts == []
+
+
+def test_full_it_drops_the_oldest_cars_and_takes_the_newest(server: RedisServer, cache: Cache) -> None:
+    command(server, "CONFIG SET maxmemory 3mb")
+    for car in range(300):
+        cache.store.put(f"car {car}", {}, os.urandom(30_000))
+    eventually(lambda: cache.comes_back() and len(cache.store.read_cars()) < 200, "9 MB do not fit into 3")
+    assert cache.store.offline_since is None and cache.restarts == []
+
+
+def test_full_and_refusing_it_is_offline_until_there_is_room(server: RedisServer, cache: Cache) -> None:
+    command(server, "CONFIG SET maxmemory-policy noeviction")
+    command(server, "CONFIG SET maxmemory 1")
+    eventually(lambda: bool(cache.drive()) and cache.store.offline_since is not None, "the store is refused")
+    assert "maxmemory" in cache.store.last_error
+    command(server, "CONFIG SET maxmemory 64mb")
+    eventually(lambda: cache.comes_back() and cache.store.offline_since is None, "the state is back")
+    assert cache.restarts == []
+
+
+def command(server: RedisServer, line: str) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(str(server.socket_path))
+        connection.sendall(line.encode() + b"\r\n")
+        assert connection.recv(100).startswith(b"+OK")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_training_goes_on_and_its_cars_are_seen_again(training: RunningProgram, number: int) -> None:
+    cars = {name: training.part(name)["pid"] for name in training.processes()["parts"]}
+    restarts = training.restarts("redis")
+    pid = training.kill("redis", number)
+    training.wait_until_back("redis", pid)
+    training.wait(lambda: training.restarts("redis") == restarts + 1, "the restart is counted")
+    assert {name: training.part(name)["pid"] for name in cars} == cars, "nobody else was started again"
+    training.wait(lambda: any("redis answers again" in line for line in training.lines), "it is said")

@@ -1,0 +1,193 @@
+"""The learner is killed: the next one equals the newest checkpoint in everything, and the weights' version goes on upwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import reverb
+import tensorflow as tf
+import yaml
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+
+from robotini_ray.checkpoints import Checkpoint, CheckpointStore
+from robotini_ray.learner import CheckpointError, Learner, restore
+from robotini_ray.metrics import RunSummaries
+from robotini_ray.replay import ReplayServer, WindowLayout, WindowWriter
+from robotini_ray.reports import train_step_of, weights_version
+from tests.faults.replay_parts import checkpoint_digests, drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
+from tests.faults.running_program import RunningProgram
+from tests.faults.waiting import eventually
+
+pytest_plugins = ["tests.faults.running_program"]
+
+CONFIG = small_config()
+pytestmark = pytest.mark.usefixtures("without_ray", "running_tensorflow")
+
+
+class Receiver:
+    """A car, as the learner sees it."""
+
+    name = "car"
+
+    def __init__(self) -> None:
+        self.versions: list[int] = []
+
+    def tell(self, method: str, *arguments: Any) -> None:
+        assert method == "set_weights"
+        self.versions.append(arguments[0])
+
+
+@pytest.fixture(scope="module")
+def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = ReplayServer(CONFIG, tmp_path_factory.mktemp("replay"))
+    address = server.report().address
+    writer = WindowWriter(reverb.Client(address), WindowLayout.from_config(CONFIG))
+    drive(writer, CONFIG, 200)
+    writer.flush(timeout_ms=60_000)
+    yield address
+    writer.close()
+    server.stop()
+
+
+def train_until(learner: Learner, steps: int) -> threading.Thread:
+    thread = threading.Thread(target=learner.run)
+    thread.start()
+    eventually(lambda: learner.report().train_step >= steps, "the learner trains")
+    return thread
+
+
+def digests(learner: Learner, folder: Path) -> dict[str, str]:
+    """Of everything that the learner would save now."""
+    learner._saved.write(str(folder / "now"))
+    return checkpoint_digests(str(folder / "now"))
+
+
+def test_the_next_learner_equals_the_checkpoint_and_its_versions_are_higher(replay: str, tmp_path: Path) -> None:
+    first, car = Learner(CONFIG, replay, tmp_path, 0), Receiver()
+    first.add_receivers([car])
+    thread = train_until(first, 6)
+    first.checkpoint({"train_steps": 0, "best_policy": {"rank": [1]}})
+    at = CheckpointStore(tmp_path / "checkpoints").newest()
+    assert at is not None and at.progress["best_policy"] == {"rank": [1]}
+    eventually(lambda: first.report().train_step > at.progress["train_steps"], "it trains on")
+    first.stop()
+    thread.join()
+    lost = first.report().train_step
+
+    again = Learner(CONFIG, replay, tmp_path, 1)
+    assert again.report().train_step == at.progress["train_steps"] < lost
+    written = checkpoint_digests(at.learner_prefix)
+    assert any("/m/" in name or "OPTIMIZER_SLOT" in name for name in written), "the optimizers' moments are in it"
+    assert any("target" in name for name in written)
+    assert digests(again, tmp_path) == written
+    again.add_receivers([car])
+    assert car.versions == sorted(car.versions) and len(car.versions) >= 3
+    assert train_step_of(car.versions[-1]) == at.progress["train_steps"]
+    assert car.versions[-1] == weights_version(1, at.progress["train_steps"]) > weights_version(0, lost)
+
+
+def test_a_renamed_layer_is_refused_with_its_cure(tmp_path: Path) -> None:
+    def written_as(name: str) -> tf.train.Checkpoint:
+        layer = tf.keras.layers.Dense(2)
+        layer.build((None, 3))
+        return tf.train.Checkpoint(train_step=tf.Variable(7), **{name: layer})
+
+    directory = tmp_path / "step-000000007"
+    directory.mkdir()
+    written_as("hidden").write(str(directory / "learner"))
+    restore(written_as("hidden"), Checkpoint(directory))
+    with pytest.raises(CheckpointError, match=r"step-000000007 does not fit .*; --fresh"):
+        restore(written_as("hidden_layer"), Checkpoint(directory))
+
+
+def test_a_checkpoint_without_the_agent_is_refused(replay: str, tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "checkpoints")
+    (store.replay_dir / "none").mkdir()
+    bare = tf.train.Checkpoint(train_step=tf.Variable(4, dtype=tf.int64))
+    store.write(4, store.replay_dir / "none", {"train_steps": 4}, bare.write, 3)
+    with pytest.raises(CheckpointError, match=r"step-000000004 does not fit .*; --fresh"):
+        Learner(CONFIG, replay, tmp_path)
+
+
+def test_tensorboard_goes_on_without_gaps_or_overlaps(tmp_path: Path) -> None:
+    before = RunSummaries(tmp_path)
+    for step in range(10):
+        before.write("training", step, {"critic_loss": float(step)})
+    second = int(time.time())
+    eventually(lambda: int(time.time()) > second, "the files of another process have names of another second")
+    after = RunSummaries(tmp_path, from_step=6)
+    for step in range(6, 13):
+        after.write("training", step, {"critic_loss": 100.0 + step})
+    events = EventAccumulator(str(tmp_path / "training"), size_guidance={"tensors": 0})
+    events.Reload()
+    found = [event.step for event in events.Tensors("training/critic_loss")]
+    assert found == [*range(7), *range(6, 13)], "step 6 was written before the checkpoint and after it"
+
+
+LEARN = """
+import sys
+from pathlib import Path
+import yaml
+from robotini_ray import variables
+variables.ray.put = lambda value: value
+from robotini_ray.config import config_from_dict
+from robotini_ray.learner import Learner
+config, folder = config_from_dict(yaml.safe_load(sys.argv[1])), Path(sys.argv[3])
+learner = Learner(config, sys.argv[2], folder, int(sys.argv[4]))
+learner._saved.write(str(folder / "restored"))
+print(learner.report().train_step, flush=True)
+import threading
+threading.Thread(target=learner.run, daemon=True).start()
+while True:
+    learner.checkpoint({"lives": int(sys.argv[4])})
+    print("written", flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_in_a_loop_of_five_it_always_goes_on_from_the_newest_checkpoint(replay: str, tmp_path: Path) -> None:
+    random = np.random.default_rng()
+    steps, store = -1, CheckpointStore(tmp_path / "checkpoints")
+    for life in range(5):
+        newest = store.newest()
+        command = [sys.executable, "-c", LEARN, yaml.safe_dump(CONFIG.to_dict()), replay, str(tmp_path), str(life)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        restored = int(process.stdout.readline())
+        if newest is not None:
+            assert restored == newest.progress["train_steps"] >= steps
+            assert checkpoint_digests(str(tmp_path / "restored")) == checkpoint_digests(newest.learner_prefix)
+        steps = restored
+        for _ in range(int(random.integers(2, 12))):
+            assert process.stdout.readline() == "written\n"
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    last = store.newest()
+    assert last is not None and last.progress["train_steps"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_in_a_training_at_most_one_checkpoint_interval_is_lost(training: RunningProgram) -> None:
+    store = CheckpointStore(training.run_dir / "checkpoints")
+    training.wait(lambda: store.newest() is not None, "there is a checkpoint")
+    newest = store.newest()
+    assert newest is not None
+    restarts, best = training.restarts("learner"), training.summary()["best_lap_s"]
+    pid = training.kill("learner")
+    training.wait_until_back("learner", pid)
+    summary = training.summary()
+    assert summary["restarts"]["learner"] == restarts + 1
+    assert summary["train_steps"] > newest.progress["train_steps"]
+    assert best is None or summary["best_lap_s"] <= best

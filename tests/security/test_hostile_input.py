@@ -1,0 +1,96 @@
+"""Names and numbers of other people: in Redis' keys, in file names, in memory."""
+
+import json
+import re
+import socket
+import threading
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from robotini_ray.car.protocol import command_lines
+from robotini_ray.car.redis_server import RedisServer
+from robotini_ray.car.spectator import Spectator
+from robotini_ray.car.state import CarStateStore
+from robotini_ray.progress import Progress
+from robotini_ray.reports import CarSeat, CollectorReport
+
+PATIENCE_S = 30
+KEY = re.compile(rb"robotini:[0-9a-f]{16}:car:[0-9a-f]{16}")
+NAMES = (
+    "*", "robotini:0:car:0", "../../etc/passwd", "a\nb\r\nFLUSHALL", "\0", "<script>alert(1)</script>", "%s%n{0}${x}",
+    "\u202egnp.exe", "x" * 900, " ", "[red]", "'; DROP TABLE cars; --",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    with RedisServer(tmp_path_factory.mktemp("redis") / "redis.log") as server:
+        yield server
+
+
+def test_keys_are_made_of_hashes_and_names_come_back_as_values(redis):
+    store = CarStateStore(redis.url, "run *\n")
+    try:
+        for name in NAMES:
+            store.put(name, {"n": name}, None)
+        deadline_s = time.monotonic() + PATIENCE_S
+        while len(store.read_cars()) < len(NAMES):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.02)
+        assert {car.name for car in store.read_cars()} == set(NAMES)
+        assert all(car.fields == {"n": car.name} for car in store.read_cars())
+        keys = store._client.keys("*")
+        assert len(keys) == len(NAMES) and all(KEY.fullmatch(key) for key in keys)
+    finally:
+        store.close()
+
+
+def test_tags_of_curves_hold_no_names():
+    """What collectors report has none in it, so that no tag and no file can be made of one."""
+    progress = Progress()
+    progress.add_collections([CollectorReport(env_steps=1)])
+    assert all(re.fullmatch(r"[a-z_]+(/[a-z_]+)?", tag) for tag in progress.collection_scalars())
+    assert "name" in CarSeat.__dataclass_fields__ and "name" not in CollectorReport.__dataclass_fields__
+
+
+@pytest.mark.parametrize("number", [10**9, 10**30, 0, -5, float("inf"), "many", None, [], {}])
+def test_race_parameters_that_would_fill_the_memory_are_not_taken(number):
+    lines = "".join(
+        json.dumps({"type": "RaceParameters", "track": "oval.json", "numSegments": value}) + "\n" for value in (30, number)
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(lines.encode())
+                connection.recv(1)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        spectator = Spectator(*listener.getsockname())
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not spectator.bad_events:
+            assert time.monotonic() < deadline_s
+            spectator.drain()
+            time.sleep(0.01)
+        assert spectator.parameters["numSegments"] == 30 and spectator.bad_events == 1
+        spectator.close()
+        thread.join()
+
+
+@settings(max_examples=200)
+@given(st.floats(), st.floats(), st.booleans())
+@example(float("nan"), 0.0, True)
+@example(1e308, -1e308, False)
+def test_commands_are_finite_and_within_their_range_or_are_not_sent(throttle, turn, lockstep):
+    try:
+        lines = command_lines(throttle, turn, lockstep)
+    except ValueError as error:
+        assert "must be finite" in str(error)
+        return
+    forward, turned = (json.loads(line)["value"] for line in lines.splitlines()[:2])
+    assert 0.0 <= forward <= 1.0 and -1.0 <= turned <= 1.0 and len(lines) <= 512
