@@ -24,6 +24,7 @@ from robotini_ray.recipe_files import QUICKSTART
 from robotini_ray.verb_options import (
     CONFIG_EPILOG,
     LINE,
+    MONITOR_HELP,
     MONITOR_PORT,
     OVERRIDES,
     PATH,
@@ -63,7 +64,7 @@ def cli() -> None:
 @click.option("--train-steps", type=int, help="Train steps of the whole run, earlier invocations included.")
 @click.option("--address", envvar="RAY_ADDRESS", default="local", help="Ray: local, auto or HOST:PORT.", show_default=True)
 @click.option("--fresh", is_flag=True, help="Move an earlier run in the directory to DIR.old-N first.")
-@click.option("--monitor-port", type=PORT, default=MONITOR_PORT, help="Of the live page, on 127.0.0.1; 0 takes a free one.")
+@click.option("--monitor-port", type=PORT, default=MONITOR_PORT, help=MONITOR_HELP)
 @click.option("--no-monitor", is_flag=True, help="Train without the live page.")
 @click.pass_context
 def train(

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from robotini_ray.verb_options import (
+    MONITOR_HELP,
+    MONITOR_PORT,
     PATH,
     POLICY_HELP,
     PORT,
@@ -123,4 +125,18 @@ def replay_log(**settings: Any) -> int:
     return run(**settings)
 
 
-RACING_VERBS = (evaluate, drive, leaderboard, record, export, import_policy, replay_log)
+@click.command()
+@click.option("--policy", type=PATH, multiple=True, default=[SHIPPED_POLICY], help=f"{POLICY_HELP} Several drive in turn.")
+@click.option("--track", default="default", help=TRACK_HELP, show_default=True)
+@click.option("--seconds", type=SECONDS, help="Game time to race. Default: until Ctrl-C.")
+@click.option("--seed", type=int, default=0, help="Of the differences between the cars.", show_default=True)
+@click.option("--monitor-port", type=PORT, default=MONITOR_PORT, help=MONITOR_HELP, show_default=True)
+@click.option("--no-monitor", is_flag=True, help="Race without the page; needs no Redis.")
+def demo(monitor_port: int, no_monitor: bool, **settings: Any) -> int:
+    """Watch six cars race in the embedded simulator, driven by shipped policies or yours."""
+    from robotini_ray.commands.demo import run
+
+    return run(**settings, monitor_port=None if no_monitor else monitor_port)
+
+
+RACING_VERBS = (demo, evaluate, drive, leaderboard, record, export, import_policy, replay_log)

@@ -16,6 +16,7 @@ PATH = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
 SECONDS = click.FloatRange(0, 1e6, min_open=True)
 MONITOR_PORT = 8080
+MONITOR_HELP = "Of the live page, on 127.0.0.1; 0 takes a free one."
 SIMULATOR_HELP = "HOST[:CAR_PORT[:LOG_PORT]] of a running simulator; without it an embedded one is started."
 WAIT_HELP = "Wait for the simulator of --simulator to come, instead of ending with an error."
 TRACK_HELP = "Name of a shipped track, or a Robotini track file."

@@ -25,6 +25,7 @@ VERBS = [
     "benchmark",
     "doctor",
     "status",
+    "demo",
     "evaluate",
     "drive",
     "leaderboard",

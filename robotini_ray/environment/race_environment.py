@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import select
 import socket
 import time
@@ -26,7 +25,7 @@ from robotini_ray.environment.controls import car_command
 from robotini_ray.environment.observation import READ_BACK_FRAMES, BadFrame, HistoryStack, picture_features
 from robotini_ray.environment.privileged import PrivilegedView
 from robotini_ray.environment.reward import OriginalReward, ProgressReward, ProgressWeights, Reward
-from robotini_ray.environment.score import RaceScore
+from robotini_ray.environment.score import RaceScore, live_state
 from robotini_ray.track import Track
 
 STATE_TIMEOUT_S = 5.0
@@ -230,8 +229,7 @@ class RaceEnvironment(py_environment.PyEnvironment):
         """State, last command and score of the car in JSON types, for the monitor; empty before its state is known."""
         if self._state is None:
             return {}
-        throttle, turn = self._command
-        return {**dataclasses.asdict(self._state), "throttle": throttle, "turn": turn, **self.score.live()}
+        return live_state(self._state, self._command, self.score)
 
     def close(self) -> None:
         """Stops the car and leaves the track."""
