@@ -91,6 +91,11 @@ class LogReplay:
         host, port = self._listener.getsockname()[:2]
         return host, port
 
+    def color_of(self, name: str) -> str | None:
+        """That of a car on the track, as it was announced; None where it was not."""
+        color = self._cars.get(name, {}).get("car", {}).get("color")
+        return color if isinstance(color, str) else None
+
     def run(self, again: Callable[[], bool]) -> None:
         """Sends the log, and once more as long as ``again`` says so."""
         while not self._spectators:
@@ -104,7 +109,7 @@ class LogReplay:
             self._serve(deadline_s)
 
     def close(self) -> None:
-        """Ends all connections."""
+        """Ends all connections; may be called again."""
         for spectator in self._spectators:
             spectator.close()
         self._selector.close()

@@ -118,11 +118,14 @@ def import_policy(**settings: Any) -> int:
 @click.option("--port", type=PORT, default=11001, help="Port for spectators; 0 takes a free one.", show_default=True)
 @click.option("--speed", type=click.FloatRange(0, 1000, min_open=True), default=1.0, help="Times its pace.", show_default=True)
 @click.option("--loop", is_flag=True, help="Begin again at the end, until Ctrl-C.")
-def replay_log(**settings: Any) -> int:
-    """Send FILE, a simulator's race.log or a recorded spectator stream, to spectators again, at its pace."""
+@click.option("--track", help="File of the track that was driven on, for the page. Default: the shipped one of its name.")
+@click.option("--monitor-port", type=PORT, default=MONITOR_PORT, help=MONITOR_HELP, show_default=True)
+@click.option("--no-monitor", is_flag=True, help="Leave the page out, and begin when the first spectator connects.")
+def replay_log(monitor_port: int, no_monitor: bool, **settings: Any) -> int:
+    """Send FILE, a simulator's race.log or a recorded spectator stream, to spectators and the live page, at its pace."""
     from robotini_ray.commands.replay_log import run
 
-    return run(**settings)
+    return run(**settings, monitor_port=None if no_monitor else monitor_port)
 
 
 @click.command()

@@ -100,6 +100,9 @@ LIGHT = within(f"{NAME}.simulator", f"{NAME}.car", f"{NAME}.monitor") + [
         "commands.train",
         "commands.simulate",
         "commands.drive",
+        "commands.demo",
+        "commands.record",
+        "commands.replay_log",
         "commands.doctor",
         "commands.status",
     )

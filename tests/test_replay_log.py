@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -153,7 +154,18 @@ class TestCommandLine:
         monkeypatch.setenv("PYTHONPATH", str(Path(launch.__file__).parents[1]))
         path = tmp_path / "race.log"
         path.write_bytes(b"".join(map(encode_event, EVENTS)))
-        line = [sys.executable, "-m", "robotini_ray.launch", "replay-log", str(path), "--port", "0", "--speed", "20"]
+        line = [
+            sys.executable,
+            "-m",
+            "robotini_ray.launch",
+            "replay-log",
+            str(path),
+            "--port",
+            "0",
+            "--speed",
+            "20",
+            "--no-monitor",
+        ]
         with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             try:
                 host, port = re.match(r"ready log=(\S+):(\d+); ", process.stdout.readline()).groups()
@@ -164,6 +176,47 @@ class TestCommandLine:
             finally:
                 process.kill()
         assert same([json.loads(line) for line in lines], EVENTS)
+
+    def test_it_is_seen_on_the_page(self, tmp_path, monkeypatch, watch_page):
+        monkeypatch.setenv("PYTHONPATH", str(Path(launch.__file__).parents[1]))
+        path = tmp_path / "race.log"
+        added = car_event("CarAdded", "a", 100.0)
+        added["car"]["color"] = "#123456"
+        driving = [status("a", 100.0 + k / 60, x=k / 100) for k in range(120)]
+        path.write_bytes(b"".join(map(encode_event, [PARAMETERS, added, *driving])))
+        line = [sys.executable, "-m", "robotini_ray.launch", "replay-log", str(path), "--port", "0", "--loop"]
+        with subprocess.Popen(
+            [*line, "--monitor-port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                assert re.match(r"ready log=\S+:\d+\n", process.stdout.readline())
+                address = re.match(r"watch it: (http://127\.0\.0\.1:\d+/) ?", process.stdout.readline())[1]
+                places = set()
+
+                def has_moved(seen):
+                    places.update(car["x"] for car in seen.cars.values())
+                    return len(places) > 3 and seen.track
+
+                seen = watch_page(address, has_moved)
+                process.send_signal(signal.SIGINT)
+                assert process.wait(PATIENCE_S) == 130
+                assert process.stderr.read() == ""
+            finally:
+                process.kill()
+        assert seen.track == "oval.json" and set(seen.cars) == {"a"} and seen.with_picture == set()
+        car = seen.cars["a"]
+        assert (car["color"], car["role"], car["z"], car["speed_m_s"], car["throttle"]) == ("#123456", "racer", 2.0, 1.0, None)
+        assert places <= {round(k / 100, 4) for k in range(120)}
+
+    @pytest.mark.parametrize("events", [EVENTS[1:], [{**PARAMETERS, "track": "of-a-friend.json"}]])
+    def test_a_track_that_nobody_knows_is_asked_for(self, capsys, tmp_path, events):
+        path = tmp_path / "race.log"
+        path.write_bytes(b"".join(map(encode_event, events)))
+        assert launch.main(["replay-log", str(path), "--port", "0"]) == 2
+        name = events[0].get("track")
+        assert f"race.log was driven on {name!r}, which is no shipped track: give its file with --track, or --no-monitor" in (
+            capsys.readouterr().err
+        )
 
     def test_what_cannot_be_read_is_named(self, capsys, tmp_path):
         assert launch.main(["replay-log", str(tmp_path / "no.log")]) == 2
