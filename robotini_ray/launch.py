@@ -258,7 +258,7 @@ def _hush_imports() -> None:
 def _verb(arguments: list[str]) -> tuple[str, list[str]]:
     """The verb and the rest; a line that starts with a config or a flag is for train."""
     first = arguments[0] if arguments else "train"
-    if first in ("--help", *cli.commands):
+    if first in ("--help", "--version", *cli.commands):
         return first, arguments[1:]
     if first.endswith(".yaml") or first.startswith("-"):
         return "train", arguments

@@ -1,9 +1,12 @@
-"""The wheel: built offline, unpacked far from the checkout, and called there."""
+"""The wheel: built offline, installed far from the checkout, and called there."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
@@ -19,8 +22,8 @@ PATIENCE_S = 150
 
 
 @pytest.fixture(scope="module")
-def unpacked(tmp_path_factory):
-    """Where the wheel's files are, as pip would lay them out."""
+def wheel(tmp_path_factory):
+    """Built offline from the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
@@ -45,8 +48,34 @@ def unpacked(tmp_path_factory):
     assert done.returncode == 0, done.stdout + done.stderr
     (wheel,) = folder.glob("*.whl")
     assert wheel.name == f"robotini_ray-{__version__}-py3-none-any.whl"
-    zipfile.ZipFile(wheel).extractall(folder / "installed")
-    return folder / "installed"
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel, tmp_path_factory):
+    """Where the wheel's files are, as pip would lay them out."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    zipfile.ZipFile(wheel).extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fresh_python(wheel, tmp_path_factory):
+    """The interpreter of a new virtual environment that pip has installed the wheel in.
+
+    What it depends on is not downloaded again: the environment also looks where that is installed for us.
+    """
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    asked = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True
+    )
+    (Path(asked.stdout.strip()) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    command = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return python
 
 
 def run(unpacked, cwd, *arguments):
@@ -83,6 +112,39 @@ def test_train_finds_its_configs_there(unpacked, tmp_path):
     done = run(unpacked, tmp_path, "-c", code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(unpacked / "robotini_ray" / "launch.py")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+class TestFreshEnvironment:
+    @pytest.fixture
+    def launched(self, fresh_python, tmp_path, monkeypatch):
+        """Runs a command line with the installed package far from the checkout; its stdout."""
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+
+        def launch(*words):
+            command = [fresh_python, "-m", "robotini_ray.launch", *words]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=900)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        return launch
+
+    def test_the_package_is_the_installed_one(self, fresh_python, tmp_path, monkeypatch):
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+        code = "import robotini_ray; print(robotini_ray.__file__)"
+        done = subprocess.run([fresh_python, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+        assert done.stdout.startswith(str(fresh_python.parents[1])), done.stderr
+
+    def test_demo(self, launched):
+        lines = launched("demo", "--seconds", "20", "--monitor-port", "0").splitlines()
+        assert lines[1].startswith("watch them: http://127.0.0.1:")
+        cars = [line.split() for line in lines[5:]]
+        assert len(cars) == 6 and all(int(cells[2]) >= 1 for cells in cars), lines
+
+    def test_evaluate(self, launched):
+        (result,) = json.loads(launched("evaluate", "--track", "oval", "--laps", "2", "--json").splitlines()[-1])["results"]
+        assert (result["policy"], result["track"], result["clean_laps"], result["crashes"]) == ("default", "oval", 2, 0)
 
 
 class TestRecipes:
