@@ -143,7 +143,7 @@ class LapPicture:
         lap_s = self._recording.lap_time_s
         if lap_s is None:
             return []
-        limit = f"{self._limit_s:.2f} s, lap / limit {lap_s / self._limit_s:.2f}"
+        limit = f"{self._limit_s:.2f} s, x {lap_s / self._limit_s:.2f}"
         return [("lap", f"{lap_s:.2f} s", TEXT), ("limit", limit, FAINT)]
 
     def _draw_legend(self, picture: Picture, left: int, top: int, width: int) -> None:
