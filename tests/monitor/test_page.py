@@ -213,7 +213,7 @@ SHOWN = "[...document.querySelectorAll('#figures, #curves, .pictures, .commands'
 def test_a_race_is_shown_without_what_only_a_training_has(browser, monitor, redis_server, run_dir, throttle, shown):
     """Neither figures nor curves; of a replayed one, whose commands nobody knows, no pictures either."""
     browser.open(monitor)
-    browser.wait("document.querySelector('#run-facts').innerText", lambda text: "TD3" in text)
+    browser.wait("document.querySelector('#run-facts')?.innerText ?? ''", lambda text: "TD3" in text)
     assert browser.run(SHOWN) == [True, True]
     with contextlib.closing(CarStateStore(redis_server.url, run_dir.name)) as store:
         store.put("a", {"role": "racer", "x": 0.0, "z": 0.0, "throttle": throttle, "weights_version": None}, None)
