@@ -28,6 +28,9 @@ $(READY): pyproject.toml constraints.txt
 train: $(READY)  ## train a race car on this machine, about ten minutes; goes on where it left off
 	@$(BIN)/python -m robotini_ray.launch train $(ARGS)
 
+demo: $(READY)  ## six cars race, and a page shows them
+	@$(BIN)/python -m robotini_ray.launch demo $(ARGS)
+
 check: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
