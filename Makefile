@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/ready-$(FLAVOR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all tests-only chaos check tensorboard screenshots clean
+.PHONY: help setup train demo test test-all tests-only chaos check tensorboard screenshots clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
