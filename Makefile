@@ -8,7 +8,7 @@ WORKERS ?= 2
 READY := .venv/ready-$(FLAVOR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all tests-only chaos check tensorboard screenshots clean
+.PHONY: help setup train demo test test-all tests-only chaos check tensorboard screenshots clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -29,6 +29,9 @@ $(READY): pyproject.toml constraints.txt
 
 train: $(READY)  ## train a race car on this machine, about ten minutes; goes on where it left off
 	@$(BIN)/python -m robotini_ray.launch train $(ARGS)
+
+demo: $(READY)  ## six cars race, and a page shows them
+	@$(BIN)/python -m robotini_ray.launch demo $(ARGS)
 
 check: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -18,13 +18,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.config import ACTION_SIZE, Config, EnvironmentConfig
+from robotini_ray import __version__
+from robotini_ray.config import ACTION_SIZE, FRAMES_PER_SECOND, Config, EnvironmentConfig
 from robotini_ray.errors import RobotiniError
 
 Floats = NDArray[np.float32]
 
 FORMAT = 1
 """Version of the files of a policy; another one is refused."""
+
+FEATURES = "column-and-row-colours-8x3"
+"""What the numbers of a frame are (``environment.observation.features``); a policy trained on others is refused."""
 
 
 NPY_HEADER_BYTES = 65_536
@@ -52,17 +56,25 @@ class PolicySpec:
     merge_frames: bool
     algorithm: str
     track: str
+    features: str = FEATURES
+    frames_per_s: int = FRAMES_PER_SECOND
+    program_version: str = "0.1.0"
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        """Raises ValueError: a value that no policy has, in files from elsewhere."""
+        """Raises ValueError: a value that no policy has, or none that this program can drive, in files from elsewhere."""
+        if self.features != FEATURES:
+            raise ValueError(f"it was trained on features {self.features!r}; this program computes {FEATURES!r}")
+        if self.frames_per_s != FRAMES_PER_SECOND:
+            raise ValueError(f"it was trained at {self.frames_per_s!r} frames/s; this program drives at {FRAMES_PER_SECOND}")
         if self.network not in ("mlp", "lstm"):
             raise ValueError(f"network is {self.network!r}; allowed: mlp, lstm")
         units = (*self.layers, self.lstm_units) if self.network == "lstm" else self.layers
         if not units or not all(type(number) is int and 0 < number <= 4096 for number in units):
             raise ValueError(f"layers and LSTM have {units} units; allowed: whole numbers from 1 to 4096")
-        if not isinstance(self.track, str) or not isinstance(self.algorithm, str):
-            raise ValueError(f"track and algorithm are {self.track!r} and {self.algorithm!r}; allowed: text")
+        for name in ("track", "algorithm", "program_version"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed: text")
         for name, value in dataclasses.asdict(self.environment()).items():
             if name in _CAR_SETTINGS:
                 object.__setattr__(self, name, value)
@@ -77,12 +89,23 @@ class PolicySpec:
             lstm_units=config.agent.lstm_units if config.agent.recurrent else 0,
             algorithm=config.agent.algorithm,
             track=Path(config.simulator.track).name,
+            program_version=__version__,
             **{name: getattr(environment, name) for name in _CAR_SETTINGS},
         )
 
     def environment(self) -> EnvironmentConfig:
         """The environment that this policy was trained for (rewards and episodes aside)."""
         return EnvironmentConfig(**{name: getattr(self, name) for name in _CAR_SETTINGS})
+
+    def check_fits(self, environment: EnvironmentConfig) -> None:
+        """Raises PolicyError if the policy was trained with another picture, history, range or decision rate."""
+        for name in _CAR_SETTINGS:
+            trained, given = getattr(self, name), getattr(environment, name)
+            if trained != given:
+                raise PolicyError(
+                    f"the policy was trained with environment.{name} {trained}, but the environment has {given}: "
+                    "drive it in that of its spec (PolicySpec.environment)"
+                )
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the weights, in the order of the flat vector."""

@@ -24,7 +24,11 @@ def evaluate(
         laps: flying laps to drive; None for no number.
         max_seconds: game time to drive; None for no limit.
         watch: called after every decision; returning False ends the evaluation.
+
+    Raises:
+        PolicyError: the policy was trained for another environment.
     """
+    policy.spec.check_fits(environment.config)
     score = environment.score
     frames = None if max_seconds is None else max_seconds * FRAMES_PER_SECOND
     step, state = environment.reset(), policy.initial_state(1)

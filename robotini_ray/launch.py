@@ -13,41 +13,41 @@ from typing import Any
 import click
 import gym_notices.notices as gym_notices
 
+from robotini_ray import __version__
 from robotini_ray.benchmarks.figure import LONG_NAMES as LONG_BENCHMARKS
 from robotini_ray.benchmarks.figure import NAMES as BENCHMARKS
-from robotini_ray.config import Config, ConfigError, load_config, nearest
+from robotini_ray.config import ConfigError, nearest
 from robotini_ray.errors import RobotiniError
 from robotini_ray.monitor.process import REDIS_VARIABLE
-
-Overrides = dict[str, Any]
-
-QUICKSTART = Path(__file__).parent.parent / "launch" / "quickstart.yaml"
-PATH = click.Path(path_type=Path)
-PORT = click.IntRange(0, 65535)
-MONITOR_PORT = 8080
-SIMULATOR_HELP = "HOST[:CAR_PORT[:LOG_PORT]] of a running simulator; without it an embedded one is started."
-WAIT_HELP = "Wait for the simulator of --simulator to come, instead of ending with an error."
-TRACK_HELP = "Name of a shipped track, or a Robotini track file."
-SECONDS = click.FloatRange(0, 1e6, min_open=True)
-LINE, OVERRIDES = "line", "overrides"
-CONFIG_EPILOG = "Any value of the config: --section.key VALUE, for example --agent.horizon_s 4."
-RANDOMISATION_EPILOG = (
-    "Cars that differ from the standard one: --randomisation.KEY VALUE, for example --randomisation.grip [0.8,1.2]."
+from robotini_ray.racing_verbs import RACING_VERBS
+from robotini_ray.recipe_files import QUICKSTART
+from robotini_ray.verb_options import (
+    CONFIG_EPILOG,
+    LINE,
+    MONITOR_HELP,
+    MONITOR_PORT,
+    OVERRIDES,
+    PATH,
+    PORT,
+    RANDOMISATION_EPILOG,
+    SECONDS,
+    SIMULATOR_HELP,
+    TRACK_HELP,
+    WAIT_HELP,
+    Overrides,
+    in_a_directory,
+    randomisation_of,
+    resolve_config,
 )
+
 BENCHMARK_HELP = (
     f"Measure how fast the program is on this machine. Names: {', '.join(BENCHMARKS)}; without any, all of these. "
     f"{' and '.join(LONG_BENCHMARKS)} train for about an hour each and must be named."
 )
 
 
-def _in_a_directory(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
-    """Refuses now what could not be written when the work is done."""
-    if path is not None and not path.parent.is_dir():
-        raise ConfigError(f"{parameter.opts[0]} is {path}, but there is no directory {path.parent}")
-    return path
-
-
 @click.group(help="Trains race cars for the Robotini Racing Simulator. No verb means: train.")
+@click.version_option(__version__, prog_name="robotini_ray")
 def cli() -> None:
     """The verbs."""
 
@@ -64,7 +64,7 @@ def cli() -> None:
 @click.option("--train-steps", type=int, help="Train steps of the whole run, earlier invocations included.")
 @click.option("--address", envvar="RAY_ADDRESS", default="local", help="Ray: local, auto or HOST:PORT.", show_default=True)
 @click.option("--fresh", is_flag=True, help="Move an earlier run in the directory to DIR.old-N first.")
-@click.option("--monitor-port", type=PORT, default=MONITOR_PORT, help="Of the live page, on 127.0.0.1; 0 takes a free one.")
+@click.option("--monitor-port", type=PORT, default=MONITOR_PORT, help=MONITOR_HELP)
 @click.option("--no-monitor", is_flag=True, help="Train without the live page.")
 @click.option("--tensorboard", is_flag=True, help="Start TensorBoard too; it ends with the run.")
 @click.option("--tensorboard-port", type=click.IntRange(1, 65535), default=6006, help="On 127.0.0.1.", show_default=True)
@@ -102,7 +102,7 @@ def train(
         "run.minutes": minutes,
         "run.train_steps": train_steps,
     }
-    resolved = _config(config, context, named)
+    resolved = resolve_config(config, context, named)
     ports = PagePorts(None if no_monitor else monitor_port, tensorboard_port if tensorboard else None)
     return run(resolved, run_dir or Path("runs") / config.stem, address, fresh, wait, ports, context.obj[LINE])
 
@@ -137,7 +137,7 @@ def simulate(context: click.Context, **settings: Any) -> int:
     """Run the embedded simulator as a server."""
     from robotini_ray.commands.simulate import run
 
-    return run(**settings, randomisation=load_config(None, context.obj[OVERRIDES]).randomisation)
+    return run(**settings, randomisation=randomisation_of(context))
 
 
 @cli.command(epilog=CONFIG_EPILOG)
@@ -161,25 +161,7 @@ def debug_policy(
     from robotini_ray.commands.debug_policy import run
 
     named = {"simulator.address": simulator, "simulator.track": track, "collection.cars": cars}
-    return run(_config(config, context, named), seconds, wait)
-
-
-@cli.command(epilog=RANDOMISATION_EPILOG)
-@click.option("--policy", type=PATH, required=True, help="Its directory, for example runs/quickstart/policies/best.")
-@click.option("--track", help=f"{TRACK_HELP} Default: the one that the policy was trained on.")
-@click.option("--simulator", help=SIMULATOR_HELP)
-@click.option("--wait", is_flag=True, help=WAIT_HELP)
-@click.option("--laps", type=click.IntRange(1), help="Flying laps to drive. Default: 10, if no seconds are given.")
-@click.option("--seconds", type=SECONDS, help="Game time to drive.")
-@click.option("--seed", type=int, default=0, help="Of the embedded simulator.", show_default=True)
-@click.option("--json", "print_json", is_flag=True, help="Print the result as one line of JSON, the last of stdout.")
-@click.option("--json-file", type=PATH, callback=_in_a_directory, help="Write the result as JSON to this file.")
-@click.pass_context
-def evaluate(context: click.Context, **settings: Any) -> int:
-    """Drive a trained policy greedily and report its laps."""
-    from robotini_ray.commands.evaluate import run
-
-    return run(**settings, randomisation=load_config(None, context.obj[OVERRIDES]).randomisation)
+    return run(resolve_config(config, context, named), seconds, wait)
 
 
 @cli.command()
@@ -204,7 +186,7 @@ def monitor(**settings: Any) -> int:
 @cli.command(help=BENCHMARK_HELP)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "print_json", is_flag=True, help="Print the figures as one line of JSON too, the last of stdout.")
-@click.option("--json-file", type=PATH, callback=_in_a_directory, help="Write the figures as JSON to this file.")
+@click.option("--json-file", type=PATH, callback=in_a_directory, help="Write the figures as JSON to this file.")
 def benchmark(**settings: Any) -> int:
     """The verb ``benchmark``."""
     from robotini_ray.commands.benchmark import run
@@ -236,7 +218,7 @@ def doctor(
     from robotini_ray.commands.doctor import run
 
     named = {"simulator.address": simulator, "simulator.track": track, "collection.cars": cars}
-    return run(_config(config, context, named), run_dir or Path("runs") / config.stem, print_json)
+    return run(resolve_config(config, context, named), run_dir or Path("runs") / config.stem, print_json)
 
 
 @cli.command()
@@ -248,6 +230,10 @@ def status(**settings: Any) -> int:
     from robotini_ray.commands.status import run
 
     return run(**settings)
+
+
+for racing_verb in RACING_VERBS:
+    cli.add_command(racing_verb)
 
 
 def main(arguments: list[str]) -> int:
@@ -274,15 +260,10 @@ def _hush_imports() -> None:
     gym_notices.notices.clear()
 
 
-def _config(path: Path, context: click.Context, named: Overrides) -> Config:
-    given = {key: value for key, value in named.items() if value is not None}
-    return load_config(path, {**context.obj[OVERRIDES], **given})
-
-
 def _verb(arguments: list[str]) -> tuple[str, list[str]]:
     """The verb and the rest; a line that starts with a config or a flag is for train."""
     first = arguments[0] if arguments else "train"
-    if first in ("--help", *cli.commands):
+    if first in ("--help", "--version", *cli.commands):
         return first, arguments[1:]
     if first.endswith(".yaml") or first.startswith("-"):
         return "train", arguments

@@ -1,6 +1,8 @@
 """What tests of several packages need."""
 
+import asyncio
 import contextlib
+import dataclasses
 import itertools
 import json
 import math
@@ -12,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import aiohttp
 import pytest
 from hypothesis import settings
 
@@ -75,6 +78,42 @@ def serve() -> Callable[..., contextlib.AbstractContextManager[SimulatorAddress]
             thread.join()
 
     return run
+
+
+@dataclasses.dataclass(frozen=True)
+class SeenOnPage:
+    """What a tab of the monitor has been told: the name of the track, the cars by name, and who has sent a picture."""
+
+    track: str
+    cars: dict[str, dict[str, Any]]
+    with_picture: set[str]
+
+
+@pytest.fixture(scope="session")
+def watch_page() -> Callable[[str, Callable[[SeenOnPage], bool]], SeenOnPage]:
+    """Is a tab of the monitor at an address until what it has been told is as wanted."""
+
+    def watch(address: str, wanted: Callable[[SeenOnPage], bool]) -> SeenOnPage:
+        return asyncio.run(asyncio.wait_for(_watch_page(address, wanted), timeout=300))
+
+    return watch
+
+
+async def _watch_page(address: str, wanted: Callable[[SeenOnPage], bool]) -> SeenOnPage:
+    track, pictured = "", set()
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{address}socket", origin=address.rstrip("/")) as tab:
+        while True:
+            await tab.send_str("next")
+            while isinstance(message := (await tab.receive(timeout=60)).data, str):
+                track = json.loads(message).get("track", {}).get("name", track)
+            size = struct.unpack_from("<I", message)[0]
+            cars = {car["name"]: car for car in json.loads(message[4 : 4 + size])["cars"]}
+            listed_bytes = struct.unpack_from("<I", message, 4 + size)[0]
+            listed = {key for key, _ in json.loads(message[8 + size : 8 + size + listed_bytes])}
+            pictured |= {name for name, car in cars.items() if car["key"] in listed}
+            seen = SeenOnPage(track, cars, pictured)
+            if wanted(seen):
+                return seen
 
 
 class FaultServer:

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from robotini_ray.acting import PolicyError
 from robotini_ray.benchmarks.driving_policy import driving_policy
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
@@ -45,3 +46,9 @@ def test_the_way_from_the_grid_is_an_episode_where_there_is_no_other(environment
     result = evaluate(environment, driving_policy(CONFIG), laps=2, max_seconds=120.0, watch=until_the_line)
     assert not result.laps and len(result.episodes) == 1
     assert 0 < result.episodes[0].frames <= result.env_steps
+
+
+def test_a_policy_of_another_environment_is_refused(environment):
+    other = dataclasses.replace(CONFIG, environment=dataclasses.replace(CONFIG.environment, action_repeat=7))
+    with pytest.raises(PolicyError, match=r"action_repeat 7, but the environment has"):
+        evaluate(environment, driving_policy(other), laps=1, max_seconds=1.0, watch=lambda _: True)

@@ -99,6 +99,10 @@ LIGHT = within(f"{NAME}.simulator", f"{NAME}.car", f"{NAME}.monitor") + [
         "run_directory",
         "commands.train",
         "commands.simulate",
+        "commands.drive",
+        "commands.demo",
+        "commands.record",
+        "commands.replay_log",
         "commands.doctor",
         "commands.status",
     )
@@ -122,6 +126,11 @@ def test_the_reading_of_imports_sees_what_there_is():
 def test_ray_is_only_for_the_distributed_part(name):
     for module in within(f"{NAME}.{name}"):
         assert "ray" not in reached(module)
+
+
+def test_a_racing_bot_starts_without_what_takes_long():
+    ways = reached(f"{NAME}.commands.drive")
+    assert {name: ways[name] for name in ("ray", "redis", "numba", "scipy", "rich") if name in ways} == {}
 
 
 def test_redis_is_only_for_the_store():

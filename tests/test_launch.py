@@ -18,7 +18,23 @@ from robotini_ray.pages import PagePorts
 from robotini_ray.track import load_track
 
 PATIENCE_S = 90
-VERBS = ["train", "simulate", "debug-policy", "evaluate", "monitor", "benchmark", "doctor", "status"]
+VERBS = [
+    "train",
+    "simulate",
+    "debug-policy",
+    "monitor",
+    "benchmark",
+    "doctor",
+    "status",
+    "demo",
+    "evaluate",
+    "drive",
+    "leaderboard",
+    "record",
+    "export",
+    "import",
+    "replay-log",
+]
 PACKAGE_PARENT = Path(launch.__file__).parents[1]
 RESULT_KEYS = {
     "policy",
@@ -80,7 +96,7 @@ class TestRefusals:
         [
             ("trian", "unknown verb trian; did you mean train?"),
             ("debug_policy", "unknown verb debug_policy; did you mean debug-policy?"),
-            ("zzz", "unknown verb zzz; allowed: train, simulate, debug-policy, evaluate, monitor, benchmark, doctor, status"),
+            ("zzz", f"unknown verb zzz; allowed: {', '.join(VERBS)}"),
             ("train --card 3", "unknown flag --card of train; did you mean --cars?"),
             ("--run-dri x", "unknown flag --run-dri of train; did you mean --run-dir?"),
             ("simulate --trak oval", "unknown flag --trak of simulate; did you mean --track?"),
@@ -125,7 +141,11 @@ class TestRefusals:
             ("simulate --track no-such", ["no-such", "default"]),
             ("simulate --parameters no.json", ["no.json"]),
             ("debug-policy --seconds 0", ["--seconds", "0"]),
-            ("evaluate", ["--policy"]),
+            ("evaluate --policy", ["--policy"]),
+            ("record -o lap.mp4", ["lap.mp4", ".webm, .gif, .png"]),
+            ("record -o no/lap.png", ["no/lap.png", "no directory no"]),
+            ("record -o lap.png --simulator h --randomisation.grip [0.5,0.5]", ["--randomisation", "cars of h"]),
+            ("evaluate --simulator h --track oval --track long", ["--track", "2 times", "h drives"]),
             ("evaluate --policy x --laps 0", ["--laps", "0"]),
         ],
     )
@@ -295,6 +315,18 @@ class TestEvaluate:
         assert (result["average_return"] is None) == (result["episodes"] == 0)
         assert json.loads(file.read_text()) == printed
         assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
+
+    def test_several_policies_and_tracks_at_once(self, policy, tmp_path):
+        line = ["evaluate", "--policy", policy, "--policy", "default", "--track", "oval", "--seconds", 1]
+        code, out, err = run(*line, "--json-file", tmp_path / "result.json", cwd=tmp_path)
+        assert code == 0, err
+        found = json.loads((tmp_path / "result.json").read_text())
+        assert [(row["policy"], row["track"]) for row in found["results"]] == [(str(policy), "oval"), ("default", "oval")]
+        assert [(row["policy"], row["track"]) for row in found["references"]] == [("hand-written", "oval")]
+        assert all(set(row) == RESULT_KEYS for row in found["results"] + found["references"])
+        lines = [text.split() for text in out.splitlines()]
+        assert [text[0] for text in lines[2:]] == [str(policy), "default", "hand-written", "limit"]
+        assert lines[-1] == ["limit", "oval", *[f"{lap_limit_s(load_track('oval')):.2f}"] * 2, "1.00"]
 
     def test_without_json_a_person_reads_it(self, policy, capsys):
         assert launch.main(["evaluate", "--policy", str(policy), "--seconds", "1", "--track", "default"]) == 0

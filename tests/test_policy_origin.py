@@ -4,7 +4,7 @@ import pytest
 
 from robotini_ray import policy_origin
 from robotini_ray.acting import NumpyPolicy, PolicyShelf, PolicySpec, save_policy
-from robotini_ray.commands import evaluate
+from robotini_ray.commands import named_policy
 from robotini_ray.config import Config
 from robotini_ray.policy_origin import is_of_own_run, origin_warning
 
@@ -51,7 +51,7 @@ def test_where_there_is_none_there_is_nothing_to_announce(tmp_path):
     assert origin_warning(tmp_path) is None
 
 
-def test_evaluate_says_so_before_it_reads(tmp_path, make, capsys, monkeypatch):
+def test_the_verbs_say_so_before_they_read(tmp_path, make, capsys, monkeypatch):
     copy = make(tmp_path / "copy")
 
     class ReadError(Exception):
@@ -60,6 +60,6 @@ def test_evaluate_says_so_before_it_reads(tmp_path, make, capsys, monkeypatch):
     def read(directory):
         raise ReadError(capsys.readouterr().err)
 
-    monkeypatch.setattr(evaluate, "load_policy", read)
+    monkeypatch.setattr(named_policy, "load_policy", read)
     with pytest.raises(ReadError, match="is in no run directory of yours"):
-        evaluate.run(copy, None, None, False, 1, None, 0, False, None, evaluate.NO_RANDOMISATION)
+        named_policy.load_named_policy(copy)

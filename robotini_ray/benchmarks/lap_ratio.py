@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from robotini_ray.benchmarks.figure import Figure, Measurement, Say, Target
 from robotini_ray.benchmarks.pairs import Spread, spread
 from robotini_ray.benchmarks.training_run import new_folder, run_evaluation, run_training
+from robotini_ray.recipe_files import RECIPES
 
 MINUTES = 60.0
 LAPS = 50
-RECIPE = Path(__file__).parents[2] / "launch" / "record.yaml"
+RECIPE = RECIPES / "record.yaml"
 TRACK, UNSEEN_TRACK = "default", "twisty"
 NEVER = 100.0
 """Counts as the ratio of a policy that finishes no lap."""

@@ -60,8 +60,13 @@ class Spectator:
         timeout_s: float = 5.0,
         track: Track | None = None,
         sock: socket.socket | None = None,
+        follow_all: bool = False,
     ) -> None:
-        """Connects, or takes over a socket of `open_socket`. Raises SimulatorUnreachable."""
+        """Connects, or takes over a socket of `open_socket`; may follow every car that is on the track.
+
+        Raises SimulatorUnreachable.
+        """
+        self._follow_all = follow_all
         self.parameters: dict[str, Any] | None = None
         """The newest RaceParameters event."""
         self.bad_events = 0
@@ -111,6 +116,11 @@ class Spectator:
 
     def unfollow(self, name: str) -> None:
         self._followed.pop(name, None)
+
+    @property
+    def followed(self) -> list[str]:
+        """Names of the cars that are followed."""
+        return list(self._followed)
 
     def state(self, name: str) -> CarState | None:
         """The newest state of a followed car; None before its first one and after it left the track."""
@@ -234,6 +244,9 @@ class Spectator:
     def _apply_status(self, cars: list[dict[str, Any]]) -> None:
         for status in cars:
             followed = self._followed.get(status["name"])
+            if followed is None and self._follow_all:
+                self.follow(status["name"])
+                followed = self._followed[status["name"]]
             if followed is None:
                 continue
             if "trackAngle" in status or "trackSegment" in status:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.commands.reach import find_simulator
-from robotini_ray.config import RandomisationConfig, SimulatorConfig
+from robotini_ray.config import NO_RANDOMISATION, ConfigError, RandomisationConfig, SimulatorConfig
 from robotini_ray.embedded import temporary_simulator
 from robotini_ray.track import load_track
 
@@ -36,3 +36,9 @@ def drive_site(config: SimulatorConfig, seed: int, randomisation: RandomisationC
 def car_name(role: str) -> str:
     """A name that no other car on the track has."""
     return f"{role}-{secrets.token_hex(3)}"
+
+
+def check_randomisation(simulator: str | None, randomisation: RandomisationConfig) -> None:
+    """Raises ConfigError where cars should differ in a simulator that is not ours to say."""
+    if simulator is not None and randomisation != NO_RANDOMISATION:
+        raise ConfigError(f"--randomisation.* needs an embedded simulator; the cars of {simulator} are as they are")

@@ -1,4 +1,4 @@
-"""``evaluate``: a trained policy, greedy, in figures.
+"""``evaluate``: trained policies, greedy, in figures: each policy on each track.
 
 What pulls in TensorFlow is imported when everything else is in order: a wrong line is refused at once, and an embedded
 simulator starts meanwhile.
@@ -13,14 +13,22 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotini_ray.acting import NumpyPolicy, load_policy
+from robotini_ray.acting import NumpyPolicy
+from robotini_ray.benchmarks.driving_policy import driving_policy
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.commands.driving import car_name, drive_site
-from robotini_ray.config import FRAMES_PER_SECOND, NO_RANDOMISATION, ConfigError, RandomisationConfig, SimulatorConfig
+from robotini_ray.commands.driving import car_name, check_randomisation, drive_site
+from robotini_ray.commands.named_policy import load_named_policy
+from robotini_ray.config import (
+    FRAMES_PER_SECOND,
+    ConfigError,
+    RandomisationConfig,
+    SimulatorConfig,
+    load_config,
+)
 from robotini_ray.limit import lap_limit_s
-from robotini_ray.policy_origin import origin_warning
 from robotini_ray.reports import EvaluationResult
+from robotini_ray.text_table import format_table, number
 from robotini_ray.track import Track, load_track
 
 if TYPE_CHECKING:
@@ -31,57 +39,96 @@ SECONDS_PER_LAP = 120.0
 """Game time after which an evaluation by laps gives up, for each lap asked for."""
 
 PROGRESS_INTERVAL_S = 2.0
+HAND_WRITTEN = "hand-written"
+HEADER = ("policy", "track", "laps", "clean", "crashes", "best s", "median s", "x limit", "m/s")
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """How long each policy drives, and where.
+
+    Attributes:
+        simulator: address of a running one; None starts an embedded one for each policy and track.
+        wait: for a running one to come.
+        laps: flying laps; None for no number.
+        seconds: game time; None where laps say it.
+        seed: of embedded simulators.
+        randomisation: of their cars.
+    """
+
+    simulator: str | None
+    wait: bool
+    laps: int | None
+    seconds: float | None
+    seed: int
+    randomisation: RandomisationConfig
 
 
 def run(
-    policy: Path,
-    track: str | None,
+    policy: tuple[Path, ...],
+    track: tuple[str, ...],
     simulator: str | None,
     wait: bool,
     laps: int | None,
     seconds: float | None,
     seed: int,
+    hand_written: bool | None,
     print_json: bool,
     json_file: Path | None,
     randomisation: RandomisationConfig,
 ) -> int:
     """Evaluates and prints; returns the exit code."""
-    if simulator is not None and randomisation != NO_RANDOMISATION:
-        raise ConfigError(f"--randomisation.* needs an embedded simulator; the cars of {simulator} are as they are")
-    warning = origin_warning(policy)
-    if warning is not None:
-        print(warning, file=sys.stderr)
-    driver, _ = load_policy(policy)
+    check_randomisation(simulator, randomisation)
+    if simulator is not None and len(track) > 1:
+        raise ConfigError(f"--track is given {len(track)} times, but {simulator} drives on one track: name that one")
     if laps is None and seconds is None:
         laps = DEFAULT_LAPS
-    config = SimulatorConfig(address=simulator, track=track or driver.spec.track, pace="max")
-    known_track = load_track(config.track)
-    limit_s = lap_limit_s(known_track)
-    result = _drive(driver, config, known_track, laps, seconds, seed, randomisation, wait)
-    row = {"policy": str(policy), "track": config.track, **result.to_json(limit_s)}
-    line = json.dumps({"results": [row]}, allow_nan=False)
+    task = Task(simulator, wait, laps, seconds, seed, randomisation)
+    pairs = _pairs(policy, track)
+    results = [_evaluate(name, driver, place, task) for name, driver, place in pairs]
+    several = len(pairs) > 1
+    references: list[dict[str, Any]] = []
+    if several if hand_written is None else hand_written:
+        places = dict.fromkeys(place for _, _, place in pairs)
+        references = [_evaluate(HAND_WRITTEN, _hand_written_policy(), place, task) for place in places]
+    line = json.dumps({"results": results, **({"references": references} if references else {})}, allow_nan=False)
     if json_file is not None:
         json_file.write_text(line + "\n")
     if print_json:
         print(line)
+    elif several or references:
+        print(format_table(HEADER, [_cells(row) for row in [*results, *references]] + _limit_lines(results)))
     else:
-        _print(row)
+        _print(results[0])
     return 0
 
 
-def _drive(
-    policy: NumpyPolicy,
-    config: SimulatorConfig,
-    track: Track,
-    laps: int | None,
-    seconds: float | None,
-    seed: int,
-    randomisation: RandomisationConfig,
-    wait: bool,
-) -> EvaluationResult:
+def _pairs(policies: tuple[Path, ...], tracks: tuple[str, ...]) -> list[tuple[str, NumpyPolicy, str]]:
+    """Name, policy and track of every evaluation; all of them are there."""
+    drivers = [(str(name), load_named_policy(name)[0]) for name in policies]
+    pairs = [(name, driver, track) for name, driver in drivers for track in tracks or (driver.spec.track,)]
+    for _, _, track in pairs:
+        load_track(track)
+    return pairs
+
+
+def _hand_written_policy() -> NumpyPolicy:
+    """What nobody trained: follows the road by its colours at a steady 1.7 m/s."""
+    settings = {"image_width": 64, "throttle_low": 0.06, "throttle_high": 0.22}
+    return driving_policy(load_config(None, {f"environment.{name}": value for name, value in settings.items()}))
+
+
+def _evaluate(name: str, policy: NumpyPolicy, track: str, task: Task) -> dict[str, Any]:
+    config = SimulatorConfig(address=task.simulator, track=track, pace="max")
+    known_track = load_track(track)
+    result = _drive(name, policy, config, known_track, task)
+    return {"policy": name, "track": track, **result.to_json(lap_limit_s(known_track))}
+
+
+def _drive(name: str, policy: NumpyPolicy, config: SimulatorConfig, track: Track, task: Task) -> EvaluationResult:
     environment_config = dataclasses.replace(policy.spec.environment(), episode_laps=1000, episode_frames=100_000)
-    limit_s = seconds if seconds is not None else SECONDS_PER_LAP * (laps or 1)
-    with drive_site(config, seed, randomisation, wait) as site:
+    limit_s = task.seconds if task.seconds is not None else SECONDS_PER_LAP * (task.laps or 1)
+    with drive_site(config, task.seed, task.randomisation, task.wait) as site:
         from robotini_ray.environment.race_environment import RaceEnvironment
         from robotini_ray.evaluation import evaluate
 
@@ -89,7 +136,8 @@ def _drive(
         login = Login(car_name("evaluate"), "evaluate", "#f5c211", policy.spec.image_width, site.lockstep)
         environment = RaceEnvironment(environment_config, track, site.address, login, spectator)
         try:
-            return evaluate(environment, policy, laps, limit_s, _Progress(laps, limit_s))
+            watch = _Progress(f"{name} on {config.track}", task.laps, limit_s)
+            return evaluate(environment, policy, task.laps, limit_s, watch)
         finally:
             environment.close()
             spectator.close()
@@ -98,7 +146,8 @@ def _drive(
 class _Progress:
     """Says on stderr how far an evaluation is, every two seconds."""
 
-    def __init__(self, laps: int | None, seconds: float) -> None:
+    def __init__(self, what: str, laps: int | None, seconds: float) -> None:
+        self._what = what
         self._goal = f"{laps} laps" if laps is not None else f"{seconds:g} s"
         self._next_at = time.monotonic() + PROGRESS_INTERVAL_S
 
@@ -107,11 +156,31 @@ class _Progress:
             self._next_at = time.monotonic() + PROGRESS_INTERVAL_S
             score = environment.score
             print(
-                f"{score.frames / FRAMES_PER_SECOND:.0f} s of game time, {len(score.laps)} laps, {score.crashes} crashes "
-                f"(of {self._goal})",
+                f"{self._what}: {score.frames / FRAMES_PER_SECOND:.0f} s of game time, {len(score.laps)} laps, "
+                f"{score.crashes} crashes (of {self._goal})",
                 file=sys.stderr,
             )
         return True
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["policy"],
+        row["track"],
+        str(len(row["laps"])),
+        str(row["clean_laps"]),
+        str(row["crashes"]),
+        number(row["best_lap_s"]),
+        number(row["median_lap_s"]),
+        number(row["ratio_to_limit"]),
+        number(row["average_speed_m_s"]),
+    )
+
+
+def _limit_lines(results: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """What no car is faster than, once for each track."""
+    limits = {row["track"]: row["limit_s"] for row in results}
+    return [("limit", track, "", "", "", *[number(limit_s)] * 2, number(1.0), "") for track, limit_s in limits.items()]
 
 
 def _print(row: dict[str, Any]) -> None:

@@ -17,6 +17,9 @@ cv2.setNumThreads(1)  # its second thread spins, a core's half, waiting for pict
 
 FEATURES_SHAPE = (8, 3)
 FEATURES_SIZE = 24
+READ_BACK_FRAMES = 2
+"""A camera frame shows the world this many frames before it is sent."""
+
 _QUARTERS = 4
 _DARKEST_COLOR = 101
 """The smallest value of a channel that counts as a colour."""
@@ -80,6 +83,20 @@ def features(frame: Frame) -> Features:
     profiles /= np.maximum(spread, 1.0)  # A spread is 0 or at least 255.
     quarters = np.ascontiguousarray((profiles @ _quarter_weights(width, height)).T)
     return np.minimum(quarters, 1.0, out=quarters)  # rounding may have gone over it
+
+
+def picture_features(pngs: Sequence[bytes], image_width: int) -> Features:
+    """The features float32[8, 3] of one camera picture, or of several merged into one.
+
+    Args:
+        pngs: at least one.
+        image_width: of each, in pixels.
+
+    Raises:
+        BadFrame: one of them is no such picture.
+    """
+    frames = [decode_png(png, image_width, image_width * 80 // 128) for png in pngs]
+    return features(frames[0] if len(frames) == 1 else merge_frames(frames))
 
 
 def _color_planes(frame: Frame) -> list[Frame]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import select
 import socket
 import time
@@ -22,14 +21,12 @@ from robotini_ray.car.link import CarLink
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state import CarState
 from robotini_ray.config import ACTION_SIZE, FEATURES_PER_FRAME, EnvironmentConfig
-from robotini_ray.environment.observation import BadFrame, HistoryStack, decode_png, features, merge_frames
+from robotini_ray.environment.controls import car_command
+from robotini_ray.environment.observation import READ_BACK_FRAMES, BadFrame, HistoryStack, picture_features
 from robotini_ray.environment.privileged import PrivilegedView
 from robotini_ray.environment.reward import OriginalReward, ProgressReward, ProgressWeights, Reward
-from robotini_ray.environment.score import RaceScore
+from robotini_ray.environment.score import RaceScore, live_state
 from robotini_ray.track import Track
-
-READ_BACK_FRAMES = 2
-"""A camera frame shows the world this many frames before it is sent."""
 
 STATE_TIMEOUT_S = 5.0
 """Longest wait for RaceParameters, and in lock-step for the state that belongs to a frame that has arrived."""
@@ -122,6 +119,11 @@ class RaceEnvironment(py_environment.PyEnvironment):
         self._settle_frames = 1
         self.blind = False
         """Whether the car drives without its states; its time steps are then for driving only."""
+
+    @property
+    def config(self) -> EnvironmentConfig:
+        """Observation, actions, reward and episodes."""
+        return self._config
 
     @property
     def name(self) -> str:
@@ -231,8 +233,7 @@ class RaceEnvironment(py_environment.PyEnvironment):
         """State, last command and score of the car in JSON types, for the monitor; empty before its state is known."""
         if self._state is None:
             return {}
-        throttle, turn = self._command
-        return {**dataclasses.asdict(self._state), "throttle": throttle, "turn": turn, **self.score.live()}
+        return live_state(self._state, self._command, self.score)
 
     def close(self) -> None:
         """Stops the car and leaves the track."""
@@ -325,21 +326,17 @@ class RaceEnvironment(py_environment.PyEnvironment):
 
     def _decode(self, pngs: list[bytes]) -> NDArray[np.float32] | None:
         """The features ``<float32>[8, 3]`` of one frame, or of several merged; None if one is no picture."""
-        width = self._config.image_width
         try:
-            frames = [decode_png(png, width, width * 80 // 128) for png in pngs]
+            frame = picture_features(pngs, self._config.image_width)
         except BadFrame:
             self.link.note_undecodable()
             return None
         self.link.note_decoded()
         self.last_png = pngs[-1]
-        return features(frames[0] if len(frames) == 1 else merge_frames(frames))
+        return frame
 
     def _send_action(self) -> None:
-        config = self._config
-        share = 0.5 * (float(self._action[0]) + 1.0)
-        throttle = config.throttle_low + share * (config.throttle_high - config.throttle_low)
-        self._send(throttle, float(self._action[1]) * config.turn_limit)
+        self._send(*car_command(self._action, self._config))
 
     def _send_neutral(self) -> None:
         self._send(0.0, 0.0)

@@ -22,6 +22,12 @@ class OriginalEpisode:
     frames: int
 
 
+def live_state(state: CarState, command: tuple[float, float] | None, score: RaceScore) -> dict[str, Any]:
+    """State, last command (throttle and turn, None where nobody knows it) and score of a car in JSON types, for the monitor."""
+    throttle, turn = command or (None, None)
+    return {**dataclasses.asdict(state), "throttle": throttle, "turn": turn, **score.live()}
+
+
 class RaceScore:
     """Follows one car from state to state; whoever reports takes the finished laps and episodes away.
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from robotini_ray.car.redis_server import RedisServer
+from robotini_ray.car.state import CarStateStore
 from robotini_ray.environment.observation import decode_png, features, threshold
 
 HOSTILE = "<img src=x onerror=document.title='broken'>"
@@ -206,3 +207,18 @@ def test_the_browser_sees_what_the_agent_sees(browser, monitor, feed, width, hei
     found = np.array([[int(part) for part in colour[4:-1].split(",")] for colour in (*columns, *rows)])
     assert np.abs(found - numbers).max() <= 1
     assert browser.complaints == []
+
+
+SHOWN = "[...document.querySelectorAll('#figures, #curves, .pictures, .commands')].map((each) => each.checkVisibility())"
+
+
+@pytest.mark.parametrize(("throttle", "shown"), [(0.1, [True, True]), (None, [False, False])])
+def test_a_race_is_shown_without_what_only_a_training_has(browser, monitor, redis_server, run_dir, throttle, shown):
+    """Neither figures nor curves; of a replayed one, whose commands nobody knows, no pictures either."""
+    browser.open(monitor)
+    browser.wait("document.querySelector('#run-facts')?.innerText ?? ''", lambda text: "TD3" in text)
+    assert browser.run(SHOWN) == [True, True]
+    with contextlib.closing(CarStateStore(redis_server.url, run_dir.name)) as store:
+        store.put("a", {"role": "racer", "x": 0.0, "z": 0.0, "throttle": throttle, "weights_version": None}, None)
+        browser.wait(SHOWN, lambda found: found == [False, *shown, False])  # figures, the car's pictures and commands, curves
+    assert "drives at random" not in browser.run("document.body.innerText")

@@ -31,7 +31,9 @@ export class Card {
     this.fault = "";
     this.element = make("article", "card panel");
     this.element.style.setProperty("--car", car.color ?? FALLBACK_COLOR);
-    this.element.append(this.makeHead(car, onFollow), this.makePictures(car), this.makeCommands(), this.makeNumbers());
+    this.pictures = this.makePictures(car);
+    this.commands = this.makeCommands();
+    this.element.append(this.makeHead(car, onFollow), this.pictures, this.commands, this.makeNumbers());
   }
 
   makeHead(car, onFollow) {
@@ -99,6 +101,8 @@ export class Card {
     setText(this.statusText, this.fault || statusText(car, waits, clockOffset));
     this.status.title = waits ? "between two evaluations" : car.status === "paused" ? "waits for the learner" : "";
     this.status.dataset.state = this.fault ? "bad" : STATES[waits ? "waiting" : car.status] ?? "bad";
+    const replayed = car.role === "racer" && car.throttle === null; // a log tells neither what it saw nor its commands
+    this.pictures.hidden = this.commands.hidden = replayed;
     this.throttle.set(car.throttle, car.throttle === null ? 0 : car.throttle / limits.throttle, number(car.throttle, 3));
     this.turn.set(car.turn, car.turn === null ? 0 : car.turn / limits.turn, turnText(car.turn));
     for (const { value, text } of this.numbers) setText(value, text(car));
@@ -153,6 +157,7 @@ function turnText(turn) {
 }
 
 function weightsText(car) {
+  if (car.role === "racer") return "";
   if (car.weights_version === null || car.weights_version < 0) return "no weights yet: drives at random";
   const age = withUnit(car.weights_age_s, 1, "s");
   return `weights of step ${number(car.weights_version)}, ${age} old`;

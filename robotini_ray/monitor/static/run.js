@@ -31,6 +31,8 @@ export class RunView {
 
   update(run, state) {
     if (!run) return;
+    const race = isRace(state);
+    for (const id of ["figures", "curves"]) document.getElementById(id).closest("section").hidden = race;
     for (const { group, value, note, content } of this.figures) {
       const [text, small, share] = content(run, state);
       setText(value, text);
@@ -41,7 +43,8 @@ export class RunView {
     setText(document.getElementById("run-name"), run.name);
     document.title = `${run.name} · robotini_ray`;
     const place = run.directory.split("/").slice(-2).join("/");
-    const facts = [run.algorithm?.toUpperCase(), run.track && `track ${run.track.split("/").at(-1)}`, place];
+    const track = run.track && `track ${run.track.split("/").at(-1)}`;
+    const facts = race ? [track] : [run.algorithm?.toUpperCase(), track, place];
     setText(document.getElementById("run-facts"), facts.filter(Boolean).join("  ·  "));
     document.getElementById("run-facts").title = run.directory;
   }
@@ -50,6 +53,11 @@ export class RunView {
     fillBoard(run);
     fillFaults(run);
   }
+}
+
+// A demo or a replayed race: nobody trains, and what a training would show is left out.
+function isRace(state) {
+  return Boolean(state?.cars.length) && state.cars.every((car) => car.role === "racer");
 }
 
 function bestLap(run) {

@@ -1,0 +1,159 @@
+"""A policy in a race: joins, drives, reconnects, and stops its car at the end. Needs no Ray, Redis or TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import threading
+from collections.abc import Callable, Iterator
+
+from robotini_ray.acting import NumpyPolicy
+from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.car.connection import CarConnection, Login, backoff_delays
+from robotini_ray.car.errors import CarError, FrameTimeout, SimulatorUnreachable, SpectatorLost
+from robotini_ray.car.race_events import RaceEvents
+from robotini_ray.pilot import NEUTRAL, Pilot
+
+CONNECT_TIMEOUT_S = 2.0
+SILENCE_S = 1.0
+"""After so long without a frame a neutral command asks for one: frames come only after commands. A lobby sends none."""
+
+
+@dataclasses.dataclass
+class BotRecord:
+    """What the simulator said of the car, over all connections."""
+
+    lap_times_s: list[float] = dataclasses.field(default_factory=list)
+    crashes: int = 0
+    returns: int = 0
+    frames: int = 0
+
+    def text(self) -> str:
+        """One line for a person."""
+        laps = self.lap_times_s
+        times = f", best {min(laps):.2f} s, median {statistics.median(laps):.2f} s" if laps else ""
+        return f"{len(laps)} laps{times}, {self.crashes} crashes, {self.returns} put-backs, {self.frames} frames"
+
+
+class Bot:
+    """One car of one policy.
+
+    Args:
+        policy: that drives.
+        address: of the simulator.
+        login: of the car; its image width is that of the policy.
+        laps: after which it stops; None drives until it is told to stop.
+        stopped: set by whoever wants it to stop.
+        say: takes lines for a person.
+    """
+
+    def __init__(
+        self,
+        policy: NumpyPolicy,
+        address: SimulatorAddress,
+        login: Login,
+        laps: int | None,
+        stopped: threading.Event,
+        say: Callable[[str], None],
+    ) -> None:
+        self.record = BotRecord()
+        self._pilot = Pilot(policy)
+        self._address = address
+        self._login = login
+        self._laps = laps
+        self._stopped = stopped
+        self._say = say
+
+    @property
+    def _is_done(self) -> bool:
+        return self._stopped.is_set() or (self._laps is not None and len(self.record.lap_times_s) >= self._laps)
+
+    def drive(self, wait: bool) -> None:
+        """Drives to the end; a connection that is lost is made again, after 0.5 to 10 s, for ever.
+
+        Args:
+            wait: whether to try again as well before the car has driven at all.
+
+        Raises:
+            CarError: the first connection came to nothing, and ``wait`` is False.
+        """
+        delays: Iterator[float] = backoff_delays()
+        while not self._is_done:
+            frames_before = self.record.frames
+            try:
+                self._drive_until_lost()
+            except CarError as error:
+                if self.record.frames == 0 and not wait:
+                    raise
+                if self.record.frames > frames_before:
+                    delays = backoff_delays()
+                delay_s = next(delays)
+                self._say(f"{error}; again in {delay_s:.1f} s")
+                self._stopped.wait(delay_s)
+
+    def _drive_until_lost(self) -> None:
+        events = self._open_events()
+        try:
+            connection = CarConnection.connect(self._address.host, self._address.car_port, self._login, CONNECT_TIMEOUT_S)
+            try:
+                self._pilot.begin()
+                self._drive(connection, events)
+            finally:
+                connection.close()  # with zero throttle
+        finally:
+            if events is not None:
+                events.close()
+
+    def _open_events(self) -> RaceEvents | None:
+        """The spectator stream; None where there is none and no laps are to be counted."""
+        host, port = self._address.host, self._address.log_port
+        try:
+            return RaceEvents(host, port, self._login.name, self._login.team_id, CONNECT_TIMEOUT_S)
+        except SimulatorUnreachable:
+            if self._laps is not None:
+                raise
+            self._say(f"no spectator port at {host}:{port}: driving on, but laps and put-backs are not heard of")
+            return None
+
+    def _drive(self, connection: CarConnection, events: RaceEvents | None) -> None:
+        silent = True
+        while not self._is_done:
+            pngs = _frames(connection)
+            if not pngs:
+                self._pilot.begin()
+                connection.send(*NEUTRAL)
+                silent = True
+                continue
+            if silent:
+                silent = False
+                self._say(f"{self._login.name} drives on {self._address.host}:{self._address.car_port}")
+            self.record.frames += 1
+            events = self._hear(events)
+            connection.send(*self._pilot.answer(pngs))
+
+    def _hear(self, events: RaceEvents | None) -> RaceEvents | None:
+        if events is None:
+            return None
+        try:
+            news = events.take()
+        except SpectatorLost as error:
+            if self._laps is not None:
+                raise  # else the last lap would never be seen
+            self._say(f"{error}; driving on without it")
+            return None
+        for lap_s in news.lap_times_s:
+            self.record.lap_times_s.append(lap_s)
+            self._say(f"lap {len(self.record.lap_times_s)}: {lap_s:.2f} s")
+        self.record.crashes += news.crashes
+        self.record.returns += news.returns
+        if news.returns:
+            self._pilot.put_back()
+        return events
+
+
+def _frames(connection: CarConnection) -> list[bytes]:
+    """The newest pictures; none after a second of silence."""
+    try:
+        return connection.receive(SILENCE_S)
+    except FrameTimeout:
+        return []

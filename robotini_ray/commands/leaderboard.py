@@ -1,0 +1,98 @@
+"""``leaderboard``: the best policies of all runs, side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from robotini_ray.acting import PolicyError, load_policy
+from robotini_ray.config import ConfigError
+from robotini_ray.text_table import format_table, number
+
+HEADER = ("run", "algorithm", "track", "laps", "clean", "crashes", "best s", "median s", "x limit", "train steps")
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """The best policy of one run and its evaluation, as ``EvaluationResult.to_json`` gives it."""
+
+    run: str
+    algorithm: str
+    track: str
+    train_step: int
+    evaluation: dict[str, Any]
+
+    def rank(self) -> tuple[float, ...]:
+        """Smaller is better: without crashes first, then the median lap as a multiple of the track's limit."""
+        ratio = self.evaluation["ratio_to_limit"]
+        return (self.evaluation["crashes"], math.inf if ratio is None else ratio)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "run": self.run,
+            "algorithm": self.algorithm,
+            "track": self.track,
+            "train_step": self.train_step,
+            **self.evaluation,
+        }
+
+
+def run(runs: Path, track: str | None, print_json: bool) -> int:
+    """Prints the table or a line of JSON, and on stderr which runs have nothing to show; returns the exit code."""
+    if not runs.is_dir():
+        raise ConfigError(f"there is no directory {runs}: give the one with the runs by --runs")
+    entries = []
+    for directory in sorted(path for path in runs.iterdir() if (path / "policies").is_dir()):
+        try:
+            entry = read_entry(directory)
+        except PolicyError as error:
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        if track in (None, entry.track):
+            entries.append(entry)
+    entries.sort(key=Entry.rank)
+    if print_json:
+        print(json.dumps({"results": [entry.to_json() for entry in entries]}, allow_nan=False))
+    elif entries:
+        print(format_table(HEADER, [_cells(entry) for entry in entries]))
+    else:
+        print(f"no run in {runs} has an evaluated policy yet")
+    return 0
+
+
+def read_entry(run_dir: Path) -> Entry:
+    """What the best policy of a run has shown.
+
+    Raises:
+        PolicyError: there is none, or it says nothing of an evaluation.
+    """
+    policy, facts = load_policy(run_dir / "policies" / "best")
+    try:
+        evaluation = {key: facts["evaluation"][key] for key in _KEYS}
+        return Entry(run_dir.name, policy.spec.algorithm, policy.spec.track, int(facts["train_step"]), evaluation)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PolicyError(f"{run_dir}/policies/best says nothing of {error} in its facts: it was not made by a run") from error
+
+
+_KEYS = ("laps", "clean_laps", "crashes", "best_lap_s", "median_lap_s", "limit_s", "ratio_to_limit", "average_return")
+
+
+def _cells(entry: Entry) -> tuple[str, ...]:
+    found = entry.evaluation
+    return (
+        entry.run,
+        entry.algorithm,
+        entry.track,
+        str(len(found["laps"])),
+        str(found["clean_laps"]),
+        str(found["crashes"]),
+        number(found["best_lap_s"]),
+        number(found["median_lap_s"]),
+        number(found["ratio_to_limit"]),
+        f"{entry.train_step:,}",
+    )

@@ -1,0 +1,188 @@
+"""A recorded spectator stream, sent again at its pace to whoever connects: a simulator's race.log, or what was read of one."""
+
+from __future__ import annotations
+
+import functools
+import selectors
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from robotini_ray.car.protocol import EventDecoder
+from robotini_ray.errors import RobotiniError
+from robotini_ray.simulator.listener import accept, listen
+from robotini_ray.simulator.peer import SpectatorPeer
+from robotini_ray.simulator.wire import WireError, encode_event
+
+Event = dict[str, Any]
+
+READ_BYTES = 1 << 16
+FLUSH_S = 5.0
+"""How long the last events may take to reach a slow spectator."""
+
+
+class LogReplayError(RobotiniError):
+    """A file that cannot be replayed; the message is one line for a person."""
+
+
+class EventLog:
+    """The events of a file, read piece by piece.
+
+    Attributes:
+        bad_lines: what was no event, so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.bad_lines = 0
+        self._path = path
+
+    def __iter__(self) -> Iterator[Event]:
+        """From the first one on.
+
+        Raises:
+            LogReplayError: the file cannot be read, or holds no event.
+        """
+        decoder = EventDecoder()
+        found = False
+        try:
+            with self._path.open("rb") as file:
+                while data := file.read(READ_BYTES):
+                    for event in decoder.feed(data):
+                        found = True
+                        yield event
+        except OSError as error:
+            raise LogReplayError(f"{self._path} cannot be read: {error.strerror}") from error
+        for event in decoder.feed(b"\n"):  # the last line may have no end
+            found = True
+            yield event
+        self.bad_lines = decoder.bad_lines
+        if not found:
+            raise LogReplayError(f"{self._path} holds no events of a spectator stream: give a race.log or such a recording")
+
+
+class LogReplay:
+    """Serves one log on a spectator port. The first spectator starts it; later ones are told who is on the track.
+
+    Args:
+        log: to send.
+        host: to listen on.
+        port: to listen on; 0 takes a free one.
+        speed: how many times as fast as it was.
+
+    Raises:
+        SimulatorError: the port is taken.
+    """
+
+    def __init__(self, log: EventLog, host: str, port: int, speed: float) -> None:
+        self._log = log
+        self._speed = speed
+        self._listener = listen(host, port)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._spectators: list[SpectatorPeer] = []
+        self._parameters: Event | None = None
+        self._cars: dict[str, Event] = {}
+        self.sent = 0
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, port = self._listener.getsockname()[:2]
+        return host, port
+
+    def color_of(self, name: str) -> str | None:
+        """That of a car on the track, as it was announced; None where it was not."""
+        color = self._cars.get(name, {}).get("car", {}).get("color")
+        return color if isinstance(color, str) else None
+
+    def run(self, again: Callable[[], bool]) -> None:
+        """Sends the log, and once more as long as ``again`` says so."""
+        while not self._spectators:
+            self._serve(None)
+        while True:
+            self._play()
+            if not again():
+                break
+        deadline_s = time.monotonic() + FLUSH_S
+        while any(spectator.has_backlog for spectator in self._spectators) and time.monotonic() < deadline_s:
+            self._serve(deadline_s)
+
+    def close(self) -> None:
+        """Ends all connections; may be called again."""
+        for spectator in self._spectators:
+            spectator.close()
+        self._selector.close()
+        self._listener.close()
+
+    def _play(self) -> None:
+        """One time through the log; its clock begins anew where time goes back in it, as between two sessions."""
+        began_s, began_stamp_s, last_stamp_s = time.monotonic(), None, 0.0
+        self._parameters, self._cars = None, {}
+        for event in self._log:
+            stamp_s = event.get("timestamp")
+            if isinstance(stamp_s, int | float) and stamp_s == stamp_s:  # else it is NaN, and due at once
+                if began_stamp_s is None or stamp_s < last_stamp_s:
+                    began_s, began_stamp_s = time.monotonic(), stamp_s
+                last_stamp_s = stamp_s
+                self._serve(began_s + (stamp_s - began_stamp_s) / self._speed)
+            self._remember(event)
+            self._send_all(encode_event(event))
+
+    def _remember(self, event: Event) -> None:
+        kind, car = event["type"], event.get("car")
+        if kind == "RaceParameters":
+            self._parameters = event
+        elif isinstance(car, dict) and kind == "CarAdded":
+            self._cars[str(car.get("name"))] = event
+        elif isinstance(car, dict) and kind == "CarRemoved":
+            self._cars.pop(str(car.get("name")), None)
+
+    def _send_all(self, line: bytes) -> None:
+        self.sent += 1
+        for spectator in list(self._spectators):
+            self._attempt(spectator, functools.partial(spectator.send, line))
+
+    def _serve(self, until_s: float | None) -> None:
+        """Lets spectators come, go and read until it is time; without a time, until something has happened."""
+        while True:
+            for spectator in self._spectators:
+                wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if spectator.has_backlog else 0)
+                self._selector.modify(spectator.socket, wanted, spectator)
+            left_s = None if until_s is None else until_s - time.monotonic()
+            for key, mask in self._selector.select(left_s if left_s is None else max(0.0, left_s)):
+                if key.data is None:
+                    self._welcome()
+                elif mask & selectors.EVENT_READ:
+                    self._attempt(key.data, functools.partial(self._ignore, key.data))
+                else:
+                    self._attempt(key.data, key.data.flush)
+            if until_s is None or time.monotonic() >= until_s:
+                return
+
+    def _welcome(self) -> None:
+        connection = accept(self._listener)
+        if connection is None:
+            return
+        spectator = SpectatorPeer(connection)
+        self._spectators.append(spectator)
+        self._selector.register(spectator.socket, selectors.EVENT_READ, spectator)
+        known = [*([] if self._parameters is None else [self._parameters]), *self._cars.values()]
+        for event in known:
+            self._attempt(spectator, functools.partial(spectator.send, encode_event(event)))
+
+    def _ignore(self, spectator: SpectatorPeer) -> None:
+        """What a spectator asks for cannot be done to what has happened."""
+        if spectator.receive() == b"":
+            raise WireError("closed")
+
+    def _attempt(self, spectator: SpectatorPeer, action: Callable[[], None]) -> None:
+        """Does it, or drops a spectator that has gone or does not read."""
+        if spectator.closed:
+            return
+        try:
+            action()
+        except (OSError, WireError):
+            self._selector.unregister(spectator.socket)
+            self._spectators.remove(spectator)
+            spectator.close()

@@ -1,0 +1,99 @@
+"""Pictures and films on disk: PNG, GIF and WebM (VP8)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from robotini_ray.errors import RobotiniError
+
+Picture = NDArray[np.uint8]
+
+GIF_COLORS = 96
+HOLD_S = 1.0
+"""How long the last frame of a film stands."""
+
+
+class PictureError(RobotiniError):
+    """A file that cannot be written; the message is one line for a person."""
+
+
+def write_png(path: Path, picture: Picture) -> None:
+    """One picture ``<uint8>[height, width, 3]``, red, green, blue.
+
+    Raises:
+        PictureError: it cannot be written.
+    """
+    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise PictureError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def write_webm(path: Path, pictures: Iterable[Picture], per_s: float) -> None:
+    """A film of pictures of one size, with so many a second of playing.
+
+    Raises:
+        PictureError: this OpenCV writes no VP8, or the file cannot be written.
+    """
+    writer: cv2.VideoWriter | None = None
+    picture: Picture | None = None
+    try:
+        for picture in _held(pictures, per_s):
+            if writer is None:
+                height, width = picture.shape[:2]
+                with _silent_stderr():
+                    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), per_s, (width, height))
+                if not writer.isOpened():
+                    raise PictureError(f"{path} cannot be written: this OpenCV writes no VP8 there; give a .gif or .png")
+            writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    finally:
+        if writer is not None:
+            writer.release()
+
+
+def write_gif(path: Path, pictures: Iterable[Picture], per_s: float) -> None:
+    """The same as an animation without end, in as many colours as one palette holds.
+
+    Raises:
+        PictureError: it cannot be written.
+    """
+    from PIL import Image  # of TF-Agents; nothing else here needs it
+
+    frames = [Image.fromarray(picture) for picture in pictures]
+    palette = frames[-1].quantize(GIF_COLORS, dither=Image.Dither.NONE)
+    indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    durations_ms = [round(1000 / per_s)] * (len(indexed) - 1) + [round(1000 * HOLD_S)]
+    try:
+        indexed[0].save(path, save_all=True, append_images=indexed[1:], duration=durations_ms, loop=0, optimize=False)
+    except OSError as error:
+        raise PictureError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _held(pictures: Iterable[Picture], per_s: float) -> Iterable[Picture]:
+    """The last one again, for a second."""
+    picture: Picture | None = None
+    for picture in pictures:
+        yield picture
+    if picture is not None:
+        yield from [picture] * round(per_s * HOLD_S)
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """OpenCV warns of the name that WebM has for VP8, on the process's own stderr."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,91 @@
+"""A policy at the wheel of a car whose states are known, without TensorFlow: to be watched, or to be recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from robotini_ray.acting import NumpyPolicy
+from robotini_ray.car.address import SimulatorAddress
+from robotini_ray.car.connection import CarConnection, Login
+from robotini_ray.car.errors import FrameTimeout
+from robotini_ray.car.spectator import Spectator
+from robotini_ray.car.state import CarState
+from robotini_ray.environment.score import RaceScore, live_state
+from robotini_ray.pilot import Pilot
+
+PARAMETERS_TIMEOUT_S = 5.0
+STATE_TIMEOUT_S = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """One camera frame, the state that belongs to it, and what it was answered with: throttle and turn."""
+
+    state: CarState
+    png: bytes
+    command: tuple[float, float]
+
+
+class PolicyCar:
+    """One car on one simulator.
+
+    Args:
+        policy: that drives.
+        address: of the simulator.
+        login: of the car.
+        spectator: of the simulator; may be shared by several cars.
+
+    Attributes:
+        newest: moment; None before the first frame.
+        score: what it has done so far.
+
+    Raises:
+        CarError: the simulator cannot be reached; also of ``advance``, when it is lost.
+    """
+
+    def __init__(self, policy: NumpyPolicy, address: SimulatorAddress, login: Login, spectator: Spectator) -> None:
+        self.name = login.name
+        self.color = login.color
+        self.newest: Moment | None = None
+        self.score = RaceScore(int(spectator.wait_for_parameters(PARAMETERS_TIMEOUT_S)["numSegments"]))
+        self._pilot = Pilot(policy)
+        self._spectator = spectator
+        self._returns = 0
+        spectator.follow(login.name)
+        self._connection = CarConnection.connect(address.host, address.car_port, login)
+
+    @property
+    def returns(self) -> int:
+        """How often the simulator has put it back on the track."""
+        return self._returns
+
+    def advance(self, timeout_s: float) -> Moment:
+        """Takes in the next frame and answers it.
+
+        Raises:
+            FrameTimeout: none has come in time.
+        """
+        pngs = self._connection.receive(timeout_s)
+        if not pngs:
+            raise FrameTimeout(f"no camera frame for car {self.name!r} in {timeout_s:g} s")
+        state = self._spectator.wait_for(self.name, self._connection.frames_received, STATE_TIMEOUT_S)
+        self.score.update(self._spectator.take_states(self.name))
+        if state.returns > self._returns:
+            self._returns = state.returns
+            self._pilot.put_back()
+        command = self._pilot.answer(pngs)
+        self._connection.send(*command)
+        self.newest = Moment(state, pngs[-1], command)
+        return self.newest
+
+    def live_state(self) -> dict[str, Any]:
+        """For the monitor, in JSON types; empty before the first frame."""
+        if self.newest is None:
+            return {}
+        fields = live_state(self.newest.state, self.newest.command, self.score)
+        return {**fields, "role": "racer", "color": self.color, "status": "driving"}
+
+    def close(self) -> None:
+        """Stops the car and leaves the track."""
+        self._connection.close()

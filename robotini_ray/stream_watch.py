@@ -1,0 +1,69 @@
+"""All cars of a spectator stream, brought to the monitor by somebody who drives none of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from robotini_ray.car.connection import wait_readable
+from robotini_ray.car.errors import SpectatorLost
+from robotini_ray.car.spectator import Spectator
+from robotini_ray.car.state import CarStateStore
+from robotini_ray.environment.score import RaceScore, live_state
+from robotini_ray.track import Track
+
+STATE_INTERVAL_S = 0.05
+PARAMETERS_TIMEOUT_S = 30.0
+
+
+class StreamWatch:
+    """Follows a spectator stream to its end; there are no pictures and no commands on it.
+
+    Args:
+        host: of the simulator, or of whoever replays one.
+        port: its spectator port.
+        track: that the cars drive on.
+        store: takes the cars' states.
+        color_of: the #rrggbb of a car by its name, None where nobody knows it.
+
+    Raises:
+        SimulatorUnreachable: nobody listens there.
+    """
+
+    def __init__(self, host: str, port: int, track: Track, store: CarStateStore, color_of: Callable[[str], str | None]) -> None:
+        self._spectator = Spectator(host, port, track=track, follow_all=True)
+        self._store = store
+        self._color_of = color_of
+        self._scores: dict[str, RaceScore] = {}
+
+    def run(self) -> None:
+        """Reads until the stream ends.
+
+        Raises:
+            SpectatorLost: no RaceParameters, with which every stream begins.
+            SpectatorError: the states cannot be used.
+        """
+        try:
+            parameters = self._spectator.wait_for_parameters(PARAMETERS_TIMEOUT_S)
+            while True:
+                wait_readable(self._spectator, time.monotonic() + STATE_INTERVAL_S)
+                try:
+                    self._spectator.drain()
+                except SpectatorLost:
+                    return
+                if self._spectator.parameters is not parameters:  # another session: nothing goes on over its beginning
+                    parameters = self._spectator.parameters or parameters
+                    self._scores.clear()
+                self._store_states(int(parameters["numSegments"]))
+        finally:
+            self._spectator.close()
+
+    def _store_states(self, num_segments: int) -> None:
+        for name in self._spectator.followed:
+            score = self._scores.setdefault(name, RaceScore(num_segments))
+            states = self._spectator.take_states(name)
+            score.update(states)
+            if states:
+                fields = live_state(states[-1], None, score)
+                more = {"role": "racer", "status": "driving", "color": self._color_of(name)}
+                self._store.put(name, {**fields, **more}, None)

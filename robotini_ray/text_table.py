@@ -1,0 +1,29 @@
+"""Tables as plain text, for terminals and for files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lines of equal columns: those of text to the left, those whose cells are all numbers or '-' to the right."""
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [all(_is_number(cell) for cell in column[1:]) for column in columns]
+    lines = []
+    for row in (header, ["-" * width for width in widths], *rows):
+        cells = [
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def number(value: float | None) -> str:
+    """Two decimals, or a dash where there is nothing to tell."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _is_number(cell: str) -> bool:
+    return not cell.strip("0123456789.,-")

@@ -1,0 +1,83 @@
+"""Pages that are made from the program, or speak of it, say what it does."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from robotini_ray import documentation, launch
+from robotini_ray.car.laps import Lap
+from robotini_ray.config import Config, ListedSimulator
+from robotini_ray.documentation import COMMAND, PAGE, configuration_page
+from robotini_ray.environment.score import OriginalEpisode
+from robotini_ray.progress import Progress
+from robotini_ray.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState
+
+ROOT = Path(launch.__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")])
+
+
+def test_the_configuration_page_is_not_stale():
+    assert PAGE.read_text() == configuration_page(), f"run `{COMMAND}`"
+
+
+def test_every_setting_is_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(documentation, "PAGE", tmp_path / "page.md")
+    documentation.main()
+    text = (tmp_path / "page.md").read_text()
+    for section, values in Config().to_dict().items():
+        part = text.split(f"## {section}\n")[1].split("\n## ")[0]
+        for key in ListedSimulator.__dataclass_fields__ if section == "simulators" else values:
+            assert f"| `{key}` | " in part
+    assert "| `cars` | `6` | whole 1 to 10 000 | collecting cars |" in text
+    assert "| `turn_limit` | `1.0` | 0.05 to 1 |" in text
+    assert "`ddpg`, `td3`, `rdpg`, `rtd3`" in text
+    assert "| `actor_layers` | `[128, 128]` | list of whole 1 to 4 096 |" in text
+    assert "| `minutes` | `null` | 0.05 to 43 200, or null |" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_verbs_and_flags_that_are_named_exist(page):
+    for verb, rest in re.findall(r"robotini_ray\.launch ([a-z][a-z-]*)((?: [^\n`]*)?)", page.read_text()):
+        if verb in launch.cli.commands:
+            flags = {
+                name for parameter in launch.cli.commands[verb].params for name in (*parameter.opts, *parameter.secondary_opts)
+            }
+            for flag in re.findall(r"(?<!\S)(--[a-z][a-z-]*)(?=[\s=]|$)", rest):
+                assert flag in flags or flag == "--help", f"{verb} {flag}"
+
+
+class TestMetricsPage:
+    def test_every_scalar_and_every_key_has_its_line(self):
+        replay = ReplayState(items=1, inserted=1, sampled=0, capacity=2, min_items=1, samples_per_item=1.0)
+        progress = Progress()
+        report = CollectorReport(laps=[Lap(9.0, True)], episodes=[OriginalEpisode(1.0, 500)])
+        progress.add_collections([report])
+        progress.add_learner(LearnerReport(5, 1.0, replay, 0.5, {}))
+        evaluation = Evaluation(5, EvaluationResult([Lap(9.0, True)], 0, [OriginalEpisode(1.0, 500)], 500, 20.0), True)
+        progress.add_evaluation(evaluation, 4.0)
+        sections = {
+            "TensorBoard: collection": [*progress.collection_scalars(), "env_steps_per_s"],
+            "TensorBoard: evaluation": list(evaluation.scalars()),
+            "summary.json": list(progress.summary(4.0)),
+        }
+        page = (ROOT / "docs" / "metrics.md").read_text()
+        for section, names in sections.items():
+            lines = page.split(f"## {section}\n")[1].split("\n## ")[0]
+            for name in names:
+                assert f"\n| `{name}` | " in lines, f"docs/metrics.md says nothing of {name} under {section}"
+
+    def test_it_names_what_the_table_of_metrics_names(self):
+        docstring = ast.get_docstring(ast.parse((ROOT / "robotini_ray" / "metrics.py").read_text()))
+        lists = re.findall(r"(?:collection|training|evaluation) {3,}((?:\w+,?\s+)+)", docstring + "\n")
+        names = [name for text in lists for name in re.findall(r"\w+", text) if "_" in name]
+        page = (ROOT / "docs" / "metrics.md").read_text()
+        assert len(names) > 12
+        assert [name for name in names if f"| `{name}` | " not in page] == []
