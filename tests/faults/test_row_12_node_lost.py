@@ -40,7 +40,8 @@ def test_cars_of_a_lost_node_return_when_there_is_room(cluster: Cluster, tmp_pat
         cluster.remove_node(far, allow_graceful=False)
 
         eventually(lambda: ticked(program) and bool(program.counted), "the loss is noticed")
-        assert program.counted == [(lost, "node lost")]
+        ((name, cause),) = program.counted
+        assert name == lost and cause in ("node lost", "process ended"), "Ray may notice either first"
         steps = program.newest[left][1]
         eventually(lambda: ticked(program) and program.newest[left][1] > steps + 200, "the other car drives on")
         assert program.supervisor.facts()[lost]["state"] == "starting", "it waits for a place"
