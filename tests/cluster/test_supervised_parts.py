@@ -121,6 +121,7 @@ def test_a_lost_node_comes_back_with_its_simulator_and_its_cars(
     assert {running.parts.supervisor.node(name) for name in ("simulator-0", "collector-0")} == {far.node_id}
     assert {running.parts.supervisor.node(name) for name in ("simulator-1", "collector-1")} == {near.node_id}
     others = {name: running.pid(name) for name in ("replay", "learner", "evaluator", "simulator-1", "collector-1")}
+    running.until(lambda: bool(running.drives("collector-0")), "it drives")
     first = running.drives("collector-0")
     old = running.parts.supervisor.first_report("simulator-0")
 

@@ -47,7 +47,7 @@ def training(tmp_path):
     said = []
     for line in process.stdout:
         said.append(line)
-        if line.startswith("env steps"):
+        if line.startswith("time "):
             break
     yield process, "".join(said)
     process.send_signal(signal.SIGINT)
