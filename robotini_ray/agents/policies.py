@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 TURN_GAIN = 2.0
 CRUISE = -0.5
+THROTTLE_LOW, THROTTLE_HIGH = 0.06, 0.22
+"""Throttle range of the environment: there ``CRUISE`` is 0.10, a steady 1.7 m/s, which rounds every shipped track."""
 
 
 def color_balance_action(observation: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,10 +5,11 @@ What pulls in TensorFlow is imported when the simulator is there: a wrong line i
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import TYPE_CHECKING
 
-from robotini_ray.agents.policies import color_balance_action
+from robotini_ray.agents.policies import THROTTLE_HIGH, THROTTLE_LOW, color_balance_action
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.driving import DriveSite, car_name, drive_site
@@ -44,7 +45,9 @@ def _join(config: Config, track: Track, site: DriveSite, spectator: Spectator) -
     from robotini_ray.environment.race_environment import RaceEnvironment
 
     login = Login(car_name("debug"), "debug", COLOR, config.environment.image_width, site.lockstep)
-    return RaceEnvironment(config.environment, track, site.address, login, spectator)
+    # A recipe's range may be too fast for this driver.
+    environment = dataclasses.replace(config.environment, throttle_low=THROTTLE_LOW, throttle_high=THROTTLE_HIGH)
+    return RaceEnvironment(environment, track, site.address, login, spectator)
 
 
 def _drive(environments: list[RaceEnvironment], seconds: float, display: Display) -> None:

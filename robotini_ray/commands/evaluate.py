@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotini_ray.acting import NumpyPolicy
+from robotini_ray.agents.policies import THROTTLE_HIGH, THROTTLE_LOW
 from robotini_ray.benchmarks.driving_policy import driving_policy
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
@@ -114,7 +115,7 @@ def _pairs(policies: tuple[Path, ...], tracks: tuple[str, ...]) -> list[tuple[st
 
 def _hand_written_policy() -> NumpyPolicy:
     """What nobody trained: follows the road by its colours at a steady 1.7 m/s."""
-    settings = {"image_width": 64, "throttle_low": 0.06, "throttle_high": 0.22}
+    settings = {"image_width": 64, "throttle_low": THROTTLE_LOW, "throttle_high": THROTTLE_HIGH}
     return driving_policy(load_config(None, {f"environment.{name}": value for name, value in settings.items()}))
 
 
