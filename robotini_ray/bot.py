@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from robotini_ray.acting import NumpyPolicy
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import CarConnection, Login, backoff_delays
-from robotini_ray.car.errors import CarError, FrameTimeout, SimulatorUnreachable, SpectatorLost
+from robotini_ray.car.errors import CarError, SimulatorUnreachable, SpectatorLost
 from robotini_ray.car.race_events import RaceEvents
 from robotini_ray.pilot import NEUTRAL, Pilot
 
@@ -118,7 +118,7 @@ class Bot:
     def _drive(self, connection: CarConnection, events: RaceEvents | None) -> None:
         silent = True
         while not self._is_done:
-            pngs = _frames(connection)
+            pngs = connection.receive(SILENCE_S)
             if not pngs:
                 self._pilot.begin()
                 connection.send(*NEUTRAL)
@@ -149,11 +149,3 @@ class Bot:
         if news.returns:
             self._pilot.put_back()
         return events
-
-
-def _frames(connection: CarConnection) -> list[bytes]:
-    """The newest pictures; none after a second of silence."""
-    try:
-        return connection.receive(SILENCE_S)
-    except FrameTimeout:
-        return []

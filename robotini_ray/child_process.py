@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 STOP_TIMEOUT_S = 3.0
+NICENESS = 10
 
 # Run by a fresh interpreter: prctl(PR_SET_PDEATHSIG, signal), then it becomes the program. The same in subprocess's
 # preexec_fn could deadlock, because the parent has threads.
@@ -66,6 +68,18 @@ def run_in_own_session(command: list[str]) -> int:
         signal.signal(number, lambda received, frame: child.send_signal(received))
     code = child.wait()
     return code if code >= 0 else 128 - code
+
+
+def step_back(process_id: int) -> None:
+    """Cars and learner come first: a process that only shows things gets what processor time they leave.
+
+    Where the kernel weighs sessions, niceness counts only within one, so the session of one that leads its own steps back with
+    it. The kernel refuses that when asked too often, and some containers always: then it stays at the niceness.
+    """
+    os.setpriority(os.PRIO_PROCESS, process_id, NICENESS)
+    if os.getsid(process_id) == process_id:
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{process_id}/autogroup").write_text(str(NICENESS))
 
 
 def wait_for_line(process: subprocess.Popen[bytes], pattern: re.Pattern[str], timeout_s: float) -> re.Match[str] | None:

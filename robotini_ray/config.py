@@ -204,6 +204,11 @@ class CollectionConfig(Section):
     noise_high: float = setting(0.4, "exploration noise of the last car; between them the ladder is geometric", 0.0, 2.0)
     noise_damping: float = setting(0.3, "Ornstein-Uhlenbeck damping of the noise; 1 makes it white", 0.001, 1.0)
 
+    @property
+    def collectors(self) -> int:
+        """Collector processes of cars that are all in one place; more where they are shared over simulators."""
+        return -(-self.cars // self.cars_per_collector)
+
 
 @dataclasses.dataclass(frozen=True)
 class LearnerConfig(Section):

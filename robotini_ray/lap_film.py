@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from robotini_ray.car.protocol import image_height
 from robotini_ray.environment.observation import decode_png
 
 STRIP_FRAMES = 12
@@ -54,7 +55,7 @@ class LapFilm:
         if not self._last:
             return b""
         chosen = np.linspace(0, len(self._last) - 1, STRIP_FRAMES).round().astype(int)
-        pictures = [decode_png(self._last[index], width, width * 80 // 128) for index in chosen]
+        pictures = [decode_png(self._last[index], width, image_height(width)) for index in chosen]
         strip = cv2.cvtColor(np.concatenate(pictures, axis=1), cv2.COLOR_RGB2BGR)
         return cv2.imencode(".png", strip)[1].tobytes()
 

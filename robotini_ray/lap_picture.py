@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from robotini_ray.car.protocol import image_height
 from robotini_ray.environment.observation import BadFrame, decode_png
 from robotini_ray.lap_recording import Moment, Recording
 from robotini_ray.track import Track
@@ -58,7 +59,7 @@ class LapPicture:
         self._top_speed_m_s = max(0.5, *(moment.state.speed_m_s for moment in recording.moments))
         self._scale, self._origin = _fit(track.points, WIDTH - SIDE_WIDTH, HEIGHT)
         self._map = self._draw_map()
-        self._camera = np.zeros((image_width * 80 // 128, image_width, 3), np.uint8)
+        self._camera = np.zeros((image_height(image_width), image_width, 3), np.uint8)
 
     def frames(self, every: int) -> Iterator[Picture]:
         """``<uint8>[HEIGHT, WIDTH, 3]`` (red, green, blue) of every so many moments, and of the last one."""
@@ -120,9 +121,9 @@ class LapPicture:
     def _draw_side(self, picture: Picture, moment: Moment) -> None:
         left = WIDTH - SIDE_WIDTH + MARGIN
         width = SIDE_WIDTH - 2 * MARGIN
-        height = width * 80 // 128
+        height = image_height(width)
         with contextlib.suppress(BadFrame):  # the last one stays, as it does for the policy
-            self._camera = decode_png(moment.png, self._image_width, self._image_width * 80 // 128)
+            self._camera = decode_png(moment.png, self._image_width, image_height(self._image_width))
         view = cv2.resize(self._camera, (width, height), interpolation=cv2.INTER_NEAREST)
         picture[MARGIN : MARGIN + height, left : left + width] = view
         first = self._recording.moments[0].state

@@ -35,7 +35,7 @@ def check_memory(config: Config, available_bytes: int, collectors_here: bool = T
     Raises:
         ConfigError: with both figures.
     """
-    collectors = -(-config.collection.cars // config.collection.cars_per_collector) if collectors_here else 0
+    collectors = config.collection.collectors if collectors_here else 0
     processes = collectors + 3  # learner, evaluator, replay
     replay = replay_bytes(config)
     asked = replay + processes * PROCESS_BYTES + BASE_BYTES

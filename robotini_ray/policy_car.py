@@ -39,6 +39,7 @@ class PolicyCar:
     Attributes:
         newest: moment; None before the first frame.
         score: what it has done so far.
+        returns: how often the simulator has put it back on the track.
 
     Raises:
         CarError: the simulator cannot be reached; also of ``advance``, when it is lost.
@@ -51,14 +52,9 @@ class PolicyCar:
         self.score = RaceScore(int(spectator.wait_for_parameters(PARAMETERS_TIMEOUT_S)["numSegments"]))
         self._pilot = Pilot(policy)
         self._spectator = spectator
-        self._returns = 0
+        self.returns = 0
         spectator.follow(login.name)
         self._connection = CarConnection.connect(address.host, address.car_port, login)
-
-    @property
-    def returns(self) -> int:
-        """How often the simulator has put it back on the track."""
-        return self._returns
 
     def advance(self, timeout_s: float) -> Moment:
         """Takes in the next frame and answers it.
@@ -71,8 +67,8 @@ class PolicyCar:
             raise FrameTimeout(f"no camera frame for car {self.name!r} in {timeout_s:g} s")
         state = self._spectator.wait_for(self.name, self._connection.frames_received, STATE_TIMEOUT_S)
         self.score.update(self._spectator.take_states(self.name))
-        if state.returns > self._returns:
-            self._returns = state.returns
+        if state.returns > self.returns:
+            self.returns = state.returns
             self._pilot.put_back()
         command = self._pilot.answer(pngs)
         self._connection.send(*command)

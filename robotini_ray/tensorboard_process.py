@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from robotini_ray.child_process import start_child, stop_child
+from robotini_ray.child_process import start_child, step_back, stop_child
 from robotini_ray.errors import RobotiniError
 
 HOST = "127.0.0.1"
 PORT = 6006
 START_TIMEOUT_S = 60.0
 POLL_S = 0.2
-NICENESS = 10
-"""Cars and learner come first."""
 
 
 class TensorBoardUnavailable(RobotiniError):
@@ -44,7 +41,7 @@ class TensorBoardProcess:
         self._log_path = log_path
         with open(log_path, "ab") as log:
             self._process = start_child(tensorboard_command(run_dir, port), stderr=log, stdout=subprocess.DEVNULL)
-        os.setpriority(os.PRIO_PROCESS, self._process.pid, NICENESS)
+        step_back(self._process.pid)
 
     def address(self) -> str:
         """What to open in a browser; waits until it can be.

@@ -76,7 +76,7 @@ def train(config: Config, run: RunDirectory, address: str, display: Display, por
         pass
     finally:
         training.end()
-    return 128 + stop.number if stop else 0
+    return stop.exit_code
 
 
 class Training:

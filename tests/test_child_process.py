@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from robotini_ray import child_process
-from robotini_ray.child_process import start_child, stop_child
+from robotini_ray.child_process import NICENESS, start_child, step_back, stop_child
 
 PATIENCE_S = 30
 SLEEPER = "import sys, time; print('up', flush=True); time.sleep(600)"
@@ -199,3 +199,16 @@ class TestRunInOwnSession:
             process.kill()
         wait_until_gone(pid)
         assert (tmp_path / "said").read_text() == "SIGTERM True"
+
+
+def test_one_that_steps_back_takes_its_session_along():
+    process = start_child([sys.executable, "-c", SLEEPER], stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    try:
+        step_back(process.pid)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == NICENESS
+        autogroup = Path(f"/proc/{process.pid}/autogroup")
+        if autogroup.exists() and os.getuid() == 0:  # of others the kernel takes one wish in a tenth of a second
+            assert autogroup.read_text().split()[-1] == str(NICENESS)
+        assert os.getpriority(os.PRIO_PROCESS, 0) < NICENESS
+    finally:
+        stop_child(process)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from robotini_ray.acting import NumpyPolicy, PolicySpec
+from robotini_ray.agents.policies import CRUISE, TURN_GAIN
 from robotini_ray.config import FEATURES_PER_FRAME, Config
 
-CRUISE = -0.5
-TURN_GAIN = 2.0
 COLORS = 3
 
 

@@ -6,12 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-from robotini_ray.car.connection import open_socket
-from robotini_ray.car.errors import SpectatorLost
-from robotini_ray.car.protocol import EventDecoder
-
-_RECEIVE_BYTES = 1 << 16
-_MAX_READS = 64
+from robotini_ray.car.event_stream import EventStream
 
 
 @dataclasses.dataclass
@@ -39,11 +34,9 @@ class RaceEvents:
     """
 
     def __init__(self, host: str, port: int, name: str, team_id: str, timeout_s: float) -> None:
-        self._address = f"{host}:{port}"
         self._name = name
         self._team_id = team_id
-        self._socket = open_socket(host, port, timeout_s)
-        self._decoder = EventDecoder()
+        self._stream = EventStream(host, port, timeout_s)
 
     def take(self) -> RaceNews:
         """What has arrived since the last call, without waiting.
@@ -52,22 +45,13 @@ class RaceEvents:
             SpectatorLost: the connection has ended.
         """
         news = RaceNews()
-        for _ in range(_MAX_READS):
-            try:
-                data = self._socket.recv(_RECEIVE_BYTES)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                raise SpectatorLost(f"spectator connection to {self._address} lost: {error.strerror}") from error
-            if not data:
-                raise SpectatorLost(f"spectator connection to {self._address} lost: closed by the simulator")
-            for event in self._decoder.feed(data):
-                self._apply(event, news)
+        for event in self._stream.read():
+            self._apply(event, news)
         return news
 
     def close(self) -> None:
         """Ends the connection."""
-        self._socket.close()
+        self._stream.close()
 
     def _apply(self, event: dict[str, Any], news: RaceNews) -> None:
         kind = event["type"]

@@ -9,9 +9,9 @@ import socket
 import time
 from typing import Any
 
-from robotini_ray.car.connection import open_socket, wait_readable
+from robotini_ray.car.connection import wait_readable
 from robotini_ray.car.errors import SpectatorLost, StateTimeout, TrackFieldsMissing
-from robotini_ray.car.protocol import EventDecoder
+from robotini_ray.car.event_stream import EventStream
 from robotini_ray.car.state import CarState
 from robotini_ray.car.track_fields import TrackFields
 from robotini_ray.track import Track
@@ -22,8 +22,6 @@ MAX_SEGMENTS = 1000
 STALE_S = 1.0
 """From this age on a state is not taken for the car's place any more, in real time."""
 
-_RECEIVE_BYTES = 1 << 16
-_MAX_READS_PER_DRAIN = 256
 _SESSION_EVENTS = {"FreePracticeStart", "QualifyingStart", "StartingGridInit", "RaceStart"}
 _COUNTED_EVENTS = {"CarCrashed": "crashes", "CarBumped": "bumps", "CarReturnedToTrack": "returns"}
 
@@ -73,11 +71,7 @@ class Spectator:
         """Events of a known type whose fields are not what they should be."""
         self._bad_taken = 0
         self._track = track
-        self._address = f"{host}:{port}"
-        self._socket = sock or open_socket(host, port, timeout_s)
-        self._decoder = EventDecoder()
-        self._buffer = bytearray(_RECEIVE_BYTES)
-        self._view = memoryview(self._buffer)
+        self._stream = EventStream(host, port, timeout_s, sock)
         self._followed: dict[str, _FollowedCar] = {}
         self._world_frames = 0
         self._last_timestamp: Any = None
@@ -86,7 +80,7 @@ class Spectator:
     @property
     def bad_lines(self) -> int:
         """Lines that were no events."""
-        return self._decoder.bad_lines
+        return self._stream.bad_lines
 
     def take_bad_lines(self) -> int:
         """`bad_lines` and `bad_events` since the last call."""
@@ -105,7 +99,7 @@ class Spectator:
         return time.monotonic() - self._last_status_s
 
     def fileno(self) -> int:
-        return self._socket.fileno()
+        return self._stream.fileno()
 
     def follow(self, name: str) -> None:
         """Begins to keep the states of a car; one followed already starts afresh.
@@ -150,20 +144,8 @@ class Spectator:
 
         Raises SpectatorLost, TrackFieldsMissing, TrackMismatch.
         """
-        count = _RECEIVE_BYTES
-        for _ in range(_MAX_READS_PER_DRAIN):
-            try:
-                count = self._socket.recv_into(self._buffer)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                raise self._lost(error.strerror or str(error)) from error
-            if count == 0:
-                raise self._lost("closed by the simulator")
-            for event in self._decoder.feed(self._view[:count]):
-                self._apply(event)
-            if count < _RECEIVE_BYTES:
-                return
+        for event in self._stream.read():
+            self._apply(event)
 
     def wait_for(self, name: str, frames_sent: int, timeout_s: float) -> CarState:
         """The newest state of a followed car, once `has_state` holds.
@@ -177,10 +159,10 @@ class Spectator:
             newest = followed.newest
             if newest is not None and (newest.frames_sent >= frames_sent or self.has_state(name, frames_sent)):
                 return newest
-            if not wait_readable(self._socket, deadline_s):
+            if not wait_readable(self._stream, deadline_s):
                 have = "none at all" if newest is None else f"frame {newest.frames_sent}, {self.status_age_s:.1f} s old"
                 raise StateTimeout(
-                    f"no state of car {name!r} for its frame {frames_sent} from {self._address} in {timeout_s:g} s "
+                    f"no state of car {name!r} for its frame {frames_sent} from {self._stream.address} in {timeout_s:g} s "
                     f"(have {have})"
                 )
 
@@ -189,15 +171,15 @@ class Spectator:
         deadline_s = time.monotonic() + timeout_s
         self.drain()
         while self.parameters is None:
-            if not wait_readable(self._socket, deadline_s):
+            if not wait_readable(self._stream, deadline_s):
                 raise SpectatorLost(
-                    f"no RaceParameters from {self._address} in {timeout_s:g} s: is that the simulator's spectator port?"
+                    f"no RaceParameters from {self._stream.address} in {timeout_s:g} s: is that the simulator's spectator port?"
                 )
             self.drain()
         return self.parameters
 
     def close(self) -> None:
-        self._socket.close()
+        self._stream.close()
 
     def _apply(self, event: dict[str, Any]) -> None:
         kind = event["type"]
@@ -258,7 +240,7 @@ class Spectator:
             followed.untaken.append(followed.newest)
 
     def _track_fields(self, name: str) -> TrackFields:
-        missing = f"the simulator at {self._address} sends no trackAngle and trackSegment for car {name!r}"
+        missing = f"the simulator at {self._stream.address} sends no trackAngle and trackSegment for car {name!r}"
         if self._track is None:
             raise TrackFieldsMissing(
                 f"{missing}: it is the upstream Robotini simulator; give the file of its track with --track"
@@ -266,9 +248,6 @@ class Spectator:
         if self.parameters is None:
             raise TrackFieldsMissing(f"{missing}, and no RaceParameters to compute them with")
         return TrackFields(self._track, int(self.parameters["numSegments"]))
-
-    def _lost(self, reason: str) -> SpectatorLost:
-        return SpectatorLost(f"spectator connection to {self._address} lost: {reason}")
 
 
 def _check_segments(number: Any) -> None:

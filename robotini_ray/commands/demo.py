@@ -58,7 +58,7 @@ def run(policy: tuple[Path, ...], track: str, seconds: float | None, seed: int, 
         race(cars, seconds, lambda: bool(stop), None if page is None else page[1], _say)
         names = {car.name: drivers[index % len(drivers)][0] for index, car in enumerate(cars)}
         print(result_table(cars, names), flush=True)
-    return 128 + stop.number if stop else 0
+    return stop.exit_code
 
 
 def _join(

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 from robotini_ray.bot import Bot
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import Login
-from robotini_ray.car.protocol import login_line
 from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import ConfigError, SimulatorConfig
 from robotini_ray.embedded import temporary_simulator
+from robotini_ray.stop_signal import StopSignal
 
 
 def run(
@@ -35,31 +32,18 @@ def run(
     driver, _ = load_named_policy(policy)
     login = Login(name, team_id, color, driver.spec.image_width)
     try:
-        login_line(login.name, login.team_id, login.color, login.image_width, login.lockstep)
+        login.line()
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    stop = _Stop()
+    stop = StopSignal()
+    stop.install()
     with _site(simulator, track or driver.spec.track) as address:
-        bot = Bot(driver, address, login, laps, stop.requested, _say)
+        bot = Bot(driver, address, login, laps, stop.came, _say)
         try:
             bot.drive(wait)
         finally:
             _say(bot.record.text())
     return stop.exit_code
-
-
-class _Stop:
-    """Ctrl-C or SIGTERM, taken as the wish to end in order."""
-
-    def __init__(self) -> None:
-        self.requested = threading.Event()
-        self.exit_code = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._request)
-
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        self.exit_code = 128 + number
-        self.requested.set()
 
 
 @contextlib.contextmanager

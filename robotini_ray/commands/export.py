@@ -17,7 +17,6 @@ from robotini_ray.config import ConfigError
 from robotini_ray.track import load_track
 
 Format = Literal["npz", "savedmodel", "tflite", "onnx"]
-FORMATS: tuple[Format, ...] = ("npz", "savedmodel", "tflite", "onnx")
 
 
 def run_export(policy: Path, format: Format, output: Path) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
+from robotini_ray.child_process import step_back
 from robotini_ray.config import ConfigError
 from robotini_ray.monitor.access import Access
 from robotini_ray.monitor.hub import Hub
@@ -13,8 +14,6 @@ from robotini_ray.monitor.run_files import RunFiles
 from robotini_ray.monitor.server import serve
 
 RUNS = Path("runs")
-NICENESS = 10
-AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def run(redis: str | None, run_dir: Path | None, host: str, port: int) -> int:
@@ -38,15 +37,8 @@ async def _serve(directory: Path, redis: str | None, host: str, port: int) -> No
 
 def _say_ready(address: str) -> None:
     """From here on cars and learner come first; before, a training waits for us."""
-    _step_back()
+    step_back(os.getpid())
     print(f"ready {address}", flush=True)
-
-
-def _step_back() -> None:
-    os.nice(NICENESS)
-    leads_its_session = os.getsid(0) == os.getpid()  # as the child of a training does; else others share the session
-    if leads_its_session and AUTOGROUP.exists():  # there the kernel weighs sessions, and niceness only within one
-        AUTOGROUP.write_text(str(NICENESS))
 
 
 def _newest_run() -> Path:

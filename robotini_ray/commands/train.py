@@ -18,7 +18,7 @@ from robotini_ray.ray_token import LOCAL, require_token
 from robotini_ray.references import ReferenceLaps
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.run_marker import mark_this_process
-from robotini_ray.tensorboard_process import HOST, PORT
+from robotini_ray.tensorboard_process import PORT, tensorboard_command
 from robotini_ray.terminal import Display, clock
 from robotini_ray.terminal_text import command_text, launch_command, near
 
@@ -106,10 +106,10 @@ def _next_commands(config: Config, directory: RunDirectory, summary: dict[str, A
     drive = {"drive the best policy": launch_command("evaluate", "--policy", near(best))} if best.exists() else {}
     steps = config.run.train_steps
     more = [] if steps is None or summary["train_steps"] < steps else ["--train-steps", 2 * steps]
-    tensorboard = [near(Path(sys.executable)), "-m", "tensorboard.main", "--logdir", f"{run_dir}/tensorboard"]
+    _, *tensorboard = tensorboard_command(Path(run_dir), PORT)
     return {
         **drive,
         "look at the run": launch_command("monitor", "--run-dir", run_dir),
-        "look at its curves": command_text([*tensorboard, "--host", HOST, "--port", str(PORT)]),
+        "look at its curves": command_text([near(Path(sys.executable)), *tensorboard]),
         "train on": launch_command("train", f"{run_dir}/config.yaml", "--run-dir", run_dir, *more),
     }

@@ -28,7 +28,7 @@ SHARED_MEMORY = Path("/dev/shm")
 def check_cores(config: Config) -> list[Finding]:
     """Collectors and learner threads against the cores that we may use."""
     cores = len(os.sched_getaffinity(0))
-    collectors = collector_count(config)
+    collectors = config.collection.collectors
     findings = []
     if collectors > COLLECTORS_PER_CORE * cores:
         what = f"{collectors} collectors on {cores} cores: more than {COLLECTORS_PER_CORE} a core wait for each other"
@@ -60,7 +60,7 @@ def check_memory_for(config: Config, available_bytes: int | None = None) -> list
     replay, item = replay_bytes(config), replay_bytes(config) / config.replay.capacity
     asked = (
         f"replay {replay / 1e9:.2f} GB ({item:,.0f} bytes an item x {config.replay.capacity:,}) and "
-        f"{collector_count(config) + 3} processes of {PROCESS_BYTES / 1e9:.2f} GB; {available / 1e9:.1f} GB are free"
+        f"{config.collection.collectors + 3} processes of {PROCESS_BYTES / 1e9:.2f} GB; {available / 1e9:.1f} GB are free"
     )
     try:
         check_memory(config, available)
@@ -103,11 +103,6 @@ def check_disk(config: Config, run_dir: Path, ray_folder: Path = Path("/tmp")) -
         cure = f"make room there: Ray refuses work from {100 * RAY_DISK_LIMIT:.0f} % on"
         findings.append(Finding("disk", "warning", used, cure))
     return findings or [Finding("disk", "ok", what)]
-
-
-def collector_count(config: Config) -> int:
-    """Collector processes of a config."""
-    return -(-config.collection.cars // config.collection.cars_per_collector)
 
 
 def existing_parent(path: Path) -> Path:

@@ -26,8 +26,7 @@ FIREWALL = "open both ports in the simulator's firewall, and look whether it run
 
 def check_simulators(config: Config) -> list[Finding]:
     """Those that the config names; embedded ones are started by training itself."""
-    addresses = [] if config.simulator.address is None else [config.simulator.address]
-    addresses += [str(SimulatorAddress(listed.host, listed.car_port, listed.log_port)) for listed in config.simulators]
+    addresses = config.simulator_addresses
     if not addresses:
         return [Finding(CHECK, "ok", "training starts embedded ones")]
     return [finding for address in addresses for finding in _handshake(address, config)]

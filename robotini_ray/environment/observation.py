@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from robotini_ray.car.protocol import image_height
+
 cv2.setNumThreads(1)  # its second thread spins, a core's half, waiting for pictures too small to be shared
 
 FEATURES_SHAPE = (8, 3)
@@ -95,7 +97,7 @@ def picture_features(pngs: Sequence[bytes], image_width: int) -> Features:
     Raises:
         BadFrame: one of them is no such picture.
     """
-    frames = [decode_png(png, image_width, image_width * 80 // 128) for png in pngs]
+    frames = [decode_png(png, image_width, image_height(image_width)) for png in pngs]
     return features(frames[0] if len(frames) == 1 else merge_frames(frames))
 
 

@@ -31,11 +31,11 @@ from robotini_ray.track import Track
 STATE_TIMEOUT_S = 5.0
 """Longest wait for RaceParameters, and in lock-step for the state that belongs to a frame that has arrived."""
 
-LOCKSTEP_START_TIMEOUT_S = 60.0
-"""Longest wait for the first RaceParameters in lock-step: an embedded simulator that starts on a busy machine is given time."""
-
 REALTIME_STATE_TIMEOUT_S = 0.5
 """The same where a simulator runs by itself: it sends states before frames, and the cars of a process wait together."""
+
+LOCKSTEP_START_TIMEOUT_S = 60.0
+"""Longest wait for the first RaceParameters in lock-step: an embedded simulator that starts on a busy machine is given time."""
 
 SILENCE_POLL_S = 0.25
 

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from robotini_ray.network import is_loopback
+
 LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
 COOKIE = "robotini-monitor"
 READING = ("GET", "HEAD")
@@ -97,11 +99,6 @@ class Access:
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Puts the rules for the browser on every answer; for ``Application.on_response_prepare``."""
     response.headers.update(HEADERS)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
-    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def is_any_address(host: str) -> bool:

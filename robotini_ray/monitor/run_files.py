@@ -9,6 +9,7 @@ from typing import Any
 
 from robotini_ray.config import Config, ConfigError, load_config
 from robotini_ray.monitor.event_files import Curve, EventFileError, ScalarReader
+from robotini_ray.program_file import NAME as PROGRAM_FILE_NAME
 from robotini_ray.track import Track, TrackError, load_track
 
 POINTS_SHOWN = 400
@@ -23,9 +24,6 @@ EVALUATION_FIELDS = (
     "train_step", "wall_s", "env_steps", "average_return", "average_episode_length", "best_lap_s", "median_lap_s",
     "clean_laps", "crashes", "best",
 )  # fmt: skip
-
-PROGRAM_FILE = "program.json"
-"""Written by a program that trains: its ``redis_url``, and ``ended_at`` once it has ended."""
 
 
 class RunFiles:
@@ -57,7 +55,7 @@ class RunFiles:
     def redis_url(self) -> str | None:
         """Where the training keeps its cars' live state; None where it has not said so."""
         try:
-            url = json.loads((self.directory / PROGRAM_FILE).read_text()).get("redis_url")
+            url = json.loads((self.directory / PROGRAM_FILE_NAME).read_text()).get("redis_url")
         except OSError:
             return None
         return str(url) if url else None

@@ -331,11 +331,8 @@ def test_states_that_are_not_numbers_are_skipped(stream, wire, fields):
 def test_noise_in_the_stream_never_ends_it(wire, data, position):
     """The reader without its socket: a sound GameStatus, one with bytes put in somewhere, and a sound one."""
     reader, writer = socket.socketpair()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        spectator = Spectator(*listener.getsockname())
-    spectator.close()
     reader.setblocking(False)
-    spectator._socket = reader
+    spectator = Spectator("127.0.0.1", 0, sock=reader)
     spectator.follow("car")
     line = wire.status(frames_sent=1)
     position %= len(line)

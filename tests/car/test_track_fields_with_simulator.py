@@ -130,7 +130,8 @@ def test_computed_fields_are_those_of_the_simulator(serve, track):
         for each in (driver := Driver(server, track, sent, computed), sent, computed):
             closing.callback(each.close)
         pairs = [driver.states, *drive(driver, laps=1.2)]
-        sent._socket.sendall(b'{"type":"ResetSimulator"}\n')
+        with socket.fromfd(sent.fileno(), socket.AF_INET, socket.SOCK_STREAM) as connection:
+            connection.sendall(b'{"type":"ResetSimulator"}\n')
         pairs_after_reset = [driver.forward() for _ in range(180)]
     for told, ours in pairs + pairs_after_reset:
         assert dataclasses.replace(ours, track_angle_deg=0.0, track_segment=0) == dataclasses.replace(

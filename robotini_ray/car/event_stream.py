@@ -1,0 +1,70 @@
+"""A connection to a simulator's spectator port: its events, as they come."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from robotini_ray.car.connection import open_socket
+from robotini_ray.car.errors import SpectatorLost
+from robotini_ray.car.protocol import EventDecoder
+
+_RECEIVE_BYTES = 1 << 16
+_MAX_READS = 256
+
+
+class EventStream:
+    """Reads events. Blocking: only the constructor, up to ``timeout_s``.
+
+    Args:
+        host: of the simulator.
+        port: its spectator port.
+        timeout_s: of connecting.
+        sock: of ``open_socket``, taken over instead of connecting.
+
+    Raises:
+        SimulatorUnreachable: nobody listens there.
+    """
+
+    def __init__(self, host: str, port: int, timeout_s: float, sock: socket.socket | None = None) -> None:
+        self.address = f"{host}:{port}"
+        self._socket = sock or open_socket(host, port, timeout_s)
+        self._decoder = EventDecoder()
+        self._buffer = bytearray(_RECEIVE_BYTES)
+        self._view = memoryview(self._buffer)
+
+    @property
+    def bad_lines(self) -> int:
+        """Lines that were no events."""
+        return self._decoder.bad_lines
+
+    def fileno(self) -> int:
+        """For select and poll."""
+        return self._socket.fileno()
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """The events that have arrived, at most 16 MiB of them, without waiting.
+
+        Raises:
+            SpectatorLost: the connection has ended.
+        """
+        for _ in range(_MAX_READS):
+            try:
+                count = self._socket.recv_into(self._buffer)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise self._lost(error.strerror or str(error)) from error
+            if count == 0:
+                raise self._lost("closed by the simulator")
+            yield from self._decoder.feed(self._view[:count])
+            if count < _RECEIVE_BYTES:
+                return
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._socket.close()
+
+    def _lost(self, reason: str) -> SpectatorLost:
+        return SpectatorLost(f"spectator connection to {self.address} lost: {reason}")
