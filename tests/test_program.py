@@ -19,24 +19,14 @@ from robotini_ray.acting import load_policy
 from robotini_ray.leftovers import find_leftovers
 from robotini_ray.program_file import read_program
 from robotini_ray.status import read_status
+from tests.small_training import small_training
 
 pytestmark = pytest.mark.timeout(600)  # whole trainings, on machines that may do other things too
 
-SMALL = {
-    "environment": {"image_width": 16, "throttle_high": 0.12},
-    "agent": {"algorithm": "td3", "actor_layers": [16], "critic_layers": [16], "batch_size": 16},
-    "replay": {"capacity": 2000, "min_items": 50, "samples_per_item": 8},
-    "collection": {"cars": 2, "cars_per_collector": 1},
-    "learner": {"steps_per_call": 5, "checkpoint_interval_s": 1000},
-    "evaluation": {"interval_s": 0, "laps": 1, "max_seconds": 4},
-    "simulator": {"track": "oval"},
-}
-
 
 def write_config(folder: Path, **changes: dict) -> Path:
-    config = {section: {**SMALL.get(section, {}), **changes.get(section, {})} for section in {*SMALL, *changes}}
     path = folder / "small.yaml"
-    path.write_text(yaml.safe_dump(config))
+    path.write_text(yaml.safe_dump(small_training(**changes)))
     return path
 
 

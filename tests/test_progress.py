@@ -19,6 +19,7 @@ from robotini_ray.reports import (
     train_step_of,
     weights_version,
 )
+from tests.fake_time import FakeTime
 
 LIMIT_S = 8.0
 SUMMARY_KEYS = {
@@ -42,21 +43,9 @@ SUMMARY_KEYS = {
 NO_FAULTS = dict.fromkeys(FAULTS, 0)
 
 
-class Clock:
-    """Stands for the time module."""
-
-    def __init__(self):
-        self.now_s = 1000.0
-
-    def monotonic(self):
-        return self.now_s
-
-
 @pytest.fixture
 def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(progress_module, "time", clock)
-    return clock
+    return FakeTime(monkeypatch, progress_module)
 
 
 def result(*lap_times_s, clean=None, crashes=0, returns=(10.0,), frames=600, distance_m=20.0):

@@ -10,22 +10,12 @@ from robotini_ray.environment.score import OriginalEpisode
 from robotini_ray.progress import Progress
 from robotini_ray.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState, weights_version
 from robotini_ray.terminal import PLAIN_INTERVAL_S, Display, clock, table_rows
-
-
-class Clock:
-    """Stands for the time module."""
-
-    now_s = 1000.0
-
-    def monotonic(self):
-        return self.now_s
+from tests.fake_time import FakeTime
 
 
 @pytest.fixture
 def wall(monkeypatch):
-    wall = Clock()
-    monkeypatch.setattr(terminal, "time", wall)
-    return wall
+    return FakeTime(monkeypatch, terminal)
 
 
 WIDTH = 80

@@ -2,20 +2,12 @@ import pytest
 
 from robotini_ray.car import frame_meter
 from robotini_ray.car.frame_meter import FrameMeter
-
-
-class Clock:
-    now_s = 100.0
-
-    def monotonic(self):
-        return self.now_s
+from tests.fake_time import FakeTime
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(frame_meter, "time", clock)
-    return clock
+    return FakeTime(monkeypatch, frame_meter)
 
 
 def drive(meter, clock, frames, interval_s):

@@ -18,18 +18,11 @@ from ray.cluster_utils import Cluster
 
 import robotini_ray
 from robotini_ray.program_file import read_program
+from tests.small_training import small_training
 
 PACKAGE_PARENT = Path(robotini_ray.__file__).parents[1]
 PATIENCE_S = 170
-SMALL = {
-    "environment": {"image_width": 16, "throttle_high": 0.12},
-    "agent": {"algorithm": "td3", "actor_layers": [16], "critic_layers": [16], "batch_size": 16},
-    "replay": {"capacity": 2000, "min_items": 50, "samples_per_item": 8},
-    "collection": {"cars": 3, "cars_per_collector": 2},
-    "learner": {"steps_per_call": 5, "checkpoint_interval_s": 1000},
-    "evaluation": {"interval_s": 0, "laps": 1, "max_seconds": 4},
-    "simulator": {"track": "oval"},
-}
+SMALL = small_training(collection={"cars": 3, "cars_per_collector": 2})
 LOST = {"simulator-0", "collector-0"}
 NICENESS = {"RAY_worker_niceness": "0"}
 HEAD = {

@@ -16,26 +16,23 @@ import psutil
 import yaml
 
 from tests.faults.waiting import eventually
+from tests.small_training import small_training
 
 BACK_S = 240.0
-
-CONFIG: dict[str, dict[str, Any]] = {
-    "environment": {"image_width": 16, "throttle_high": 0.12},
-    "agent": {"algorithm": "td3", "actor_layers": [16], "critic_layers": [16], "batch_size": 16},
-    "replay": {"capacity": 4000, "min_items": 50, "samples_per_item": 8},
-    "collection": {"cars": 2, "cars_per_collector": 1},
-    "learner": {"steps_per_call": 5, "checkpoint_interval_s": 5},
-    "evaluation": {"interval_s": 5, "laps": 1, "max_seconds": 4},
-    "simulator": {"track": "oval"},
+OFTEN = {
+    "replay": {"capacity": 4000},
+    "learner": {"checkpoint_interval_s": 5},
+    "evaluation": {"interval_s": 5},
 }
+"""So that there is something to lose."""
 
 
 class RunningProgram:
     """``train`` as a child, and what it says and writes down."""
 
     def __init__(self, folder: Path, *arguments: object, **changes: dict[str, Any]) -> None:
-        config = {name: {**CONFIG.get(name, {}), **changes.get(name, {})} for name in {*CONFIG, *changes}}
-        (folder / "small.yaml").write_text(yaml.safe_dump(config))
+        changed = {name: {**OFTEN.get(name, {}), **changes.get(name, {})} for name in {*OFTEN, *changes}}
+        (folder / "small.yaml").write_text(yaml.safe_dump(small_training(**changed)))
         self.run_dir = folder / "run"
         command = [sys.executable, "-m", "robotini_ray.launch", "train", str(folder / "small.yaml")]
         command += ["--run-dir", str(self.run_dir), "--monitor-port", "0", *map(str, arguments)]

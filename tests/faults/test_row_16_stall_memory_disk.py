@@ -22,6 +22,7 @@ from robotini_ray.replay import TABLE, WindowLayout, WindowWriter, replay_state
 from robotini_ray.replay_server import ReplayServer
 from robotini_ray.reports import CollectorReport, LearnerReport, ReplayState
 from robotini_ray.stall import StallWatch
+from tests.fake_time import FakeTime
 from tests.faults.replay_parts import drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
 
 STATE = ReplayState(items=5000, inserted=5000, sampled=8000, capacity=10_000, min_items=100, samples_per_item=4.0)
@@ -30,26 +31,16 @@ EPISODE = 1000
 """Decisions."""
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def monotonic(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(stall, "time", clock)
-    return clock
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    return FakeTime(monkeypatch, stall)
 
 
 def learner_report(step: int, waiting_for: str = "") -> LearnerReport:
     return LearnerReport(step, 0.0, STATE, 1.0, {}, waiting_for)
 
 
-def lines_after(clock: Clock, seconds: float, learner: LearnerReport, cars: list[CollectorReport]) -> list[str]:
+def lines_after(clock: FakeTime, seconds: float, learner: LearnerReport, cars: list[CollectorReport]) -> list[str]:
     watch = StallWatch()
     watch.look(learner, [CollectorReport(env_steps=1)])
     said = []
@@ -88,7 +79,7 @@ def test_the_watchdog_says_for_what_the_learner_waits(clock, learner, cars, expe
         (CollectorReport(weights_version=3), "no frames come from their simulator"),
     ],
 )
-def test_the_watchdog_says_for_what_the_cars_wait(clock: Clock, car: CollectorReport, expected: str) -> None:
+def test_the_watchdog_says_for_what_the_cars_wait(clock: FakeTime, car: CollectorReport, expected: str) -> None:
     watch, step, said = StallWatch(), 0, []
     for step in range(30):
         clock.now_s += 1.0
@@ -97,7 +88,7 @@ def test_the_watchdog_says_for_what_the_cars_wait(clock: Clock, car: CollectorRe
     assert line.startswith("the cars have stood still for 21 s: ") and expected in line
 
 
-def test_the_watchdog_is_silent_while_both_sides_move(clock: Clock) -> None:
+def test_the_watchdog_is_silent_while_both_sides_move(clock: FakeTime) -> None:
     watch = StallWatch()
     for step in range(300):
         clock.now_s += 1.0

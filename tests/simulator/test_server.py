@@ -15,19 +15,9 @@ from robotini_ray.simulator.listener import SimulatorError
 from robotini_ray.simulator.parameters import ListedCar, RaceParameters
 from robotini_ray.simulator.server import SimulatorServer
 from robotini_ray.track import load_track
+from tests.fake_time import FakeTime
 
 CAR_FIELDS = {"teamId", "name", "color", "texture", "type", "timestamp"}
-
-
-class Clock:
-    """Stands still until the test moves it on; stands in for the `time` that the server reads."""
-
-    def __init__(self, monkeypatch):
-        self.now_s = 1000.0
-        monkeypatch.setattr(server_module, "time", self)
-
-    def monotonic(self):
-        return self.now_s
 
 
 def png_size(png):
@@ -279,7 +269,7 @@ def test_a_long_line_needs_no_end_to_be_refused(world):
 
 
 def test_who_does_not_log_in_within_5_s_is_dropped(make_world, monkeypatch):
-    clock = Clock(monkeypatch)
+    clock = FakeTime(monkeypatch, server_module)
     world = make_world()
     stranger, other = world.stranger(), world.stranger()
     stranger.socket.sendall(b'{"name": ')
@@ -367,7 +357,7 @@ def test_real_time_is_at_most_60_frames_a_second(make_world):
 
 
 def test_a_faster_client_gets_no_more_than_60_frames_a_second(make_world, monkeypatch):
-    clock = Clock(monkeypatch)
+    clock = FakeTime(monkeypatch, server_module)
     car = make_world(pace="realtime").car()
     assert not car.has_frame(0.1)
     for _ in range(5):
@@ -380,7 +370,7 @@ def test_a_faster_client_gets_no_more_than_60_frames_a_second(make_world, monkey
 
 
 def test_lost_time_is_not_caught_up_with(make_world, monkeypatch):
-    clock = Clock(monkeypatch)
+    clock = FakeTime(monkeypatch, server_module)
     world = make_world(pace="realtime")
     spectator, car = world.spectator(), world.car()
     spectator.until("CarAdded")
