@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 _WHOLE_PROCESS = 0b010
-"""The kind of a process's clock in Linux's numbers of clocks: what the scheduler has charged to all its threads, in nanoseconds."""
+"""Kind of a clock, in Linux's numbers of clocks: what the scheduler has charged to all threads of a process, in nanoseconds."""
 
 
 def cpu_time_s(pid: int) -> float:
