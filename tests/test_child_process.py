@@ -11,6 +11,7 @@ import pytest
 
 from robotini_ray import child_process
 from robotini_ray.child_process import NICENESS, start_child, step_back, stop_child
+from tests.waiting import eventually
 
 PATIENCE_S = 30
 SLEEPER = "import sys, time; print('up', flush=True); time.sleep(600)"
@@ -63,13 +64,6 @@ def is_running(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def wait_until_gone(pid):
-    deadline_s = time.monotonic() + PATIENCE_S
-    while is_running(pid):
-        assert time.monotonic() < deadline_s, f"process {pid} is still there"
-        time.sleep(0.01)
 
 
 def start(code):
@@ -133,7 +127,7 @@ class TestChildProcess:
             pid = int(parent.stdout.readline())
             assert is_running(pid)
             parent.kill()
-        wait_until_gone(pid)
+        eventually(lambda pid=pid: not is_running(pid), f"process {pid} has ended")
 
     def test_it_dies_with_the_thread_that_started_it(self):
         children, may_end = [], threading.Event()
@@ -197,7 +191,7 @@ class TestRunInOwnSession:
         with in_own_session("-c", PROGRAM, tmp_path / "said") as process:
             pid, _ = map(int, process.stdout.readline().split())
             process.kill()
-        wait_until_gone(pid)
+        eventually(lambda pid=pid: not is_running(pid), f"process {pid} has ended")
         assert (tmp_path / "said").read_text() == "SIGTERM True"
 
 

@@ -18,6 +18,7 @@ from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.child_process import start_child
 from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig, SimulatorConfig
 from robotini_ray.embedded import EmbeddedSimulator, EmbeddedSimulatorError
+from tests.waiting import eventually
 
 PATIENCE_S = 30
 SLEEPER = "import sys, time; print('up', flush=True); time.sleep(600)"
@@ -71,14 +72,14 @@ class TestEmbeddedSimulator:
             time.sleep(0.01)
         made.revive()
         assert made.alive and made.pid != pid
-        deadline_s = time.monotonic() + PATIENCE_S
-        while True:
+
+        def answers():
             try:
-                assert reachable(str(address)) == address
-                break
+                return reachable(str(address))
             except SimulatorUnreachable:
-                assert time.monotonic() < deadline_s
-                time.sleep(0.1)
+                return None
+
+        assert eventually(answers, "it answers again") == address
 
     def test_its_cars_differ_as_the_config_says(self, simulator):
         address = simulator(randomisation=RandomisationConfig(start_speed_m_s=(1.5, 1.5), start_anywhere=True)).address

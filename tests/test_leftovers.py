@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from robotini_ray import leftovers, program_file
 from robotini_ray.leftovers import describe_leftovers, find_leftovers, run_dirs_in
 from robotini_ray.processes import identify, process_stat
+from tests.waiting import eventually
 
 PATIENCE_S = 30
 LAUNCHER = """
@@ -81,10 +81,7 @@ def test_what_a_killed_launcher_leaves_is_found(tmp_path, launch, mark, environm
     (found,) = of(run_dir, find_leftovers([run_dir]))
     assert (found.pid, found.launcher_pid, found.command) == (child, launcher.pid, "/bin/sleep 600")
     os.kill(child, signal.SIGTERM)
-    deadline_s = time.monotonic() + PATIENCE_S
-    while process_stat(child) is not None and identify(child) is not None:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
+    eventually(lambda: process_stat(child) is None or identify(child) is None, "it has ended")
     assert of(run_dir, find_leftovers([run_dir])) == []
 
 

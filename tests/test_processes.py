@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -17,6 +16,7 @@ from robotini_ray.processes import (
     process_stat,
     this_process,
 )
+from tests.waiting import eventually
 
 PATIENCE_S = 30
 
@@ -38,13 +38,6 @@ def sleeper():
         process.kill()
 
 
-def wait_until(condition):
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
-
-
 def test_a_process_is_read_whatever_its_name_is(sleeper):
     stat = process_stat(sleeper.pid)
     assert (stat.parent, stat.session) == (os.getpid(), sleeper.pid)
@@ -57,7 +50,7 @@ def test_a_process_is_alive_until_it_ends_also_if_nobody_waits_for_it(sleeper):
     process = identify(sleeper.pid)
     assert process.is_here and process.is_alive
     os.kill(sleeper.pid, signal.SIGKILL)
-    wait_until(lambda: process_stat(sleeper.pid).state == "Z")
+    eventually(lambda: process_stat(sleeper.pid).state == "Z", "it has ended")
     assert process.is_alive is False and identify(sleeper.pid) is None
 
 

@@ -14,6 +14,7 @@ from robotini_ray.program_file import PartState, ProgramFile, ProgramFileError, 
 from robotini_ray.progress import Progress
 from robotini_ray.reports import LearnerReport, ReplayState
 from robotini_ray.status import find_run_dir, read_status
+from tests.waiting import eventually, stored_cars
 
 PATIENCE_S = 30
 LEARNER = LearnerReport(1234, 56.0, ReplayState(500, 60, 70, 1000, 20, 8.0), 0.25, {})
@@ -68,10 +69,7 @@ def drive(redis):
         stores.append(store)
         for name, fields in cars.items():
             store.put(name, fields, b"png")
-        deadline_s = time.monotonic() + PATIENCE_S
-        while len(store.read_cars()) < len(cars):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.02)
+        eventually(lambda: len(stored_cars(store)) == len(cars), "the cars are there")
         return store
 
     yield put

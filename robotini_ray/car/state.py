@@ -16,7 +16,7 @@ from redis.retry import Retry
 WRITES_PER_S = 20
 EXPIRY_S = 10
 RETRY_INTERVAL_S = 1.0
-_SOCKET_TIMEOUT_S = 0.2
+_SOCKET_TIMEOUT_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.car.reconnection import Reconnection, SpectatorLink
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.track import load_track
+from tests.waiting import eventually
 
 PARAMETERS = b'{"type":"RaceParameters","numSegments":12,"track":"oval.json"}\n'
 
@@ -26,19 +27,11 @@ def impatient(monkeypatch):
     return taken
 
 
-def wait_for(find):
-    deadline_s = time.monotonic() + 60
-    while (found := find()) is None:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.002)
-    return found
-
-
 def test_a_socket_comes_after_the_first_wait_and_asking_never_waits(serve):
     address = serve(lambda sock: sock.recv(1)).address
     way = Reconnection(*address)
     assert way.take_socket() is None
-    opened = wait_for(way.take_socket)
+    opened = eventually(way.take_socket, "it is connected")
     assert opened.getpeername() == address and opened.gettimeout() == 0.0
     opened.close()
 
@@ -49,10 +42,10 @@ def test_a_failed_attempt_is_said_once_and_the_next_one_comes_later(impatient):
     way = Reconnection("127.0.0.1", port)
     for attempts in (2, 3, 4):
         with pytest.raises(SimulatorUnreachable, match=f":{port} "):
-            wait_for(way.take_socket)
+            eventually(way.take_socket, "the attempt fails")
         assert len(impatient) == attempts
     with socket.create_server(("127.0.0.1", port)):
-        wait_for(way.take_socket).close()
+        eventually(way.take_socket, "it is connected").close()
 
 
 def test_giving_up_closes_a_socket_that_comes_too_late(serve, monkeypatch):
@@ -69,7 +62,7 @@ def test_giving_up_closes_a_socket_that_comes_too_late(serve, monkeypatch):
     while way._attempt is None:
         assert way.take_socket() is None
     way.close()
-    wait_for(lambda: (opened and opened[0].fileno() == -1) or None)
+    eventually(lambda: opened and opened[0].fileno() == -1, "it is closed")
 
 
 @pytest.fixture
@@ -85,7 +78,7 @@ def link(serve):
     greetings.append(PARAMETERS + b"junk\n")
     first = Spectator(host, port)
     first.wait_for_parameters(60)
-    wait_for(lambda: first.drain() or first.bad_lines or None)
+    eventually(lambda: first.drain() or first.bad_lines, "the bad line has come")
     link = SpectatorLink(host, port, first, load_track("oval"))
     yield link, greetings
     link.close()
@@ -97,16 +90,16 @@ def test_a_lost_spectator_comes_back_when_it_has_greeted(link):
     first = link.spectator
     link.lose()
     assert link.spectator is None
-    regained = wait_for(link.regain)
+    regained = eventually(link.regain, "it has greeted")
     assert link.spectator is regained is not first and regained.parameters["numSegments"] == 12
 
 
 def test_one_that_does_not_greet_is_replaced(link, monkeypatch, impatient):
     link, greetings = link
-    monkeypatch.setattr(reconnection, "PARAMETERS_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(reconnection, "PARAMETERS_TIMEOUT_S", 1.0)
     greetings += [b"who are you?\n", PARAMETERS]
     link.lose()
-    wait_for(link.regain)
+    eventually(link.regain, "the second has greeted")
     assert len(impatient) == 2, "one wait before each attempt"
     assert link.take_bad_lines() == 2, "those of all its spectators"
     assert link.take_bad_lines() == 0

@@ -3,13 +3,13 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 
 import pytest
 
 from robotini_ray.car import redis_server
 from robotini_ray.car.redis_server import RedisServer, RedisServerError, find_redis_server
 from robotini_ray.car.state import CarStateStore, StoreUnavailable
+from tests.waiting import eventually, stored_cars
 
 
 def process_exists(pid):
@@ -18,13 +18,6 @@ def process_exists(pid):
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def wait_until_gone(pid):
-    deadline_s = time.monotonic() + 10
-    while process_exists(pid):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
 
 
 def test_the_path_comes_first(tmp_path, monkeypatch):
@@ -87,7 +80,7 @@ def test_it_dies_with_its_parent(tmp_path):
         assert process_exists(int(pid))
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
-    wait_until_gone(int(pid))
+    eventually(lambda: not process_exists(int(pid)), "it has ended")
     os.unlink(socket_path)
     os.rmdir(os.path.dirname(socket_path))
 
@@ -103,11 +96,7 @@ class TestOnTheNetwork:
     def test_both_ways_lead_to_the_same_store(self, server):
         assert server.network_url.startswith("redis://:") and server.url.startswith("unix://")
         writer, reader = CarStateStore(server.network_url, "run"), CarStateStore(server.url, "run")
-        deadline_s = time.monotonic() + 30
-        while not reader.read_cars():
-            writer.put("a", {"x": 1}, None)
-            assert time.monotonic() < deadline_s, writer.last_error
-            time.sleep(0.05)
+        eventually(lambda: writer.put("a", {"x": 1}, None) or stored_cars(reader), "what one writes the other reads")
         writer.close()
         reader.close()
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from robotini_ray.car.errors import SimulatorUnreachable, SpectatorLost, StateTimeout, TrackFieldsMissing, TrackMismatch
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.track import load_track
+from tests.waiting import LONG_S
 
 
 class Stream:
@@ -19,7 +20,7 @@ class Stream:
         self._ready, self._finished = threading.Event(), threading.Event()
         self.server = serve(self._script)
         self.spectator = Spectator(*self.server.address, track=track)
-        assert self._ready.wait(10)
+        assert self._ready.wait(LONG_S)
 
     def _script(self, sock):
         self._sock = sock
@@ -74,7 +75,7 @@ def without_fields(line):
 
 
 def segments_of(stream, number):
-    stream.spectator.wait_for("car", number, 10)
+    stream.spectator.wait_for("car", number, LONG_S)
     return [state.track_segment for state in stream.spectator.take_states("car")]
 
 
@@ -101,7 +102,7 @@ def test_state_of_a_followed_car(stream, wire):
             rotation={"x": 0.0, "y": half, "z": 0.0, "w": half},  # turned right by 90 degrees: faces +x
         )
     )
-    state = stream.spectator.wait_for("car", 7, 10)
+    state = stream.spectator.wait_for("car", 7, LONG_S)
     assert (state.name, state.frames_sent, state.track_segment, state.track_angle_deg) == ("car", 7, 3, 4.5)
     assert (state.x, state.y, state.z) == (1, 2, 3)
     assert state.speed_m_s == pytest.approx(5.0)
@@ -117,18 +118,18 @@ def test_heading_is_the_yaw(stream, wire, yaw):
     stream.spectator.follow("car")
     rotation = {"x": 0.0, "y": math.sin(yaw / 2), "z": 0.0, "w": math.cos(yaw / 2)}
     stream.send(wire.status(frames_sent=1, rotation=rotation))
-    assert stream.spectator.wait_for("car", 1, 10).heading_rad == pytest.approx(yaw)
+    assert stream.spectator.wait_for("car", 1, LONG_S).heading_rad == pytest.approx(yaw)
 
 
 def test_waits_for_the_frame_asked_for(stream, wire):
     stream.spectator.follow("car")
     stream.send(wire.status(frames_sent=1))
-    assert stream.spectator.wait_for("car", 1, 10).frames_sent == 1
+    assert stream.spectator.wait_for("car", 1, LONG_S).frames_sent == 1
     with pytest.raises(StateTimeout, match=r"'car' for its frame 3 .* 0\.05 s \(have frame 1, 0\.\d s old\)"):
         stream.spectator.wait_for("car", 3, 0.05)
     timer = threading.Timer(0.05, stream.send, [wire.status(frames_sent=2) + wire.status(frames_sent=3)])
     timer.start()
-    assert stream.spectator.wait_for("car", 3, 10).frames_sent == 3
+    assert stream.spectator.wait_for("car", 3, LONG_S).frames_sent == 3
     timer.join()
 
 
@@ -137,7 +138,7 @@ def test_without_frame_numbers_the_newest_state_is_taken(stream, wire):
     with pytest.raises(StateTimeout, match="none at all"):
         stream.spectator.wait_for("car", 100, 0.05)
     stream.send(wire.status())
-    assert stream.spectator.wait_for("car", 100, 10).frames_sent == -1
+    assert stream.spectator.wait_for("car", 100, LONG_S).frames_sent == -1
 
 
 def test_counters_are_in_the_snapshot_and_cumulative(stream, wire):
@@ -154,7 +155,7 @@ def test_counters_are_in_the_snapshot_and_cumulative(stream, wire):
         + event("CarCrashed")
         + wire.status(frames_sent=3)
     )
-    stream.spectator.wait_for("car", 3, 10)
+    stream.spectator.wait_for("car", 3, LONG_S)
     states = stream.spectator.take_states("car")
     assert [(state.crashes, state.bumps, state.returns) for state in states] == [(1, 0, 0), (2, 1, 1), (3, 1, 1)]
     assert stream.spectator.take_states("car") == []
@@ -163,36 +164,36 @@ def test_counters_are_in_the_snapshot_and_cumulative(stream, wire):
 def test_a_car_that_joins_again_starts_without_a_state(stream, wire):
     stream.spectator.follow("car")
     stream.send(wire.status(frames_sent=500))
-    stream.spectator.wait_for("car", 500, 10)
+    stream.spectator.wait_for("car", 500, LONG_S)
     stream.send(event("CarRemoved"))
     with pytest.raises(StateTimeout, match="none at all"):
         stream.spectator.wait_for("car", 1, 0.2)
     stream.send(event("CarAdded") + wire.status(frames_sent=1))
-    assert stream.spectator.wait_for("car", 1, 10).frames_sent == 1
+    assert stream.spectator.wait_for("car", 1, LONG_S).frames_sent == 1
 
 
 def test_a_second_status_of_the_same_moment_takes_no_time(stream, wire):
     stream.spectator.follow("car")
     line = wire.status(frames_sent=1)
     stream.send(line + line + wire.status(frames_sent=2))
-    assert stream.spectator.wait_for("car", 2, 10).game_time_s == pytest.approx(2 / 60)
+    assert stream.spectator.wait_for("car", 2, LONG_S).game_time_s == pytest.approx(2 / 60)
 
 
 def test_parameters(stream, wire):
     assert stream.spectator.parameters is None
     stream.spectator.follow("car")
     stream.send(b'{"type":"RaceParameters","numSegments":30,"track":"a.json"}\n' + wire.status())
-    stream.spectator.wait_for("car", 0, 10)
+    stream.spectator.wait_for("car", 0, LONG_S)
     assert stream.spectator.parameters["numSegments"] == 30
 
 
 def test_a_lost_stream_is_an_error_after_its_last_state(stream, wire):
     stream.spectator.follow("car")
     stream.send(wire.status(frames_sent=1))
-    stream.spectator.wait_for("car", 1, 10)
+    stream.spectator.wait_for("car", 1, LONG_S)
     stream.hang_up()
     with pytest.raises(SpectatorLost, match=r"127\.0\.0\.1:\d+ lost: closed"):
-        stream.spectator.wait_for("car", 2, 10)
+        stream.spectator.wait_for("car", 2, LONG_S)
     assert stream.spectator.state("car").frames_sent == 1
 
 
@@ -217,7 +218,7 @@ def test_speed_along_a_slope(stream, wire, yaw, pitch_deg):
     up_hill = {axis: -2.5 * part for axis, part in forward.items()}
     up_hill["x"], up_hill["z"] = up_hill["x"] + math.cos(yaw), up_hill["z"] - math.sin(yaw)  # and 1 m/s to the right
     stream.send(wire.status(frames_sent=1, rotation=rotation, velocity=up_hill))
-    state = stream.spectator.wait_for("car", 1, 10)
+    state = stream.spectator.wait_for("car", 1, LONG_S)
     assert state.forward_speed_m_s == pytest.approx(-2.5)
     assert state.speed_m_s == pytest.approx(math.hypot(2.5, 1.0))
     assert state.heading_rad == pytest.approx(yaw)
@@ -273,7 +274,7 @@ def test_a_state_that_is_no_number_does_not_disturb_the_computed_ones(upstream, 
 def test_a_car_of_another_track_is_an_error_with_a_cure(upstream, wire):
     upstream.send(without_fields(wire.status(frames_sent=1, position={"x": 50.0, "y": 0.048, "z": 50.0})))
     with pytest.raises(TrackMismatch, match=r"'car' is \d\d\.\d\d m from .* track 'oval\.json' .*--track"):
-        upstream.spectator.wait_for("car", 1, 10)
+        upstream.spectator.wait_for("car", 1, LONG_S)
 
 
 def test_without_race_parameters_nothing_can_be_computed(serve, wire):
@@ -281,7 +282,7 @@ def test_without_race_parameters_nothing_can_be_computed(serve, wire):
     stream.spectator.follow("car")
     stream.send(without_fields(on_oval(wire, 0.5, frames_sent=1)))
     with pytest.raises(TrackFieldsMissing, match="RaceParameters"):
-        stream.spectator.wait_for("car", 1, 10)
+        stream.spectator.wait_for("car", 1, LONG_S)
     stream.close()
 
 
@@ -289,7 +290,7 @@ def test_upstream_simulator_is_named(stream):
     stream.spectator.follow("car")
     stream.send(b'{"type":"GameStatus","cars":[{"name":"car","position":{},"velocity":{},"rotation":{}}]}\n')
     with pytest.raises(TrackFieldsMissing, match=r"127\.0\.0\.1:\d+ sends no trackAngle .* 'car': .* upstream .* --track"):
-        stream.spectator.wait_for("car", 1, 10)
+        stream.spectator.wait_for("car", 1, LONG_S)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +305,7 @@ def test_upstream_simulator_is_named(stream):
 def test_events_without_their_fields_are_skipped_and_counted(stream, wire, line):
     stream.spectator.follow("car")
     stream.send(line + b"\n" + wire.status(frames_sent=1))
-    assert stream.spectator.wait_for("car", 1, 10).frames_sent == 1
+    assert stream.spectator.wait_for("car", 1, LONG_S).frames_sent == 1
     assert stream.spectator.bad_events == 1
 
 
@@ -322,7 +323,7 @@ def test_events_without_their_fields_are_skipped_and_counted(stream, wire, line)
 def test_states_that_are_not_numbers_are_skipped(stream, wire, fields):
     stream.spectator.follow("car")
     stream.send(wire.status(frames_sent=1, **fields) + wire.status(frames_sent=2))
-    assert stream.spectator.wait_for("car", 1, 10).frames_sent == 2
+    assert stream.spectator.wait_for("car", 1, LONG_S).frames_sent == 2
     assert stream.spectator.bad_events == 1
 
 
@@ -338,7 +339,7 @@ def test_noise_in_the_stream_never_ends_it(wire, data, position):
     position %= len(line)
     with writer:
         writer.sendall(line + line[:position] + data + line[position:] + b"\n" + wire.status(frames_sent=2))
-        assert spectator.wait_for("car", 2, 10).frames_sent == 2
+        assert spectator.wait_for("car", 2, LONG_S).frames_sent == 2
     spectator.close()
 
 
@@ -367,7 +368,7 @@ def test_a_flood_about_others_does_not_keep_the_wait_from_ending(serve, wire):
 def test_status_age_tells_a_silent_stream(stream, wire):
     stream.spectator.follow("car")
     stream.send(wire.status(frames_sent=1))
-    stream.spectator.wait_for("car", 1, 10)
+    stream.spectator.wait_for("car", 1, LONG_S)
     age_s = stream.spectator.status_age_s
     with pytest.raises(StateTimeout):
         stream.spectator.wait_for("car", 2, 0.1)

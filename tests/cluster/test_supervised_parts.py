@@ -20,7 +20,7 @@ from robotini_ray.placement import place_in_cluster
 from robotini_ray.program import Site, Sites
 from robotini_ray.progress import Progress
 from tests.cluster.dummy_program import DummyBuilder
-from tests.faults.waiting import eventually
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -19,6 +19,7 @@ from ray.cluster_utils import Cluster
 import robotini_ray
 from robotini_ray.program_file import read_program
 from tests.small_training import small_training
+from tests.waiting import eventually
 
 PACKAGE_PARENT = Path(robotini_ray.__file__).parents[1]
 PATIENCE_S = 170
@@ -113,13 +114,6 @@ def all_run(run: Path) -> bool:
     return record is not None and all(part.state == "running" for part in record.parts.values())
 
 
-def wait_until(condition, what: str) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, what
-        time.sleep(0.2)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_cars_on_two_nodes_train_and_survive_the_loss_of_one(tmp_path):
@@ -130,25 +124,25 @@ def test_cars_on_two_nodes_train_and_survive_the_loss_of_one(tmp_path):
         training = Training(cluster.address, config, run)
         try:
             training.wait_for("logs, checkpoints and policies are in")
-            wait_until(lambda: parts_of(first, run) == ["collector-0", "simulate", "simulator-0"], "cars on the first node")
-            wait_until(lambda: parts_of(second, run) == ["collector-1", "simulate", "simulator-1"], "cars on the second node")
-            wait_until(lambda: summary_of(run)["train_steps"] > 0, "no train step")
+            eventually(lambda: parts_of(first, run) == ["collector-0", "simulate", "simulator-0"], "cars on the first node")
+            eventually(lambda: parts_of(second, run) == ["collector-1", "simulate", "simulator-1"], "cars on the second node")
+            eventually(lambda: summary_of(run)["train_steps"] > 0, "no train step")
             assert (run / "redis.password").stat().st_mode & 0o777 == 0o600
 
             cluster.remove_node(first, allow_graceful=False)
             before = summary_of(run)
-            wait_until(lambda: summary_of(run)["env_steps"] > before["env_steps"] + 200, "the cars left do not drive on")
-            wait_until(lambda: summary_of(run)["train_steps"] > before["train_steps"], "training does not go on")
+            eventually(lambda: summary_of(run)["env_steps"] > before["env_steps"] + 200, "the cars left do not drive on")
+            eventually(lambda: summary_of(run)["train_steps"] > before["train_steps"], "training does not go on")
             assert training.process.poll() is None
             training.wait_for("simulator-0 waits for a place in the cluster")
 
             third = cluster.add_node(num_cpus=1, resources={"sim": 4})
-            wait_until(lambda: parts_of(third, run) == ["collector-0", "simulate", "simulator-0"], "the cars do not come back")
-            wait_until(lambda: all_run(run), "not all parts run again")
+            eventually(lambda: parts_of(third, run) == ["collector-0", "simulate", "simulator-0"], "the cars do not come back")
+            eventually(lambda: all_run(run), "not all parts run again")
             restarts = summary_of(run)["restarts"]
             assert restarts["simulator-0"] >= 1 and restarts["collector-0"] >= 1 and set(restarts) <= LOST, restarts
             before = summary_of(run)
-            wait_until(lambda: summary_of(run)["train_steps"] > before["train_steps"], "training does not go on")
+            eventually(lambda: summary_of(run)["train_steps"] > before["train_steps"], "training does not go on")
             output = training.end(signal.SIGINT)
             assert sum("waits for a place" in line for line in training.lines) == 1, output
             assert training.process.returncode == 130, output
@@ -169,7 +163,7 @@ def test_the_learner_goes_where_its_resource_is_and_a_short_run_ends_by_itself(t
             training.wait_for("logs, checkpoints and policies are in")
             assert parts_of(learning, run) == ["learner", "replay"]
             cars = ["collector-0", "collector-1", "simulate", "simulator-0"]
-            wait_until(lambda: parts_of(driving, run) == cars, "cars on the node with sim")
+            eventually(lambda: parts_of(driving, run) == cars, "cars on the node with sim")
             assert training.process.wait(PATIENCE_S) == 0, "".join(training.lines)
         finally:
             training.process.kill()

@@ -68,7 +68,7 @@ def test_a_server_that_says_nothing_is_no_simulator(speaker, monkeypatch):
 
 
 def test_a_name_from_outside_cannot_touch_the_terminal(speaker, monkeypatch):
-    monkeypatch.setattr(simulator, "ANSWER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(simulator, "ANSWER_TIMEOUT_S", 2.0)
     event = {"type": "RaceParameters", "track": "\x1b[2J", "numSegments": 30}
     line = json.dumps(event) + "\n"
     parameters, _ = check(f"127.0.0.1:{speaker()}:{speaker(line.encode())}")

@@ -6,7 +6,6 @@ import contextlib
 import socket
 import struct
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ import reverb
 from robotini_ray.acting import NumpyPolicy, PolicySpec
 from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.redis_server import RedisServer
-from robotini_ray.car.state import CarStateStore, StoreUnavailable
+from robotini_ray.car.state import CarStateStore
 from robotini_ray.collector import Collector
 from robotini_ray.config import Config, config_from_dict
 from robotini_ray.replay import TABLE, WindowLayout, replay_state
@@ -29,17 +28,7 @@ from robotini_ray.reports import CarSeat
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.server import SimulatorServer
 from robotini_ray.track import load_track
-
-PATIENCE_S = 60.0
-
-
-def wait_until(holds: Callable[[], Any], what: str) -> Any:
-    """What `holds` returns, once that is true."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not (found := holds()):
-        assert time.monotonic() < deadline_s, f"waited in vain until {what}"
-        time.sleep(0.02)
-    return found
+from tests.waiting import LONG_S, eventually, stored_cars
 
 
 class Way:
@@ -105,7 +94,7 @@ class Proxy:
         self.stop_listening()
         self.cut()
         for thread in self._threads:
-            thread.join(timeout=PATIENCE_S)
+            thread.join(timeout=LONG_S)
 
     def _start(self, target: Callable[..., None], *arguments: Any) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
@@ -171,7 +160,7 @@ class FaultySimulator:
         self.cars.close()
         self.spectators.close()
         self._server.stop()
-        self._thread.join(timeout=PATIENCE_S)
+        self._thread.join(timeout=LONG_S)
 
 
 @pytest.fixture
@@ -260,11 +249,9 @@ class Rig:
         """What Redis says of a car, once it says something; on a busy machine it may not answer at once."""
 
         def read() -> dict[str, Any]:
-            with contextlib.suppress(StoreUnavailable):
-                return {car.name: car.fields for car in self._store.read_cars()}.get(name, {})
-            return {}
+            return {car.name: car.fields for car in stored_cars(self._store)}.get(name, {})
 
-        return wait_until(read, f"Redis tells of {name}")
+        return eventually(read, f"Redis tells of {name}")
 
     def wait_for_status(self, status: str, name: str = "car0") -> dict[str, Any]:
         """What Redis says of a car, once its status is this."""
@@ -274,16 +261,16 @@ class Rig:
             found = self.live(name)
             return found["status"] == status and found
 
-        return wait_until(arrived, f"{name} is {status}")
+        return eventually(arrived, f"{name} is {status}")
 
     def wait_for_steps(self, more: int) -> None:
         """Until the cars have driven so many more frames that count."""
         self.look()
         goal = self.env_steps + more
-        wait_until(lambda: self.look() and self.env_steps >= goal, f"{goal} frames are driven")
+        eventually(lambda: self.look() and self.env_steps >= goal, f"{goal} frames are driven")
 
     def wait_for_faults(self, cause: str, count: int) -> None:
-        wait_until(lambda: self.look() and self.faults[cause] >= count, f"{count} of {cause}, have {self.faults}")
+        eventually(lambda: self.look() and self.faults[cause] >= count, f"{count} of {cause}, have {self.faults}")
 
     def stored_items(self) -> int:
         return replay_state(self.client, WindowLayout.from_config(self.config)).inserted
@@ -300,7 +287,7 @@ class Rig:
 
     def stop(self) -> None:
         self.collector.stop()
-        self._thread.join(timeout=PATIENCE_S)
+        self._thread.join(timeout=LONG_S)
         assert not self._thread.is_alive()
 
     def close(self) -> None:
@@ -328,9 +315,3 @@ def rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
     yield start
     for started in rigs:
         started.close()
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], Any], str], Any]:
-    """Waits until something holds, and fails with words when it never does."""
-    return wait_until

@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import yaml
 
-from tests.faults.waiting import eventually
 from tests.small_training import small_training
+from tests.waiting import eventually
 
 BACK_S = 240.0
 OFTEN = {

@@ -9,12 +9,13 @@ import pytest
 
 from robotini_ray.car import reconnection
 from robotini_ray.replay import FIRST, LAST, PAD
+from tests.waiting import eventually
 
 STEPS_BEFORE = 40
 
 
 @pytest.mark.parametrize("reset", [pytest.param(False, marks=pytest.mark.slow), True], ids=["FIN", "RST"])
-def test_the_others_drive_on_and_the_car_comes_back(faulty_simulator, rig, until, reset):
+def test_the_others_drive_on_and_the_car_comes_back(faulty_simulator, rig, reset):
     simulator = faulty_simulator("realtime")
     collecting = rig(simulator.address, cars=2)
     collecting.wait_for_steps(STEPS_BEFORE)
@@ -23,7 +24,7 @@ def test_the_others_drive_on_and_the_car_comes_back(faulty_simulator, rig, until
     simulator.cars.cut("car0", reset)
     collecting.wait_for_status("reconnecting", "car0")
     frames = collecting.live("car1")["frames_sent"]
-    until(lambda: collecting.live("car1")["frames_sent"] >= frames + 60, "the other car has driven a second more")
+    eventually(lambda: collecting.live("car1")["frames_sent"] >= frames + 60, "the other car has driven a second more")
     assert collecting.live("car0")["status"] == "reconnecting"
     assert collecting.live("car1")["status"] == "driving"
     simulator.cars.refuse = lambda name: False
@@ -56,7 +57,7 @@ def test_what_is_in_replay_is_a_truncation(faulty_simulator, rig):
 
 
 @pytest.mark.slow
-def test_the_wait_before_a_new_connection_is_nobody_elses(faulty_simulator, rig, until, monkeypatch):
+def test_the_wait_before_a_new_connection_is_nobody_elses(faulty_simulator, rig, monkeypatch):
     monkeypatch.setattr(reconnection, "backoff_delays", lambda: itertools.repeat(1000.0))
     simulator = faulty_simulator("realtime")
     collecting = rig(simulator.address, cars=2)
@@ -64,7 +65,7 @@ def test_the_wait_before_a_new_connection_is_nobody_elses(faulty_simulator, rig,
     simulator.cars.cut("car0")
     collecting.wait_for_status("reconnecting", "car0")
     frames = collecting.live("car1")["frames_sent"]
-    until(lambda: collecting.live("car1")["frames_sent"] >= frames + 120, "the other car has driven two seconds more")
+    eventually(lambda: collecting.live("car1")["frames_sent"] >= frames + 120, "the other car has driven two seconds more")
 
 
 @pytest.mark.slow

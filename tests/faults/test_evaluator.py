@@ -11,6 +11,7 @@ from robotini_ray.acting import NumpyPolicy, PolicySpec
 from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.config import EvaluationConfig
 from robotini_ray.evaluator import Evaluator
+from tests.waiting import eventually
 
 GAME_S = 5.0
 
@@ -44,7 +45,7 @@ def evaluator(tmp_path, config):
         assert not thread.is_alive()
 
 
-def test_it_is_made_again_in_full(faulty_simulator, evaluator, until):
+def test_it_is_made_again_in_full(faulty_simulator, evaluator):
     simulator = faulty_simulator("max")
 
     def lose_the_first(way, piece):
@@ -54,15 +55,15 @@ def test_it_is_made_again_in_full(faulty_simulator, evaluator, until):
 
     simulator.cars.alter = lose_the_first
     judge, raised = evaluator(simulator.address)
-    (evaluation,) = until(judge.report, "the evaluation is there")
+    (evaluation,) = eventually(judge.report, "the evaluation is there")
     assert evaluation.version == 1 and evaluation.best
     assert evaluation.result.env_steps >= 60 * GAME_S, "nothing of the lost one is in it"
     assert len(simulator.cars.ways) == 2 and raised == []
 
 
-def test_a_simulator_that_was_never_there_ends_it(faulty_simulator, evaluator, until):
+def test_a_simulator_that_was_never_there_ends_it(faulty_simulator, evaluator):
     simulator = faulty_simulator("max")
     simulator.spectators.stop_listening()
     _, raised = evaluator(simulator.address)
-    (error,) = until(lambda: raised, "the loop has ended")
+    (error,) = eventually(lambda: raised, "the loop has ended")
     assert isinstance(error, SimulatorUnreachable)

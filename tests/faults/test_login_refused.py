@@ -6,6 +6,7 @@ import pytest
 
 from robotini_ray import launch
 from robotini_ray.car.errors import LoginRefused
+from tests.waiting import eventually
 
 PARAMETERS = b'{"type":"RaceParameters","numSegments":30,"track":"oval.json"}\n'
 
@@ -21,11 +22,11 @@ def test_a_name_that_is_taken_gets_a_suffix(faulty_simulator, rig):
     assert [way.name for way in simulator.cars.ways if way.name != "car1"] == ["car0", "car0-2", "car0-3"]
 
 
-def test_after_three_refusals_the_likely_causes_are_said(faulty_simulator, rig, until):
+def test_after_three_refusals_the_likely_causes_are_said(faulty_simulator, rig):
     simulator = faulty_simulator("realtime")
     simulator.cars.refuse = lambda name: True
     collecting = rig(simulator.address)
-    error = until(lambda: collecting.error, "the collector gives up")
+    error = eventually(lambda: collecting.error, "the collector gives up")
     assert isinstance(error, LoginRefused)
     message = str(error)
     assert "\n" not in message and f"127.0.0.1:{simulator.address.car_port}" in message
@@ -44,7 +45,7 @@ def test_the_command_line_says_them_in_one_line(fault_server, capsys):
 
 
 @pytest.mark.slow
-def test_a_car_refused_on_its_way_back_keeps_trying(faulty_simulator, rig, until):
+def test_a_car_refused_on_its_way_back_keeps_trying(faulty_simulator, rig):
     simulator = faulty_simulator("realtime")
     collecting = rig(simulator.address)
     collecting.wait_for_steps(30)

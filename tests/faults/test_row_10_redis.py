@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from robotini_ray.car.redis_server import RedisServer
-from robotini_ray.car.state import CarStateStore, StoreUnavailable
+from robotini_ray.car.state import CarStateStore
 from robotini_ray.side_processes import SideProcesses
-from tests.faults.waiting import eventually
+from tests.waiting import eventually, stored_cars
 
 
 @pytest.fixture
@@ -46,11 +46,7 @@ class Cache:
     def comes_back(self) -> bool:
         self.watch.tick()
         number = self.drive()
-        try:
-            cars = self.store.read_cars()
-        except StoreUnavailable:
-            return False
-        return any(car.name == "car" and car.fields["number"] >= number - 20 for car in cars)
+        return any(car.name == "car" and car.fields["number"] >= number - 20 for car in stored_cars(self.store))
 
 
 @pytest.fixture
@@ -98,7 +94,7 @@ def test_full_it_drops_the_oldest_cars_and_takes_the_newest(server: RedisServer,
     command(server, "CONFIG SET maxmemory 3mb")
     for car in range(300):
         cache.store.put(f"car {car}", {}, os.urandom(30_000))
-    eventually(lambda: cache.comes_back() and len(cache.store.read_cars()) < 200, "9 MB do not fit into 3")
+    eventually(lambda: cache.comes_back() and len(stored_cars(cache.store)) < 200, "9 MB do not fit into 3")
     assert cache.store.offline_since is None and cache.restarts == []
 
 

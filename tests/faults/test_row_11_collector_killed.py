@@ -13,7 +13,7 @@ import ray
 
 from robotini_ray.parts import PartHandle, PartSpec, start_part
 from robotini_ray.supervision import PartFailed, Supervisor
-from tests.faults.waiting import eventually
+from tests.waiting import eventually
 
 DUMMIES = "tests.faults.dummy_parts"
 

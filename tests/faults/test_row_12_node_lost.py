@@ -11,7 +11,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from tests.faults.test_row_11_collector_killed import Program
-from tests.faults.waiting import eventually
+from tests.waiting import eventually
 
 QUICK = {"health_check_period_ms": 300, "health_check_failure_threshold": 3}
 """Ray notices a lost node in a second and not in 14."""

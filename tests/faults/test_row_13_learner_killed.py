@@ -26,7 +26,7 @@ from robotini_ray.replay import WindowLayout, WindowWriter
 from robotini_ray.replay_server import ReplayServer
 from robotini_ray.reports import train_step_of, weights_version
 from tests.faults.replay_parts import checkpoint_digests, drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
-from tests.faults.waiting import eventually
+from tests.waiting import eventually
 
 CONFIG = small_config()
 pytestmark = pytest.mark.usefixtures("without_ray", "running_tensorflow")

@@ -13,7 +13,7 @@ import reverb
 from robotini_ray.learner import Learner
 from robotini_ray.replay import MOST_PENDING_WINDOWS, WindowLayout, WindowWriter, replay_state
 from tests.faults.replay_parts import ServerProcess, checkpointed, drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
-from tests.faults.waiting import eventually
+from tests.waiting import eventually
 
 CONFIG = small_config(replay={"capacity": 20_000})
 LAYOUT = WindowLayout.from_config(CONFIG)

@@ -15,7 +15,7 @@ import pytest
 from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.leftovers import find_leftovers
 from tests.faults.running_program import RunningProgram
-from tests.faults.waiting import eventually
+from tests.waiting import eventually
 
 
 @pytest.mark.slow

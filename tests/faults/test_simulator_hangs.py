@@ -19,6 +19,7 @@ from robotini_ray.car.link import CarLink, SilenceLimits
 from robotini_ray.config import SimulatorConfig
 from robotini_ray.embedded import temporary_simulator
 from robotini_ray.replay import FIRST
+from tests.waiting import eventually
 
 NEUTRAL = b'{"action":"forward","value":0.000000}\n{"action":"turn","value":0.000000}\n'
 
@@ -44,7 +45,7 @@ def embedded():
         yield lambda pace: opened.enter_context(temporary_simulator(SimulatorConfig(track="oval", pace=pace), 0))
 
 
-def test_a_silent_car_asks_again_then_is_stalled_and_then_given_up(fault_server, wire, until, monkeypatch):
+def test_a_silent_car_asks_again_then_is_stalled_and_then_given_up(fault_server, wire, monkeypatch):
     """In a fifth of the time that it takes otherwise."""
     assert SilenceLimits(ask_again_s=1.0, stalled_s=2.0, lost_s=10.0) == link_module.REALTIME_SILENCE
     monkeypatch.setattr(link_module, "REALTIME_SILENCE", SilenceLimits(0.2, 0.4, 2.0))
@@ -61,7 +62,7 @@ def test_a_silent_car_asks_again_then_is_stalled_and_then_given_up(fault_server,
     host, port = fault_server(script).address
     link = CarLink(SimulatorAddress(host, port), Login("car", "team", image_width=16))
     link.join(NoSpectator())
-    until(link.receive, "the first frame is there")
+    eventually(link.receive, "the first frame is there")
     link.send(0.5, 0.5)
     last_frame_s = time.monotonic()
     asked = stalled_s = 0.0
@@ -74,13 +75,13 @@ def test_a_silent_car_asks_again_then_is_stalled_and_then_given_up(fault_server,
             time.sleep(0.02)
     assert time.monotonic() - last_frame_s >= 2.0
     assert stalled_s >= 0.4 and link.take_faults() == {"stalled": 1}
-    until(lambda: len(commands) == 1 + asked, "all commands have arrived")
+    eventually(lambda: len(commands) == 1 + asked, "all commands have arrived")
     link.close()
     assert asked >= 2 and {line for line, _ in commands[1:]} == {NEUTRAL}
     assert commands[1][1] - last_frame_s >= 0.2
 
 
-def test_three_seconds_stall_and_write_nothing(embedded, rig, until):
+def test_three_seconds_stall_and_write_nothing(embedded, rig):
     simulator = embedded("realtime")
     collecting = rig(simulator.address, cars=2)
     collecting.wait_for_steps(60)
@@ -97,7 +98,7 @@ def test_three_seconds_stall_and_write_nothing(embedded, rig, until):
     collecting.wait_for_status("driving")
     collecting.wait_for_steps(60)
     assert set(collecting.faults) == {"stalled"} and collecting.faults["stalled"] >= 2 and collecting.reconnects == 0
-    until(lambda: not collecting.live()["stale"], "states are fresh again")
+    eventually(lambda: not collecting.live()["stale"], "states are fresh again")
     kinds = np.concatenate(collecting.windows())[:, -1]
     assert np.count_nonzero(kinds == FIRST) >= 4, "the decision that the stall spoiled is in no episode"
 

@@ -16,11 +16,12 @@ from robotini_ray.config import EnvironmentConfig
 from robotini_ray.environment.observation import features, merge_frames
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.track import load_track
+from tests.waiting import eventually
 
 BURST = 200
 
 
-def test_five_frames_a_second_are_shown_as_such(faulty_simulator, rig, until):
+def test_five_frames_a_second_are_shown_as_such(faulty_simulator, rig):
     simulator = faulty_simulator("realtime")
     collecting = rig(simulator.address)
     collecting.wait_for_steps(60)
@@ -30,7 +31,7 @@ def test_five_frames_a_second_are_shown_as_such(faulty_simulator, rig, until):
         return piece
 
     simulator.cars.alter = slowly
-    until(lambda: collecting.live()["late_share"] == 1.0, "every frame is late")
+    eventually(lambda: collecting.live()["late_share"] == 1.0, "every frame is late")
     report = collecting.look()
     assert report.late_share == 1.0 and 0 < report.frames_per_s <= 5.5
     assert collecting.live()["frames_per_s"] <= 5.5
@@ -100,7 +101,7 @@ def seen(pictures):
     return features(merge_frames([cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) for picture in pictures]))
 
 
-def drive_into_the_burst(environment, until, count):
+def drive_into_the_burst(environment, count):
     """The time steps that come of it, once every frame has been read."""
     environment.reset()
     steps = []
@@ -114,23 +115,23 @@ def drive_into_the_burst(environment, until, count):
             environment.begin_decision(neutral)
         return environment.link.frames_received == 1 + count
 
-    until(all_read, "the burst has been read")
+    eventually(all_read, "the burst has been read")
     assert environment.advance() is None and environment.advance() is None, "no step without a new frame"
     return steps
 
 
-def test_of_a_burst_the_newest_frame_wins(scripted, until):
+def test_of_a_burst_the_newest_frame_wins(scripted):
     pictures = pictures_of(BURST)
     environment = scripted(pictures)
-    steps = drive_into_the_burst(environment, until, BURST)
+    steps = drive_into_the_burst(environment, BURST)
     assert 1 <= len(steps) < BURST / 4, "what waits is dropped, not driven through"
     np.testing.assert_allclose(steps[-1].observation, seen(pictures[-1:]).ravel(), atol=1e-6)
 
 
-def test_only_the_original_mode_merges_and_only_the_newest_two(scripted, until):
+def test_only_the_original_mode_merges_and_only_the_newest_two(scripted):
     pictures = pictures_of(BURST)
     environment = scripted(pictures, merge_frames=True)
-    steps = drive_into_the_burst(environment, until, BURST)
+    steps = drive_into_the_burst(environment, BURST)
     merged = seen(pictures[-2:]).ravel()
     assert not np.allclose(merged, seen(pictures[-1:]).ravel(), atol=1e-3)
     np.testing.assert_allclose(steps[-1].observation, merged, atol=1e-6)

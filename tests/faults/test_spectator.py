@@ -11,6 +11,7 @@ import pytest
 
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.replay import LAST, PAD
+from tests.waiting import eventually
 
 NEUTRAL = b'"value":0.000000}\n{"action":"turn","value":0.000000}'
 
@@ -84,7 +85,7 @@ def test_ten_thousand_lines_a_second_for_five_seconds(fault_server, wire):
 
 
 @pytest.mark.parametrize("pace", ["realtime", pytest.param("max", marks=pytest.mark.slow)])
-def test_without_the_spectator_cars_drive_on_and_write_nothing(faulty_simulator, rig, until, pace):
+def test_without_the_spectator_cars_drive_on_and_write_nothing(faulty_simulator, rig, pace):
     simulator = faulty_simulator(pace)
     collecting = rig(simulator.address, cars=2, lockstep=pace == "max")
     collecting.wait_for_steps(60)
@@ -92,17 +93,19 @@ def test_without_the_spectator_cars_drive_on_and_write_nothing(faulty_simulator,
     simulator.spectators.stop_listening()
     simulator.spectators.cut()
     collecting.wait_for_faults("spectator_lost", 1)
-    until(lambda: collecting.live()["stale"] and collecting.live("car1")["stale"], "the state is marked stale")
+    eventually(lambda: collecting.live()["stale"] and collecting.live("car1")["stale"], "the state is marked stale")
     items, steps = collecting.stored_items(), collecting.env_steps
     ways = simulator.cars.live()
     frames = [way.from_server for way in ways]
-    until(lambda: all(way.from_server >= count + 60 for way, count in zip(ways, frames, strict=True)), "both cars drive on")
+    eventually(
+        lambda: all(way.from_server >= count + 60 for way, count in zip(ways, frames, strict=True)), "both cars drive on"
+    )
     assert all(NEUTRAL not in way.from_client for way in ways), "with the policy's actions"
     collecting.wait_for_faults("unreachable", 1)
     assert collecting.live()["status"] == "driving"
     assert (collecting.stored_items(), collecting.env_steps) == (items, steps)
     simulator.spectators.open()
-    until(lambda: not collecting.live()["stale"] and not collecting.live("car1")["stale"], "the state is fresh again")
+    eventually(lambda: not collecting.live()["stale"] and not collecting.live("car1")["stale"], "the state is fresh again")
     collecting.wait_for_steps(60)
     assert simulator.cars.live() == ways and collecting.reconnects == 0
     if pace == "realtime":  # in lock-step the cars have come far enough for real crashes
@@ -111,22 +114,22 @@ def test_without_the_spectator_cars_drive_on_and_write_nothing(faulty_simulator,
         assert set(rows[(rows[:, -1] != PAD) & (rows[:, -1] != LAST), -2]) == {1.0}, "all ends are truncations"
 
 
-def test_a_stream_that_falls_silent_is_stale_after_a_second(faulty_simulator, rig, until):
+def test_a_stream_that_falls_silent_is_stale_after_a_second(faulty_simulator, rig):
     """The socket stands and says nothing, while frames come: no step is made of old states."""
     simulator = faulty_simulator("realtime")
     collecting = rig(simulator.address, cars=2)
     collecting.wait_for_steps(60)
     simulator.spectators.alter = lambda way, piece: b""
-    until(lambda: collecting.live()["stale"], "the state is marked stale")
+    eventually(lambda: collecting.live()["stale"], "the state is marked stale")
     collecting.look()
     steps = collecting.env_steps
     (first, _) = ways = simulator.cars.live()
     frames = first.from_server
-    until(lambda: first.from_server >= frames + 60, "the car drives on")
+    eventually(lambda: first.from_server >= frames + 60, "the car drives on")
     collecting.look()
     assert collecting.env_steps == steps and set(collecting.faults) == {"spectator_lost"}
     simulator.spectators.alter = lambda way, piece: piece
-    until(lambda: not collecting.live()["stale"], "the state is fresh again")
+    eventually(lambda: not collecting.live()["stale"], "the state is fresh again")
     collecting.wait_for_steps(60)
     assert simulator.cars.live() == ways and collecting.reconnects == 0
 

@@ -15,9 +15,10 @@ from robotini_ray.config import Config, EnvironmentConfig, EvaluationConfig, Sim
 from robotini_ray.evaluator import Evaluator
 from robotini_ray.lap_film import STRIP_FRAMES
 from robotini_ray.reports import weights_version
+from tests.waiting import eventually, stored_cars
 
 
-def test_cars_tell_the_train_step_and_an_age_that_repeats_do_not_renew(faulty_simulator, rig, until):
+def test_cars_tell_the_train_step_and_an_age_that_repeats_do_not_renew(faulty_simulator, rig):
     simulator = faulty_simulator("realtime")
     collecting = rig(simulator.address)
     collecting.wait_for_steps(20)
@@ -27,17 +28,17 @@ def test_cars_tell_the_train_step_and_an_age_that_repeats_do_not_renew(faulty_si
         collecting.collector.set_weights(weights_version(2, 40), flat_weights, False)
         return collecting.live()
 
-    first = until(lambda: (live := broadcast())["weights_version"] == 40 and live, "the car drives with step 40")
-    until(lambda: broadcast()["weights_age_s"] > first["weights_age_s"] + 1.0, "they grow old though they are sent again")
+    first = eventually(lambda: (live := broadcast())["weights_version"] == 40 and live, "the car drives with step 40")
+    eventually(lambda: broadcast()["weights_age_s"] > first["weights_age_s"] + 1.0, "they grow old though they are sent again")
     report = collecting.look()
     assert report.weights_version == weights_version(2, 40), "parts tell each other which life it was"
     assert report.weights_age_s > 1.0
     collecting.collector.set_weights(weights_version(2, 41), flat_weights, False)
-    newer = until(lambda: (live := collecting.live())["weights_version"] == 41 and live, "newer ones have come")
+    newer = eventually(lambda: (live := collecting.live())["weights_version"] == 41 and live, "newer ones have come")
     assert newer["weights_age_s"] < collecting.live()["weights_age_s"] + 1.0
 
 
-def test_frames_actions_and_their_age_are_reported(faulty_simulator, rig, until):
+def test_frames_actions_and_their_age_are_reported(faulty_simulator, rig):
     simulator = faulty_simulator("realtime")
     collecting = rig(simulator.address, cars=2)
     frames, actions = 0, np.zeros(2, int)
@@ -48,14 +49,14 @@ def test_frames_actions_and_their_age_are_reported(faulty_simulator, rig, until)
         frames, actions = frames + report.frames, actions + np.sum(report.actions, axis=1)
         return frames > 200 and report
 
-    report = until(look, "frames have come")
+    report = eventually(look, "frames have come")
     assert 0.0 <= report.frame_age_s < 60.0 and 0 <= report.late_frames <= report.frames
     assert (abs(actions - collecting.decisions) <= 8).all()
     acted_on = collecting.env_steps
-    until(lambda: look() and frames >= acted_on, "every frame that was acted on has come")  # frames are told now and then
+    eventually(lambda: look() and frames >= acted_on, "every frame that was acted on has come")  # frames are told now and then
 
 
-def test_the_evaluator_tells_the_train_step_and_shows_its_last_lap(faulty_simulator, tmp_path, until):
+def test_the_evaluator_tells_the_train_step_and_shows_its_last_lap(faulty_simulator, tmp_path):
     config = Config(
         simulator=SimulatorConfig(track="oval"),
         environment=EnvironmentConfig(image_width=16),
@@ -69,9 +70,9 @@ def test_the_evaluator_tells_the_train_step_and_shows_its_last_lap(faulty_simula
     thread = threading.Thread(target=judge.run)
     thread.start()
     try:
-        told = until(store.read_cars, "its car is in Redis")
+        told = eventually(lambda: stored_cars(store), "its car is in Redis")
         assert told[0].fields["weights_version"] == 30
-        (evaluation,) = until(judge.report, "the evaluation is there")
+        (evaluation,) = eventually(judge.report, "the evaluation is there")
     finally:
         judge.stop()
         thread.join()

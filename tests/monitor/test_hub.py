@@ -16,6 +16,7 @@ from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.car.state import CarStateStore
 from robotini_ray.monitor.hub import Hub
 from robotini_ray.monitor.run_files import RunFiles
+from tests.waiting import eventually, stored_cars
 
 PATIENCE_S = 60.0
 
@@ -70,10 +71,7 @@ def store(redis_server, run_dir):
 
 def put_until_stored(store, name, fields, png):
     store.put(name, fields, png)
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not any(car.name == name and car.fields == fields for car in store.read_cars()):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
+    eventually(lambda: any((car.name, car.fields) == (name, fields) for car in stored_cars(store)), f"{name} is in Redis")
 
 
 def test_a_tab_gets_track_run_and_cars_and_each_picture_once(run_dir, redis_server, store):

@@ -16,6 +16,7 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state import CarStateStore
 from robotini_ray.progress import Progress
 from robotini_ray.reports import CarSeat, CollectorReport
+from tests.waiting import eventually, stored_cars
 
 PATIENCE_S = 30
 KEY = re.compile(rb"robotini:[0-9a-f]{16}:car:[0-9a-f]{16}")
@@ -36,12 +37,9 @@ def test_keys_are_made_of_hashes_and_names_come_back_as_values(redis):
     try:
         for name in NAMES:
             store.put(name, {"n": name}, None)
-        deadline_s = time.monotonic() + PATIENCE_S
-        while len(store.read_cars()) < len(NAMES):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.02)
-        assert {car.name for car in store.read_cars()} == set(NAMES)
-        assert all(car.fields == {"n": car.name} for car in store.read_cars())
+        cars = eventually(lambda: len(cars := stored_cars(store)) >= len(NAMES) and cars, "all are there")
+        assert {car.name for car in cars} == set(NAMES)
+        assert all(car.fields == {"n": car.name} for car in cars)
         keys = store._client.keys("*")
         assert len(keys) == len(NAMES) and all(KEY.fullmatch(key) for key in keys)
     finally:
