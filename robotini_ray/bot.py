@@ -32,7 +32,8 @@ class BotRecord:
         """One line for a person."""
         laps = self.lap_times_s
         times = f", best {min(laps):.2f} s, median {statistics.median(laps):.2f} s" if laps else ""
-        return f"{len(laps)} laps{times}, {self.crashes} crashes, {self.returns} put-backs, {self.frames} frames"
+        counted = f"{len(laps)} lap{'s' * (len(laps) != 1)}"
+        return f"{counted}{times}, {self.crashes} crashes, {self.returns} put-backs, {self.frames} frames"
 
 
 class Bot:
@@ -96,6 +97,9 @@ class Bot:
         try:
             connection = CarConnection.connect(self._address.host, self._address.car_port, self._login, CONNECT_TIMEOUT_S)
             try:
+                if events is None:
+                    where = f"{self._address.host}:{self._address.log_port}"
+                    self._say(f"no spectator port at {where}: driving on, but laps and put-backs are not heard of")
                 self._pilot.begin()
                 self._drive(connection, events)
             finally:
@@ -112,7 +116,6 @@ class Bot:
         except SimulatorUnreachable:
             if self._laps is not None:
                 raise
-            self._say(f"no spectator port at {host}:{port}: driving on, but laps and put-backs are not heard of")
             return None
 
     def _drive(self, connection: CarConnection, events: RaceEvents | None) -> None:

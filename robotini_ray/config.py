@@ -354,7 +354,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise ConfigError(f"config {path} cannot be read: {error.strerror}") from error
+        raise ConfigError(f"config {path} cannot be read: {error.strerror}; launch/ holds some to start from") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: bytes that are no text, dates that are none
         raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
     if tree is None:

@@ -226,7 +226,7 @@ def doctor(
 @click.option("--json", "print_json", is_flag=True, help="Print the status as one line of JSON instead.")
 @click.option("--watch", is_flag=True, help="Again every two seconds, until Ctrl-C.")
 def status(**settings: Any) -> int:
-    """Show a running program: parts, rates, ages, cars and faults; exits with 1 if none runs or something is wrong."""
+    """Show a running program: parts, rates, ages, cars and faults; exits with 1 if none ever ran or something is wrong."""
     from robotini_ray.commands.status import run
 
     return run(**settings)

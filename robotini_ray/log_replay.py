@@ -52,7 +52,8 @@ class EventLog:
                         found = True
                         yield event
         except OSError as error:
-            raise LogReplayError(f"{self._path} cannot be read: {error.strerror}") from error
+            cure = "give a race.log or a recorded stream"
+            raise LogReplayError(f"{self._path} cannot be read: {error.strerror}; {cure}") from error
         for event in decoder.feed(b"\n"):  # the last line may have no end
             found = True
             yield event

@@ -54,7 +54,7 @@ def evaluate(context: click.Context, **settings: Any) -> int:
 @click.option("--name", envvar="teamname", default="robotini_ray", help="The car's name; also teamname.", show_default=True)
 @click.option("--team-id", envvar="teamid", default="robotini_ray", help="Its team; also teamid.", show_default=True)
 @click.option("--color", default="#e01b24", help="#rrggbb.", show_default=True)
-@click.option("--laps", type=click.IntRange(1), help="Laps to drive, as the simulator counts them. Default: until Ctrl-C.")
+@click.option("--laps", type=click.IntRange(1), help="Laps to drive, those of a qualifying too. Default: until Ctrl-C.")
 @click.option("--wait", is_flag=True, help="Wait for a simulator that is not there yet.")
 def drive(**settings: Any) -> int:
     """Race with a policy on a simulator; reconnects, and stops the car at the end."""

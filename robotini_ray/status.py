@@ -64,11 +64,13 @@ class Status:
     faults: dict[str, int]
     summary: dict[str, Any]
     problems: list[str]
+    resume_command: str | None
+    """With which a program that has ended goes on."""
 
     @property
     def is_sound(self) -> bool:
-        """Whether a program runs here and nothing is wrong with it."""
-        return self.state == "running" and not self.problems
+        """Whether a program runs here or has ended in order, and nothing is wrong with it."""
+        return self.state in ("running", "ended") and not self.problems
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -84,17 +86,19 @@ def read_status(run_dir: Path) -> Status:
     record = read_program(run_dir)
     summary = _summary(run_dir)
     if record is None:
-        return Status(str(run_dir), "nothing", None, None, {}, None, [], [], {}, summary, [_nothing(run_dir)])
+        return Status(str(run_dir), "nothing", None, None, {}, None, [], [], {}, summary, [_nothing(run_dir)], None)
     now = time.time()
     state, since = _state(record)
-    parts = [_part(name, part, now) for name, part in sorted(record.parts.items())]
+    has_ended = state == "ended"
+    parts = [] if has_ended else [_part(name, part, now) for name, part in sorted(record.parts.items())]
     cars, cars_problem = _cars(record.redis_url, run_dir.resolve().name, now) if state == "running" else ([], None)
     faults = dict(summary.get("faults", {}))
-    problems = _problems(run_dir, record, state, parts, now)
+    problems = [] if has_ended else _problems(run_dir, record, state, parts, now)
     problems += [cars_problem] if cars_problem is not None else []
     age_s = now - record.written_at
     pid = record.launcher.pid
-    return Status(str(run_dir), state, since, pid, record.figures, age_s, parts, cars, faults, summary, problems)
+    resume = _train(run_dir) if has_ended else None
+    return Status(str(run_dir), state, since, pid, record.figures, age_s, parts, cars, faults, summary, problems, resume)
 
 
 def find_run_dir(runs: Path) -> Path:
@@ -138,8 +142,6 @@ def _part(name: str, part: PartRecord, now: float) -> PartStatus:
 def _problems(run_dir: Path, record: ProgramRecord, state: str, parts: list[PartStatus], now: float) -> list[str]:
     if state == "killed":
         return [_killed(run_dir, record)]
-    if state == "ended":
-        return [f"the program has ended at {clock_time(record.written_at)}; it goes on with {_train(run_dir)}"]
     problems = []
     if now - record.written_at > (FIGURES_STALE_S if record.figures else START_S):
         problems.append(
@@ -166,18 +168,18 @@ def _killed(run_dir: Path, record: ProgramRecord) -> str:
     rest = f"; {describe_leftovers(leftovers)}" if leftovers else "; nothing of it is left running"
     return (
         f"the launcher (pid {record.launcher.pid}) was killed after {clock_time(record.written_at)}{rest}; "
-        f"training goes on from its last checkpoint with {_train(run_dir)}"
+        f"training goes on from its last checkpoint with `{_train(run_dir)}`"
     )
 
 
 def _nothing(run_dir: Path) -> str:
     what = "holds no program.json" if run_dir.is_dir() else "does not exist"
-    return f"{run_dir} {what}: no program has run there; start one with {_train(run_dir)}"
+    return f"{run_dir} {what}: no program has run there; start one with `{_train(run_dir)}`"
 
 
 def _train(run_dir: Path) -> str:
     config = run_dir / "config.yaml"
-    return f"`python -m robotini_ray.launch train {f'{config} ' if config.exists() else ''}--run-dir {run_dir}`"
+    return f"python -m robotini_ray.launch train {f'{config} ' if config.exists() else ''}--run-dir {run_dir}"
 
 
 def _cars(redis_url: str, run_name: str, now: float) -> tuple[list[CarStatus], str | None]:

@@ -234,7 +234,9 @@ class TestRefusals:
 
     def test_files_that_are_not_there(self, tmp_path):
         message = refusal(load_config, tmp_path / "no.yaml", {})
-        assert message == f"config {tmp_path}/no.yaml cannot be read: No such file or directory"
+        assert (
+            message == f"config {tmp_path}/no.yaml cannot be read: No such file or directory; launch/ holds some to start from"
+        )
         assert "Is a directory" in refusal(load_config, tmp_path, {})
 
     @settings(deadline=None)

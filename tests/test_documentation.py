@@ -54,6 +54,14 @@ def test_verbs_and_flags_that_are_named_exist(page):
                 assert flag in flags or flag == "--help", f"{verb} {flag}"
 
 
+@pytest.mark.parametrize("verb", launch.cli.commands)
+def test_the_readme_names_every_verb_and_each_of_its_flags(verb):
+    (row,) = re.findall(rf"^\| `({verb}[ `].*?)` \| ", (ROOT / "README.md").read_text() + "`", re.MULTILINE)
+    for parameter in launch.cli.commands[verb].params:
+        flags = [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else []
+        assert not flags or any(re.search(rf"(?<![\w-]){flag}(?![\w-])", row) for flag in flags), flags
+
+
 class TestMetricsPage:
     def test_every_scalar_and_every_key_has_its_line(self):
         replay = ReplayState(items=1, inserted=1, sampled=0, capacity=2, min_items=1, samples_per_item=1.0)

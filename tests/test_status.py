@@ -123,7 +123,7 @@ def test_json_is_one_line_and_the_code_says_whether_all_is_well(run_dir, drive, 
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     assert json.loads(out)["state"] == "running" and json.loads(out)["parts"][1]["name"] == "learner"
-    rewrite(run_dir, ended_at=time.time())
+    rewrite(run_dir, launcher=dataclasses.asdict(DEAD))
     assert launch.main(["status", "--run-dir", str(run_dir), "--json"]) == 1
 
 
@@ -186,12 +186,14 @@ def test_a_password_is_not_shown(run_dir, capsys):
         assert "s3cret" not in capsys.readouterr().out
 
 
-def test_a_program_that_has_ended_says_how_it_goes_on(run_dir, program):
+def test_a_program_that_has_ended_says_how_it_goes_on(run_dir, program, capsys):
     (run_dir / "config.yaml").write_text("{}")
     program.end()
     found = read_status(run_dir)
-    assert found.state == "ended" and found.cars == []
-    assert found.problems[0].endswith(f"`python -m robotini_ray.launch train {run_dir}/config.yaml --run-dir {run_dir}`")
+    assert (found.state, found.cars, found.parts, found.problems, found.is_sound) == ("ended", [], [], [], True)
+    assert launch.main(["status", "--run-dir", str(run_dir)]) == 0
+    command = f"`python -m robotini_ray.launch train {run_dir}/config.yaml --run-dir {run_dir}`"
+    assert f"it goes on with {command}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_killed_program_says_since_when_and_that_nothing_is_left(run_dir):

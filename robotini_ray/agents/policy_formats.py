@@ -95,6 +95,9 @@ def write_tflite(policy: NumpyPolicy, directory: Path) -> None:
     _check(policy, step, path)
 
 
+_INSTALL_ONNX = "in a checkout `.venv/bin/pip install -c constraints.txt -e '.[onnx]'`"
+
+
 def write_onnx(policy: NumpyPolicy, directory: Path) -> None:
     """``policy.onnx``, by tf2onnx, which the extra ``onnx`` installs.
 
@@ -105,7 +108,7 @@ def write_onnx(policy: NumpyPolicy, directory: Path) -> None:
         import onnx.reference
         import tf2onnx
     except ImportError as error:
-        raise ExportError(f"--format onnx needs the package {error.name}: pip install 'robotini-ray[onnx]'") from error
+        raise ExportError(f"--format onnx needs the package {error.name}, of the extra `onnx`: {_INSTALL_ONNX}") from error
     module = _StepModule(policy)
     path = directory / "policy.onnx"
     function = tf.function(module.step, input_signature=module.signature())

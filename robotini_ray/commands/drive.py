@@ -42,7 +42,8 @@ def run(
         try:
             bot.drive(wait)
         finally:
-            _say(bot.record.text())
+            if bot.record.frames:
+                _say(bot.record.text())
     return stop.exit_code
 
 

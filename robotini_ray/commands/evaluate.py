@@ -149,7 +149,7 @@ class _Progress:
 
     def __init__(self, what: str, laps: int | None, seconds: float) -> None:
         self._what = what
-        self._goal = f"{laps} laps" if laps is not None else f"{seconds:g} s"
+        self._goal = f"{laps} lap{'s' * (laps != 1)}" if laps is not None else f"{seconds:g} s"
         self._next_at = time.monotonic() + PROGRESS_INTERVAL_S
 
     def __call__(self, environment: RaceEnvironment) -> bool:

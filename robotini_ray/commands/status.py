@@ -21,7 +21,7 @@ PLAIN_WIDTH = 120
 
 
 def run(run_dir: Path | None, print_json: bool, watch: bool) -> int:
-    """Prints the status; returns 0 where a program runs and nothing is wrong with it, else 1."""
+    """Prints the status; returns 0 where a program runs or has ended in order, and nothing is wrong with it, else 1."""
     directory = run_dir or find_run_dir(RUNS)
     if watch:
         return _watch(directory, print_json)
@@ -37,7 +37,7 @@ def render(status: Status) -> Group:
     """The status for people."""
     since = "" if status.since is None else f" since {clock_time(status.since)}"
     pid = "" if status.launcher_pid is None else f", launcher {status.launcher_pid}"
-    age = "" if status.figures_age_s is None else f", figures of {status.figures_age_s:.0f} s ago"
+    age = "" if status.figures_age_s is None or status.state == "ended" else f", figures of {status.figures_age_s:.0f} s ago"
     lines: list[Any] = [Text(f"{one_line(status.run_dir)}: {status.state}{since}{pid}{age}")]
     if status.figures:
         lines.append(_figures(status.figures, status.summary))
@@ -49,6 +49,8 @@ def render(status: Status) -> Group:
     if faults:
         lines.append(Text(f"faults: {faults}"))
     lines += [Text(f"! {problem}") for problem in status.problems]
+    if status.resume_command is not None:
+        lines.append(Text(f"it goes on with `{status.resume_command}`"))
     return Group(*lines)
 
 

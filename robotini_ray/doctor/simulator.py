@@ -7,8 +7,8 @@ import secrets
 import time
 
 from robotini_ray.car.address import SimulatorAddress
-from robotini_ray.car.connection import CarConnection, Login, reachable, wait_readable
-from robotini_ray.car.errors import CarError
+from robotini_ray.car.connection import CarConnection, Login, reachable
+from robotini_ray.car.errors import CarError, SpectatorLost
 from robotini_ray.car.protocol import image_height
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import Config
@@ -45,16 +45,11 @@ def _parameters(address: SimulatorAddress, config: Config) -> Finding:
     check = f"{CHECK}'s parameters"
     try:
         with contextlib.closing(Spectator(address.host, address.log_port, ANSWER_TIMEOUT_S)) as spectator:
-            deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
-            spectator.drain()
-            while spectator.parameters is None and wait_readable(spectator, deadline_s):
-                spectator.drain()
-            parameters = spectator.parameters
+            parameters = spectator.wait_for_parameters(ANSWER_TIMEOUT_S)
+    except SpectatorLost as error:
+        return Finding(check, "error", str(error), "give HOST:CAR_PORT:LOG_PORT, the two ports in this order")
     except CarError as error:
         return Finding(check, "error", str(error), FIREWALL)
-    if parameters is None:
-        what = f"none from {address.host}:{address.log_port} in {ANSWER_TIMEOUT_S:g} s"
-        return Finding(check, "error", what, "give HOST:CAR_PORT:LOG_PORT, the two ports in this order")
     track, wanted = parameters.get("track"), load_track(config.simulator.track).name
     if track != wanted:
         what = f"it drives on {one_line(repr(track))}, the config on {wanted!r}"

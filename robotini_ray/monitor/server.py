@@ -74,7 +74,7 @@ async def serve(hub: Hub, access: Access, host: str, port: int, say: Callable[[s
         try:
             await site.start()
         except OSError as error:
-            cure = "is taken; give another with --port" if error.errno == errno.EADDRINUSE else f"cannot be had ({error})"
+            cure = "is taken; give another" if error.errno == errno.EADDRINUSE else f"cannot be had ({error})"
             raise MonitorError(f"port {port} of {host} {cure}") from error
         say(access.address(runner.addresses[0][1]))
         stop = asyncio.Event()

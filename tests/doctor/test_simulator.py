@@ -64,7 +64,7 @@ def test_a_server_that_says_nothing_is_no_simulator(speaker, monkeypatch):
     monkeypatch.setattr(simulator, "ANSWER_TIMEOUT_S", 0.3)
     parameters, camera = check(f"127.0.0.1:{speaker()}:{speaker()}")
     assert parameters.level == camera.level == "error"
-    assert "none from 127.0.0.1" in parameters.what and "no camera frame" in camera.what
+    assert "no RaceParameters from 127.0.0.1" in parameters.what and "no camera frame" in camera.what
 
 
 def test_a_name_from_outside_cannot_touch_the_terminal(speaker, monkeypatch):
