@@ -42,7 +42,7 @@ from robotini_ray.verb_options import (
 
 BENCHMARK_HELP = (
     f"Measure how fast the program is on this machine. Names: {', '.join(BENCHMARKS)}; without any, all of these. "
-    f"{' and '.join(LONG_BENCHMARKS)} train for half an hour to an hour each and must be named."
+    f"{' and '.join(LONG_BENCHMARKS)} train for a quarter of an hour to an hour each and must be named."
 )
 
 
