@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -28,6 +29,10 @@ def find_chromium() -> str | None:
 
 class PageError(AssertionError):
     """A script that threw in the page."""
+
+
+class PageReplaced(Exception):
+    """A page was asked something, and another one came before it could answer."""
 
 
 class Chromium:
@@ -104,12 +109,14 @@ class Chromium:
     def wait(self, script: str, accept: Callable[[Any], bool] = bool, patience_s: float = PATIENCE_S) -> Any:
         """The value of an expression once it is accepted (by default: true)."""
         deadline_s = time.monotonic() + patience_s
-        value = self.run(script)
-        while not accept(value):
+        while True:
+            value: Any = "asked while the page was replaced"
+            with contextlib.suppress(PageReplaced):
+                value = self.run(script)
+                if accept(value):
+                    return value
             assert time.monotonic() < deadline_s, f"{script} is still {value!r}; complaints: {self.complaints}"
             time.sleep(0.1)
-            value = self.run(script)
-        return value
 
     def press(self, key: str, code: int, text: str = "") -> None:
         """A key of the keyboard: its DOM name and its virtual key code."""
@@ -140,6 +147,8 @@ class Chromium:
         while True:
             message = await self._socket.receive_json()
             if message.get("id") == self._number:
+                if "navigated or closed" in message.get("error", {}).get("message", ""):
+                    raise PageReplaced(method)
                 assert "error" not in message, f"{method}: {message['error']}"
                 return message["result"]
             self._note(message.get("method"), message.get("params", {}))

@@ -142,7 +142,8 @@ def test_light_dark_and_a_telephone(page):
     dark = page.wait(background, lambda colour: colour != light)
     page.run("document.querySelector('input[value=light]').click()")
     assert page.run(background) == light
-    page.run("window.isOld = true; location.reload()")
+    page.run("window.isOld = true")
+    page.send("Page.reload")
     page.wait(f"!window.isOld && {CARD_COUNT} === 6")
     assert page.run(background) == light, "the choice is kept"
     page.run("document.querySelector('input[value=auto]').click()")
