@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from tf_agents.trajectories import time_step as ts
 
 from robotini_ray.acting import ExplorationNoise, NumpyPolicy, PolicySpec
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import Login
 from robotini_ray.car.errors import CarError
 from robotini_ray.car.reconnection import SpectatorLink
@@ -24,7 +23,8 @@ from robotini_ray.drive import Drive
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.replay import WindowLayout, WindowWriter
 from robotini_ray.reports import CarSeat, CollectorReport, train_step_of
-from robotini_ray.track import load_track
+from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.track.track import load_track
 
 STATE_INTERVAL_S = 0.05
 """Least wall time between two states of a car in Redis."""

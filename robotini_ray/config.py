@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import yaml
 
-from robotini_ray.setting_values import ConfigError, checked_value, nearest
+from robotini_ray.config_checks import ConfigError, checked_value, nearest
 
 FRAMES_PER_SECOND = 60
 """Camera frames, and so control commands, in one second of game time (the simulator's own rate)."""

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from statistics import fmean
 
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.errors import (
     CarError,
     FrameTimeout,
@@ -23,6 +22,7 @@ from robotini_ray.car.spectator import STALE_S
 from robotini_ray.drive import Drive
 from robotini_ray.environment.race_environment import with_frames
 from robotini_ray.reports import CarStatus
+from robotini_ray.simulator_address import SimulatorAddress
 
 LOG = logging.getLogger(__name__)
 

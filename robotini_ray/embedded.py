@@ -13,10 +13,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from robotini_ray.car.address import SimulatorAddress
-from robotini_ray.child_process import start_child, stop_child, wait_for_line
 from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig, SimulatorConfig
 from robotini_ray.errors import RobotiniError
+from robotini_ray.machine.child_process import start_child, stop_child, wait_for_line
+from robotini_ray.simulator_address import SimulatorAddress
 
 START_TIMEOUT_S = 60.0
 """Numba compiles the physics and the camera on a machine's first start."""

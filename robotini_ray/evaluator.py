@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from robotini_ray.acting import NumpyPolicy, PolicyError, PolicyShelf, PolicySpec, load_policy, save_policy
 from robotini_ray.agents.saved_model import SavedModelExporter
 from robotini_ray.averaging import WeightsAverage
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import Login, backoff_delays
 from robotini_ray.car.errors import CarError
 from robotini_ray.car.spectator import Spectator
@@ -23,9 +22,10 @@ from robotini_ray.config import Config
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.evaluation import evaluate
 from robotini_ray.lap_film import LapFilm
-from robotini_ray.limit import lap_limit_s
 from robotini_ray.reports import Evaluation, EvaluationResult, train_step_of
-from robotini_ray.track import load_track
+from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.track.lap_limit import lap_limit_s
+from robotini_ray.track.track import load_track
 
 LOG = logging.getLogger(__name__)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from robotini_ray.acting import NumpyPolicy
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import FRAMES_PER_SECOND
 from robotini_ray.errors import RobotiniError
 from robotini_ray.policy_car import Moment, PolicyCar
-from robotini_ray.track import Track
+from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.track.track import Track
 
 FRAME_TIMEOUT_S = 120.0
 SECONDS_PER_LAP = 120.0

@@ -20,7 +20,7 @@ from robotini_ray.config import ConfigError, nearest
 from robotini_ray.errors import RobotiniError
 from robotini_ray.monitor.process import REDIS_VARIABLE
 from robotini_ray.racing_verbs import RACING_VERBS
-from robotini_ray.recipe_files import QUICKSTART
+from robotini_ray.shipped.files import QUICKSTART
 from robotini_ray.verb_options import (
     CONFIG_EPILOG,
     LINE,

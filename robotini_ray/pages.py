@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from robotini_ray.doctor.ports import holder_of_port, is_free
 from robotini_ray.errors import RobotiniError
+from robotini_ray.machine.ports import holder_of_port, is_free
+from robotini_ray.machine.terminal_text import launch_command, near
 from robotini_ray.monitor.process import MonitorProcess, MonitorUnavailable
 from robotini_ray.tensorboard_process import HOST, TensorBoardProcess, TensorBoardUnavailable
-from robotini_ray.terminal_text import launch_command, near
 
 
 class PortTaken(RobotiniError):

@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError
 
-from robotini_ray.processes import ProcessId, this_process
+from robotini_ray.machine.processes import ProcessId, this_process
 from robotini_ray.run_marker import run_marker
 
 CALLS = "calls"

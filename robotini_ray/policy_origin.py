@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from robotini_ray.terminal_text import one_line
+from robotini_ray.machine.terminal_text import one_line
 
 
 def is_of_own_run(directory: Path) -> bool:

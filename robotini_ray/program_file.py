@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.processes import ProcessId, this_process
+from robotini_ray.machine.processes import ProcessId, this_process
 from robotini_ray.progress import Progress
 from robotini_ray.reports import LearnerReport
 

@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from robotini_ray.processes import ProcessId, environment_of, this_process
+from robotini_ray.machine.processes import ProcessId, environment_of, this_process
 
 VARIABLE = "ROBOTINI_RAY_RUN"
 

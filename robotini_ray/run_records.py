@@ -7,9 +7,9 @@ from collections.abc import Callable
 from robotini_ray.parts import PartHandle
 from robotini_ray.progress import Progress
 from robotini_ray.ray_metrics import RayMetrics
-from robotini_ray.references import ReferenceLaps
 from robotini_ray.reports import Evaluation, LearnerReport
 from robotini_ray.run_directory import RunDirectory
+from robotini_ray.track.reference_laps import ReferenceLaps
 
 
 class RunRecords:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.config import RandomisationConfig, SimulatorConfig
 from robotini_ray.embedded import EmbeddedSimulator, EmbeddedSimulatorError
+from robotini_ray.simulator_address import SimulatorAddress
 
 POLL_S = 0.5
 

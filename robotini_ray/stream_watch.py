@@ -10,7 +10,7 @@ from robotini_ray.car.errors import SpectatorLost
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state import CarStateStore
 from robotini_ray.environment.score import RaceScore, live_state
-from robotini_ray.track import Track
+from robotini_ray.track.track import Track
 
 STATE_INTERVAL_S = 0.05
 PARAMETERS_TIMEOUT_S = 30.0

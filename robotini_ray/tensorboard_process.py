@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from robotini_ray.child_process import start_child, step_back, stop_child
 from robotini_ray.errors import RobotiniError
+from robotini_ray.machine.child_process import start_child, step_back, stop_child
 
 HOST = "127.0.0.1"
 PORT = 6006

@@ -13,12 +13,12 @@ from robotini_ray.car.connection import reachable
 from robotini_ray.checkpoint_keeper import CheckpointKeeper
 from robotini_ray.config import Config
 from robotini_ray.embedded import EmbeddedSimulator
-from robotini_ray.limit import lap_limit_s
+from robotini_ray.machine.processes import identify
+from robotini_ray.machine.stop_signal import Stopped, StopSignal
 from robotini_ray.pages import PagePorts, Pages
 from robotini_ray.part_specs import EVALUATOR, LEARNER, SupervisedParts
 from robotini_ray.parts import PartHandle
 from robotini_ray.placement import check_cluster, place_in_cluster
-from robotini_ray.processes import identify
 from robotini_ray.program import ProgramBuilder
 from robotini_ray.program_file import PartState, ProgramFile, live_figures
 from robotini_ray.progress import Progress, StepRate
@@ -29,10 +29,10 @@ from robotini_ray.run_directory import RunDirectory
 from robotini_ray.run_records import RunRecords
 from robotini_ray.side_processes import SideProcesses
 from robotini_ray.stall import StallWatch
-from robotini_ray.stop_signal import Stopped, StopSignal
 from robotini_ray.supervision import State, last_line
 from robotini_ray.terminal import Display, table_rows
-from robotini_ray.track import load_track
+from robotini_ray.track.lap_limit import lap_limit_s
+from robotini_ray.track.track import load_track
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from robotini_ray.config import Config, ConfigError, RandomisationConfig, load_config
-from robotini_ray.recipe_files import find_recipe
+from robotini_ray.shipped.files import find_recipe
 
 Overrides = dict[str, Any]
 

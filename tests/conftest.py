@@ -18,10 +18,10 @@ import aiohttp
 import pytest
 from hypothesis import settings
 
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.server import SimulatorServer
-from robotini_ray.track import Track, load_track
+from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.track.track import Track, load_track
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it, and so would every child
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from robotini_ray import child_process
-from robotini_ray.child_process import NICENESS, start_child, step_back, stop_child
+from robotini_ray.machine import child_process
+from robotini_ray.machine.child_process import NICENESS, start_child, step_back, stop_child
 from tests.waiting import eventually
 
 PATIENCE_S = 30
@@ -18,7 +18,7 @@ SLEEPER = "import sys, time; print('up', flush=True); time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 PARENT = """
 import subprocess, sys
-from robotini_ray.child_process import start_child
+from robotini_ray.machine.child_process import start_child
 
 child = start_child([sys.executable, "-c", sys.argv[1]], stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
 child.stdout.readline()
@@ -27,7 +27,7 @@ sys.stdin.read()
 """
 OWN_SESSION = """
 import sys
-from robotini_ray.child_process import run_in_own_session
+from robotini_ray.machine.child_process import run_in_own_session
 
 sys.exit(run_in_own_session([sys.executable, *sys.argv[1:]]))
 """
@@ -55,7 +55,7 @@ time.sleep(600)
 @pytest.fixture(autouse=True)
 def package_path(monkeypatch):
     """Children find the package wherever the tests are started from."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(child_process.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(child_process.__file__).parents[2]))
 
 
 def is_running(pid):

@@ -2,8 +2,8 @@
 
 import ast
 
-from robotini_ray import compiled as compiled_module
-from robotini_ray.compiled import compiled, fingerprint
+from robotini_ray.machine import compiled as compiled_module
+from robotini_ray.machine.compiled import compiled, fingerprint
 from robotini_ray.simulator.physics import advance
 
 

@@ -14,6 +14,7 @@ from robotini_ray import launch
 from robotini_ray.car.laps import Lap
 from robotini_ray.commands.demo import CARS
 from robotini_ray.demo import ranking
+from robotini_ray.shipped.files import POLICIES
 
 PATIENCE_S = 300
 NAMES_IN_ORDER = [name for name, _ in CARS]
@@ -65,7 +66,7 @@ def test_six_cars_race_on_the_page_until_ctrl_c(tmp_path, watch_page):
 
 def test_it_ends_by_itself_after_its_game_time_and_several_policies_drive_in_turn(tmp_path):
     line = ["--seconds", 1.5, "--no-monitor", "--policy", "default", "--policy", "other", "--track", "oval"]
-    (tmp_path / "other").symlink_to(Path(launch.__file__).parent / "pretrained" / "default")
+    (tmp_path / "other").symlink_to(POLICIES / "default")
     with racing(*line, cwd=tmp_path) as process:
         out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
@@ -77,8 +78,8 @@ def test_it_ends_by_itself_after_its_game_time_and_several_policies_drive_in_tur
 
 
 def test_without_redis_it_says_what_to_do(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("robotini_ray.car.redis_server.shutil.which", lambda name: None)
-    monkeypatch.setattr("robotini_ray.car.redis_server.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("robotini_ray.machine.redis_server.shutil.which", lambda name: None)
+    monkeypatch.setattr("robotini_ray.machine.redis_server.importlib.util.find_spec", lambda name: None)
     monkeypatch.chdir(tmp_path)
     assert launch.main(["demo", "--seconds", "1"]) == 2
     assert "no Redis server: install one" in capsys.readouterr().err

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from robotini_ray import documentation, launch
+from docs import write_configuration
+from docs.write_configuration import COMMAND, PAGE, configuration_page
+from robotini_ray import launch
 from robotini_ray.car.laps import Lap
 from robotini_ray.config import Config, ListedSimulator
-from robotini_ray.documentation import COMMAND, PAGE, configuration_page
 from robotini_ray.environment.score import OriginalEpisode
 from robotini_ray.progress import Progress
 from robotini_ray.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState
@@ -23,8 +24,8 @@ def test_the_configuration_page_is_not_stale():
 
 
 def test_every_setting_is_in_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(documentation, "PAGE", tmp_path / "page.md")
-    documentation.main()
+    monkeypatch.setattr(write_configuration, "PAGE", tmp_path / "page.md")
+    write_configuration.main()
     text = (tmp_path / "page.md").read_text()
     for section, values in Config().to_dict().items():
         part = text.split(f"## {section}\n")[1].split("\n## ")[0]

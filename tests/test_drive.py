@@ -21,7 +21,7 @@ from robotini_ray import launch
 from robotini_ray.acting import NumpyPolicy, PolicySpec, load_policy, save_policy
 from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import Config
-from robotini_ray.pretrained_policies import PRETRAINED, pretrained_names
+from robotini_ray.shipped.files import POLICIES, shipped_policies
 
 ROOT = Path(launch.__file__).parents[1]
 PATIENCE_S = 120
@@ -165,7 +165,7 @@ class TestTheConnection:
         environment = {"SIMULATOR": simulator.address, "teamid": "team-7", "teamname": "Les Bolides"}
         with driving(cwd=tmp_path, **environment):
             login = simulator.next_line()
-        width = load_policy(PRETRAINED / "default")[0].spec.image_width
+        width = load_policy(POLICIES / "default")[0].spec.image_width
         assert login == {"name": "Les Bolides", "teamId": "team-7", "color": "#e01b24", "imageWidth": width}
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -227,10 +227,10 @@ class TestRefusals:
 
 class TestShippedPolicies:
     def test_they_are_small_and_whole(self):
-        assert "default" in pretrained_names()
-        for name in pretrained_names():
-            load_policy(PRETRAINED / name)
-            assert sum(path.stat().st_size for path in (PRETRAINED / name).iterdir()) < 2_000_000
+        assert "default" in shipped_policies()
+        for name in shipped_policies():
+            load_policy(POLICIES / name)
+            assert sum(path.stat().st_size for path in (POLICIES / name).iterdir()) < 2_000_000
 
     def test_a_directory_goes_before_a_shipped_name(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

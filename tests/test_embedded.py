@@ -15,9 +15,9 @@ import pytest
 from robotini_ray import embedded
 from robotini_ray.car.connection import reachable
 from robotini_ray.car.errors import SimulatorUnreachable
-from robotini_ray.child_process import start_child
 from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig, SimulatorConfig
 from robotini_ray.embedded import EmbeddedSimulator, EmbeddedSimulatorError
+from robotini_ray.machine.child_process import start_child
 from tests.waiting import eventually
 
 PATIENCE_S = 30

@@ -11,7 +11,7 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import Config, EnvironmentConfig
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.evaluation import evaluate
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 CONFIG = dataclasses.replace(
     Config(), environment=EnvironmentConfig(image_width=32, throttle_low=0.02, throttle_high=0.12, episode_laps=1000)

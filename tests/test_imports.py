@@ -73,12 +73,9 @@ def within(*packages):
 
 
 HEAVY = {"tensorflow", "tf_agents", "reverb"}
-LIGHT = within(f"{NAME}.simulator", f"{NAME}.car", f"{NAME}.monitor") + [
+LIGHT = within(f"{NAME}.simulator", f"{NAME}.car", f"{NAME}.monitor", f"{NAME}.track", f"{NAME}.machine") + [
     f"{NAME}.{name}"
     for name in (
-        "track",
-        "limit",
-        "racing_line",
         "acting",
         "environment.observation",
         "environment.privileged",

@@ -13,9 +13,9 @@ import pytest
 from robotini_ray import launch
 from robotini_ray.acting import NumpyPolicy, PolicySpec, save_policy
 from robotini_ray.config import Config, load_config
-from robotini_ray.limit import lap_limit_s
 from robotini_ray.pages import PagePorts
-from robotini_ray.track import load_track
+from robotini_ray.track.lap_limit import lap_limit_s
+from robotini_ray.track.track import load_track
 
 PATIENCE_S = 90
 VERBS = [

@@ -10,7 +10,7 @@ import pytest
 
 from robotini_ray import leftovers, program_file
 from robotini_ray.leftovers import describe_leftovers, find_leftovers, run_dirs_in
-from robotini_ray.processes import identify, process_stat
+from robotini_ray.machine.processes import identify, process_stat
 from tests.waiting import eventually
 
 PATIENCE_S = 30

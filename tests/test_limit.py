@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robotini_ray import interior_point, limit, racing_line
-from robotini_ray.track import Track, load_track, shipped_tracks
+from robotini_ray.shipped.files import shipped_tracks
+from robotini_ray.track import interior_point, lap_limit, racing_line
+from robotini_ray.track.track import Track, load_track
 
 GRIP_M_S2, TOP_SPEED_M_S, HALF_WIDTH_M = 9.81, 3.86, 0.38
 
@@ -185,7 +186,7 @@ def test_a_track_with_height_is_solved_in_the_plan(tmp_path: Path) -> None:
 
 
 def test_a_bridge_has_a_limit(bridge_track: Track) -> None:
-    mean_m_s = bridge_track.length_m / limit.lap_limit_s(bridge_track)
+    mean_m_s = bridge_track.length_m / lap_limit.lap_limit_s(bridge_track)
     assert 3.0 < mean_m_s < TOP_SPEED_M_S * 1.2  # over the centre line's length, which is cut
 
 
@@ -198,29 +199,29 @@ def test_giving_up_names_the_track(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("name", shipped_tracks())
 def test_kept_limits_are_those_of_a_fresh_solve(name: str) -> None:
     track = load_track(name)
-    kept = json.loads(limit.LIMITS_FILE.read_text())[track.name]
-    assert kept["sha256"] == hashlib.sha256(track.path.read_bytes()).hexdigest(), "run python -m robotini_ray.limit"
+    kept = json.loads(lap_limit.LIMITS_FILE.read_text())[track.name]
+    assert kept["sha256"] == hashlib.sha256(track.path.read_bytes()).hexdigest(), "run python -m robotini_ray.track.lap_limit"
     assert kept["length_m"] == pytest.approx(track.length_m, rel=1e-4)
-    assert kept["limit_s"] == limit.lap_limit_s(track)
+    assert kept["limit_s"] == lap_limit.lap_limit_s(track)
     assert kept["limit_s"] == pytest.approx(racing_line.racing_line(track).lap_time_s, rel=5e-3)
 
 
 def test_kept_limit_serves_only_the_file_it_was_solved_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     track = circle(tmp_path / "own.json", 1.0)
     kept = {"limit_s": 99.0, "length_m": 1.0, "sha256": hashlib.sha256(track.path.read_bytes()).hexdigest()}
-    monkeypatch.setattr(limit, "LIMITS_FILE", tmp_path / "limits.json")
-    limit.LIMITS_FILE.write_text(json.dumps({"own.json": kept}))
-    assert limit.lap_limit_s(track) == 99.0
+    monkeypatch.setattr(lap_limit, "LIMITS_FILE", tmp_path / "limits.json")
+    lap_limit.LIMITS_FILE.write_text(json.dumps({"own.json": kept}))
+    assert lap_limit.lap_limit_s(track) == 99.0
     changed = circle(tmp_path / "own.json", 1.1)
-    assert limit.lap_limit_s(changed) == pytest.approx(2 * math.pi * math.sqrt(0.72 / GRIP_M_S2), rel=2e-3)
+    assert lap_limit.lap_limit_s(changed) == pytest.approx(2 * math.pi * math.sqrt(0.72 / GRIP_M_S2), rel=2e-3)
 
 
 def test_main_writes_all_shipped_tracks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(limit, "LIMITS_FILE", tmp_path / "limits.json")
-    limit.main()
-    written = json.loads(limit.LIMITS_FILE.read_text())
+    monkeypatch.setattr(lap_limit, "LIMITS_FILE", tmp_path / "limits.json")
+    lap_limit.main()
+    written = json.loads(lap_limit.LIMITS_FILE.read_text())
     assert sorted(written) == sorted(f"{name}.json" for name in shipped_tracks())
     table = capsys.readouterr().out
     assert all(f"{entry['limit_s']:.3f}" in table for entry in written.values())

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from robotini_ray.network import exposure_warning, is_loopback, public_addresses
+from robotini_ray.machine.addresses import exposure_warning, is_loopback, public_addresses
 
 FIB = """Main:
   +-- 0.0.0.0/0 3 0 5
@@ -45,9 +45,9 @@ def test_a_kernel_without_one_of_the_tables(proc, missing, left):
 
 def test_the_kernels_own_tables_are_read():
     """Loopback is in them on every machine, and is public on none."""
-    from robotini_ray import network
+    from robotini_ray.machine import addresses
 
-    assert "127.0.0.1" in network._ipv4(network.PROC)
+    assert "127.0.0.1" in addresses._ipv4(addresses.PROC)
     assert "127.0.0.1" not in public_addresses()
 
 

@@ -13,10 +13,10 @@ from robotini_ray import launch
 from robotini_ray.acting import PolicyShelf, load_policy, save_policy
 from robotini_ray.car.laps import Lap
 from robotini_ray.config import load_config, save_config
-from robotini_ray.pretrained_policies import PRETRAINED
 from robotini_ray.progress import Progress
 from robotini_ray.reports import Evaluation, EvaluationResult
 from robotini_ray.run_directory import RunDirectory
+from robotini_ray.shipped.files import POLICIES
 
 ROOT = Path(launch.__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -31,7 +31,7 @@ def run_dir(tmp_path):
     directory.path.mkdir()
     save_config(load_config(None, {"simulator.track": "oval"}), directory.path / "config.yaml")
     shelf = PolicyShelf(directory.path / "policies")
-    save_policy(shelf.version("one"), load_policy(PRETRAINED / "default")[0], {"train_step": 1})
+    save_policy(shelf.version("one"), load_policy(POLICIES / "default")[0], {"train_step": 1})
     shelf.point("best", shelf.version("one"))
     progress = Progress()
     for step, lap_s in enumerate((12.0, None, 9.0)):

@@ -12,7 +12,7 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import config_from_dict
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.pilot import NEUTRAL, Pilot
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 FRAMES = 120
 WAIT_S = 60

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from robotini_ray import launch
-from robotini_ray.pretrained_policies import pretrained_names
-from robotini_ray.track import shipped_tracks
+from robotini_ray.shipped.files import shipped_policies, shipped_tracks
 
 LAPS = 20
 PATIENCE_S = 1800
@@ -17,7 +16,7 @@ PATIENCE_S = 1800
 
 @pytest.mark.slow
 @pytest.mark.timeout(2 * PATIENCE_S)
-@pytest.mark.parametrize("name", pretrained_names())
+@pytest.mark.parametrize("name", shipped_policies())
 def test_it_laps_every_shipped_track_without_a_crash(tmp_path, monkeypatch, name):
     monkeypatch.setenv("PYTHONPATH", str(Path(launch.__file__).parents[1]))
     line = [sys.executable, "-m", "robotini_ray.launch", "evaluate", "--policy", name, "--laps", str(LAPS)]

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from robotini_ray import processes
-from robotini_ray.processes import (
+from robotini_ray.machine import processes
+from robotini_ray.machine.processes import (
     ProcessId,
     command_of,
     environment_of,

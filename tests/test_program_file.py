@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from robotini_ray.processes import identify, this_process
+from robotini_ray.machine.processes import identify, this_process
 from robotini_ray.program_file import PartState, ProgramFile, ProgramFileError, live_figures, read_program
 from robotini_ray.progress import Progress
 from robotini_ray.reports import LearnerReport, ReplayState

@@ -15,7 +15,7 @@ from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import load_config
 from robotini_ray.lap_picture import HEIGHT, SIDE_WIDTH, WIDTH, LapPicture
 from robotini_ray.lap_recording import RecordingError, record
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 LOGIN = Login("car", "car", "#123456", 64, lockstep=True)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from robotini_ray.references import ReferenceLaps
+from robotini_ray.track.reference_laps import ReferenceLaps
 
 
 def test_on_their_own_circuit_they_are_the_laps_on_record():

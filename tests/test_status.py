@@ -6,10 +6,10 @@ import time
 import pytest
 
 from robotini_ray import launch, program_file, status
-from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.car.state import CarStateStore
 from robotini_ray.commands.status import run as run_status
-from robotini_ray.processes import this_process
+from robotini_ray.machine.processes import this_process
+from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.program_file import PartState, ProgramFile, ProgramFileError, live_figures, read_program
 from robotini_ray.progress import Progress
 from robotini_ray.reports import LearnerReport, ReplayState

@@ -4,7 +4,7 @@ import sys
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.terminal_text import WIDTH, command_text, launch_command, near, one_line, wrapped
+from robotini_ray.machine.terminal_text import WIDTH, command_text, launch_command, near, one_line, wrapped
 
 
 @given(st.text(alphabet=st.characters(), max_size=200))

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robotini_ray.track import SAMPLES_PER_CURVE, Track, TrackError, load_track, shipped_tracks
+from robotini_ray.shipped.files import shipped_tracks
+from robotini_ray.track.track import SAMPLES_PER_CURVE, Track, TrackError, load_track
 
 QUARTER_HANDLE = 4 / 3 * math.tan(math.pi / 8)  # the cubic Bezier of a quarter circle of radius 1
 
@@ -242,5 +243,5 @@ def test_a_track_is_frozen(circle):
 
 
 def test_nothing_heavy_is_imported():
-    code = "import sys, robotini_ray.track; sys.exit(any(m in sys.modules for m in ('tensorflow', 'ray', 'cv2')))"
+    code = "import sys, robotini_ray.track.track; sys.exit(any(m in sys.modules for m in ('tensorflow', 'ray', 'cv2')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

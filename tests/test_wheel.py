@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 
 from robotini_ray import __version__, launch
-from robotini_ray.pretrained_policies import pretrained_names
-from robotini_ray.recipe_files import QUICKSTART, RECIPES, find_recipe
-from robotini_ray.track import shipped_tracks
+from robotini_ray.shipped.files import QUICKSTART, RECIPES, find_recipe, shipped_policies, shipped_tracks
 
 ROOT = Path(launch.__file__).parents[1]
 PATIENCE_S = 150
@@ -27,7 +25,7 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     for name in ("robotini_ray", "launch"):
         shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
@@ -86,10 +84,12 @@ def run(unpacked, cwd, *arguments):
 
 def test_it_holds_everything_that_the_program_reads(unpacked):
     package = unpacked / "robotini_ray"
-    assert {path.name for path in (package / "recipes").iterdir()} == {path.name for path in (ROOT / "launch").glob("*.yaml")}
-    assert {path.stem for path in (package / "tracks").glob("*.json")} == {*shipped_tracks(), "limits"}
-    for name in pretrained_names():
-        assert {path.name for path in (package / "pretrained" / name).iterdir()} == {"policy.json", "weights.npz"}
+    assert {path.name for path in (package / "shipped" / "recipes").iterdir()} == {
+        path.name for path in (ROOT / "launch").glob("*.yaml")
+    }
+    assert {path.stem for path in (package / "shipped" / "tracks").glob("*.json")} == {*shipped_tracks(), "limits"}
+    for name in shipped_policies():
+        assert {path.name for path in (package / "shipped" / "policies" / name).iterdir()} == {"policy.json", "weights.npz"}
     assert not (unpacked / "tests").exists() and not (unpacked / "launch").exists()
 
 
@@ -103,7 +103,7 @@ def test_the_command_line_works_outside_the_checkout(unpacked, tmp_path, words):
 def test_train_finds_its_configs_there(unpacked, tmp_path):
     code = (
         "from pathlib import Path; from robotini_ray import launch; from robotini_ray.config import load_config\n"
-        "from robotini_ray.recipe_files import QUICKSTART, find_recipe\n"
+        "from robotini_ray.shipped.files import QUICKSTART, find_recipe\n"
         "from robotini_ray.commands.named_policy import load_named_policy\n"
         "assert load_config(QUICKSTART, {}).agent.privileged_critic\n"
         "assert load_config(find_recipe(Path('launch/rdpg.yaml')), {}).agent.recurrent\n"
@@ -159,5 +159,5 @@ class TestRecipes:
         monkeypatch.chdir(tmp_path)
         assert find_recipe(Path(path)) == Path(path)
 
-    def test_the_link_of_a_checkout_leads_to_launch(self):
+    def test_a_checkout_reads_those_of_launch(self):
         assert QUICKSTART.resolve() == (ROOT / "launch" / "quickstart.yaml").resolve()

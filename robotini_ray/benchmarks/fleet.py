@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import open_socket
 from robotini_ray.car.protocol import command_lines, login_line
 from robotini_ray.errors import RobotiniError
+from robotini_ray.simulator_address import SimulatorAddress
 
 THROTTLE = 0.05  # 0.86 m/s
 TURN_GAIN = 1.3

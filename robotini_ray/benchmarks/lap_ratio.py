@@ -8,7 +8,7 @@ from typing import Any
 from robotini_ray.benchmarks.figure import Figure, Measurement, Say, Target
 from robotini_ray.benchmarks.pairs import Spread, spread
 from robotini_ray.benchmarks.training_run import new_folder, run_evaluation, run_training
-from robotini_ray.recipe_files import RECIPES
+from robotini_ray.shipped.files import RECIPES
 
 MINUTES = 60.0
 LAPS = 50

@@ -21,11 +21,11 @@ from tf_agents.policies import py_tf_eager_policy
 from tf_agents.trajectories import time_step as ts
 
 from robotini_ray.benchmarks.figure import MeasurementError
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import CarConnection, Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import ACTION_SIZE, FEATURES_PER_FRAME, Config
 from robotini_ray.environment.observation import HistoryStack
+from robotini_ray.simulator_address import SimulatorAddress
 
 TABLE = "steps"
 CAPACITY = 100_000

@@ -26,13 +26,13 @@ from robotini_ray.benchmarks.cpu_time import cpu_time_s
 from robotini_ray.benchmarks.figure import Figure, Measurement, MeasurementError, Say
 from robotini_ray.benchmarks.pairs import spread
 from robotini_ray.benchmarks.wire import Bytes, Wire, read_wire
-from robotini_ray.child_process import start_child
 from robotini_ray.config import load_config
+from robotini_ray.machine.child_process import start_child
 from robotini_ray.parts import WORKER_ENVIRONMENT
 from robotini_ray.placement import SIM
 from robotini_ray.ray_token import LOCAL
+from robotini_ray.shipped.files import QUICKSTART
 
-QUICKSTART = Path(__file__).parents[2] / "launch" / "quickstart.yaml"
 CARS = (1, 2, 4, 8, 16)
 NODES = (1, 2, 3)
 CARS_PER_COLLECTOR = 4

@@ -22,7 +22,7 @@ from robotini_ray.benchmarks.pairs import PAIRS, Spread, interleave, ratios, spr
 from robotini_ray.benchmarks.simulator_parts import PartTimes, Workbench
 from robotini_ray.config import FRAMES_PER_SECOND, SimulatorConfig
 from robotini_ray.embedded import EmbeddedSimulator, temporary_simulator
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 TRACK = "default"
 SEED = 0

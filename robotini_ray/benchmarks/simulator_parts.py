@@ -14,7 +14,7 @@ from robotini_ray.simulator.cameras import make_camera
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.png import encode_png
 from robotini_ray.simulator.race import Race
-from robotini_ray.track import Track
+from robotini_ray.track.track import Track
 
 STEPS_PER_PICTURE = 4
 """What a picture costs depends on the place. Fewer of them let a measurement see more of the track."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robotini_ray.benchmarks.figure import MeasurementError, Say
-from robotini_ray.child_process import start_child
 from robotini_ray.config import FRAMES_PER_SECOND
-from robotini_ray.references import BEST_BOT_RATIO
+from robotini_ray.machine.child_process import start_child
 from robotini_ray.run_directory import RunDirectory
+from robotini_ray.track.reference_laps import BEST_BOT_RATIO
 
 CLEAN_LAPS = 10
 END_TIMEOUT_S = 60.0

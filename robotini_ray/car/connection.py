@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.errors import SIMULATE_COMMAND, ConnectionLost, LoginRefused, SimulatorUnreachable
 from robotini_ray.car.protocol import FrameDecoder, command_lines, image_height, login_line
+from robotini_ray.simulator_address import SimulatorAddress
 
 MAX_CONSECUTIVE_BAD_FRAMES = 20
 FRAMES_KEPT = 2

@@ -7,11 +7,11 @@ import dataclasses
 import math
 import socket
 
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import MAX_CONSECUTIVE_BAD_FRAMES, CarConnection, Login, open_socket
 from robotini_ray.car.errors import ConnectionLost, FrameTimeout, LoginRefused
 from robotini_ray.car.frame_meter import FrameMeter
 from robotini_ray.car.spectator import Spectator
+from robotini_ray.simulator_address import SimulatorAddress
 
 MAX_LOGINS = 3
 CONNECT_TIMEOUT_S = 2.0

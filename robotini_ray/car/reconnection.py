@@ -9,7 +9,7 @@ import time
 from robotini_ray.car.connection import backoff_delays, open_socket
 from robotini_ray.car.errors import SimulatorUnreachable, SpectatorError
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.track import Track
+from robotini_ray.track.track import Track
 
 CONNECT_TIMEOUT_S = 5.0
 PARAMETERS_TIMEOUT_S = 5.0

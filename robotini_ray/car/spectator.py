@@ -14,7 +14,7 @@ from robotini_ray.car.errors import SpectatorLost, StateTimeout, TrackFieldsMiss
 from robotini_ray.car.event_stream import EventStream
 from robotini_ray.car.state import CarState
 from robotini_ray.car.track_fields import TrackFields
-from robotini_ray.track import Track
+from robotini_ray.track.track import Track
 
 WORLD_FRAMES_PER_S = 60
 MAX_STATES_KEPT = 600

@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right
 
 from robotini_ray.car.errors import TrackMismatch
 from robotini_ray.car.state import CarState
-from robotini_ray.track import Track, TrackPlace
+from robotini_ray.track.track import Track, TrackPlace
 
 OFF_TRACK_M = 0.6
 """Farther from the line a car is not on the road: the walls stand at 0.45 m."""

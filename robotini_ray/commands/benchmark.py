@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from robotini_ray.benchmarks.figure import Figure, choose, measurements
-from robotini_ray.benchmarks.machine import machine, versions
 from robotini_ray.benchmarks.report import Report
 from robotini_ray.benchmarks.witness import read_witness
+from robotini_ray.machine.inventory import machine, versions
 
 PLAIN_WIDTH = 120
 """Columns where standard output is no terminal."""

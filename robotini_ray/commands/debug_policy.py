@@ -15,7 +15,7 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.driving import DriveSite, car_name, drive_site
 from robotini_ray.config import FRAMES_PER_SECOND, Config
 from robotini_ray.terminal import Display
-from robotini_ray.track import Track, load_track
+from robotini_ray.track.track import Track, load_track
 
 if TYPE_CHECKING:
     from robotini_ray.environment.race_environment import RaceEnvironment

@@ -27,10 +27,10 @@ from robotini_ray.config import (
     SimulatorConfig,
     load_config,
 )
-from robotini_ray.limit import lap_limit_s
+from robotini_ray.machine.text_table import format_table, number
 from robotini_ray.reports import EvaluationResult
-from robotini_ray.text_table import format_table, number
-from robotini_ray.track import Track, load_track
+from robotini_ray.track.lap_limit import lap_limit_s
+from robotini_ray.track.track import Track, load_track
 
 if TYPE_CHECKING:
     from robotini_ray.environment.race_environment import RaceEnvironment

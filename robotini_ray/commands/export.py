@@ -14,7 +14,7 @@ from typing import Literal
 from robotini_ray.acting import save_policy
 from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import ConfigError
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 Format = Literal["npz", "savedmodel", "tflite", "onnx"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from robotini_ray.acting import PolicyError, load_policy
 from robotini_ray.config import ConfigError
-from robotini_ray.text_table import format_table, number
+from robotini_ray.machine.text_table import format_table, number
 
 HEADER = ("run", "algorithm", "track", "laps", "clean", "crashes", "best s", "median s", "x limit", "train steps")
 

@@ -6,8 +6,8 @@ import asyncio
 import os
 from pathlib import Path
 
-from robotini_ray.child_process import step_back
 from robotini_ray.config import ConfigError
+from robotini_ray.machine.child_process import step_back
 from robotini_ray.monitor.access import Access
 from robotini_ray.monitor.hub import Hub
 from robotini_ray.monitor.run_files import RunFiles

@@ -8,7 +8,7 @@ from typing import Any
 
 from robotini_ray.acting import NumpyPolicy, PolicyError, load_policy
 from robotini_ray.policy_origin import origin_warning
-from robotini_ray.pretrained_policies import pretrained_directory, pretrained_names
+from robotini_ray.shipped.files import POLICIES, shipped_policies
 
 
 def load_named_policy(name_or_path: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
@@ -20,10 +20,10 @@ def load_named_policy(name_or_path: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
     Raises:
         PolicyError: there is none.
     """
-    if not name_or_path.exists() and str(name_or_path) in pretrained_names():
-        return load_policy(pretrained_directory(str(name_or_path)))
+    if not name_or_path.exists() and str(name_or_path) in shipped_policies():
+        return load_policy(POLICIES / str(name_or_path))
     if not name_or_path.exists() and len(name_or_path.parts) == 1:
-        shipped = ", ".join(pretrained_names())
+        shipped = ", ".join(shipped_policies())
         raise PolicyError(f"{name_or_path} is neither a directory nor a shipped policy; shipped are: {shipped}")
     warning = origin_warning(name_or_path)
     if warning is not None:

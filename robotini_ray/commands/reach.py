@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import time
 
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import reachable
 from robotini_ray.car.errors import SimulatorUnreachable
+from robotini_ray.simulator_address import SimulatorAddress
 
 WAIT_POLL_S = 1.0
 WAIT_SAY_S = 10.0

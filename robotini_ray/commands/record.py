@@ -11,9 +11,9 @@ from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import FRAMES_PER_SECOND, ConfigError, RandomisationConfig, SimulatorConfig
 from robotini_ray.lap_picture import LapPicture
 from robotini_ray.lap_recording import record
-from robotini_ray.limit import lap_limit_s
 from robotini_ray.picture_files import write_gif, write_png, write_webm
-from robotini_ray.track import load_track
+from robotini_ray.track.lap_limit import lap_limit_s
+from robotini_ray.track.track import load_track
 
 KINDS = (".webm", ".gif", ".png")
 FRAMES_PER_PICTURE = {".webm": 2, ".gif": 3}

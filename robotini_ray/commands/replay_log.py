@@ -10,8 +10,9 @@ from pathlib import Path
 from robotini_ray.config import Config, ConfigError, SimulatorConfig
 from robotini_ray.log_replay import EventLog, LogReplay
 from robotini_ray.monitor.live_page import live_page
+from robotini_ray.shipped.files import shipped_tracks
 from robotini_ray.stream_watch import StreamWatch
-from robotini_ray.track import load_track, shipped_tracks
+from robotini_ray.track.track import load_track
 
 
 def run(file: Path, host: str, port: int, speed: float, loop: bool, track: str | None, monitor_port: int | None) -> int:

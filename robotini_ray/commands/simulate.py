@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from robotini_ray.config import RandomisationConfig
-from robotini_ray.network import is_loopback
+from robotini_ray.machine.addresses import is_loopback
 from robotini_ray.simulator.parameters import RaceParameters, load_parameters
 from robotini_ray.simulator.server import SimulatorServer
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 
 def run(

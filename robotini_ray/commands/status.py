@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from robotini_ray.machine.terminal_text import one_line
 from robotini_ray.status import CarStatus, PartStatus, Status, clock_time, find_run_dir, read_status
-from robotini_ray.terminal_text import one_line
 
 RUNS = Path("runs")
 WATCH_INTERVAL_S = 2.0

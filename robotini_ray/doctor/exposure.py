@@ -6,7 +6,7 @@ import os
 from collections.abc import MutableMapping
 
 from robotini_ray.doctor.finding import Finding
-from robotini_ray.network import public_addresses
+from robotini_ray.machine.addresses import public_addresses
 from robotini_ray.ray_token import LOCAL, MODE, OTHERS, TOKEN, token_path
 
 

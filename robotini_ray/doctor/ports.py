@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from pathlib import Path
-
 from robotini_ray.doctor.finding import Finding
-from robotini_ray.processes import PROC, command_of, own_processes
-from robotini_ray.terminal_text import one_line
+from robotini_ray.machine.ports import holder_of_port, is_free
 
 PORTS = {
     8080: ("monitor", "end that process, or give the monitor another port"),
@@ -20,7 +15,6 @@ PORTS = {
     ),
     11001: ("spectators of a simulator", "give `simulate` another --log-port; training takes free ports"),
 }
-LISTEN = "0A"
 
 
 def check_ports() -> list[Finding]:
@@ -29,57 +23,6 @@ def check_ports() -> list[Finding]:
     return taken or [Finding("ports", "ok", f"{', '.join(map(str, PORTS))} are free")]
 
 
-def is_free(port: int) -> bool:
-    """Whether 127.0.0.1 can be listened on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def holder_of(port: int) -> int | None:
-    """The process of this user that listens on a TCP port, None if it cannot be seen."""
-    inodes = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
-    for pid in own_processes() if inodes else ():
-        if inodes & _open_files(pid):
-            return pid
-    return None
-
-
-def holder_of_port(port: int) -> str:
-    """Who has a TCP port, in words."""
-    pid = holder_of(port)
-    return "another user's process" if pid is None else f"process {pid} ({one_line(command_of(pid))})"
-
-
 def _taken(port: int) -> Finding:
     name, cure = PORTS[port]
     return Finding(f"port {port}", "warning", f"{name}: taken by {holder_of_port(port)}", cure)
-
-
-def _listening_inodes(port: int) -> list[str]:
-    inodes = []
-    for table in ("tcp", "tcp6"):
-        path = PROC / "net" / table
-        for line in path.read_text().splitlines()[1:] if path.exists() else ():
-            fields = line.split()
-            if fields[3] == LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
-                inodes.append(fields[9])
-    return inodes
-
-
-def _open_files(pid: int) -> set[str]:
-    """What a process has open; a file may be closed, and the process end, while we look."""
-    found = set()
-    try:
-        for link in Path(PROC, str(pid), "fd").iterdir():
-            try:
-                found.add(os.readlink(link))
-            except FileNotFoundError:
-                continue
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return found
-    return found

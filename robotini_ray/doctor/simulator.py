@@ -6,7 +6,6 @@ import contextlib
 import secrets
 import time
 
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import CarConnection, Login, reachable
 from robotini_ray.car.errors import CarError, SpectatorLost
 from robotini_ray.car.protocol import image_height
@@ -15,8 +14,9 @@ from robotini_ray.config import Config
 from robotini_ray.doctor.finding import Finding
 from robotini_ray.environment.observation import BadFrame, decode_png
 from robotini_ray.errors import RobotiniError
-from robotini_ray.terminal_text import one_line
-from robotini_ray.track import load_track
+from robotini_ray.machine.terminal_text import one_line
+from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.track.track import load_track
 
 ANSWER_TIMEOUT_S = 3.0
 COLOR = "#f5c211"

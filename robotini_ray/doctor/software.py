@@ -6,9 +6,9 @@ import platform
 import re
 import subprocess
 
-from robotini_ray.benchmarks.machine import versions
-from robotini_ray.car.redis_server import RedisServerError, find_redis_server
 from robotini_ray.doctor.finding import Finding
+from robotini_ray.machine.inventory import versions
+from robotini_ray.machine.redis_server import RedisServerError, find_redis_server
 
 SUPPORTED: dict[str, tuple[str, str]] = {
     "python": ("3.10", "3.12"),

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from robotini_ray.car.state import CarState
 from robotini_ray.config import PRIVILEGED_SIZE
-from robotini_ray.line import WALL_OFFSET_M
-from robotini_ray.track import Track
+from robotini_ray.track.centre_line import WALL_OFFSET_M
+from robotini_ray.track.track import Track
 
 TOP_SPEED_M_S = 3.86
 

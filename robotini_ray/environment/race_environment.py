@@ -14,7 +14,6 @@ from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import Login, wait_readable
 from robotini_ray.car.errors import TrackMismatch
 from robotini_ray.car.link import CarLink
@@ -26,7 +25,8 @@ from robotini_ray.environment.observation import READ_BACK_FRAMES, BadFrame, His
 from robotini_ray.environment.privileged import PrivilegedView
 from robotini_ray.environment.reward import OriginalReward, ProgressReward, ProgressWeights, Reward
 from robotini_ray.environment.score import RaceScore, live_state
-from robotini_ray.track import Track
+from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.track.track import Track
 
 STATE_TIMEOUT_S = 5.0
 """Longest wait for RaceParameters, and in lock-step for the state that belongs to a frame that has arrived."""

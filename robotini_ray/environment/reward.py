@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from robotini_ray.car.state import CarState
-from robotini_ray.track import Track
+from robotini_ray.track.track import Track
 
 RewardTerms = dict[str, float]
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from robotini_ray.network import is_loopback
+from robotini_ray.machine.addresses import is_loopback
 
 LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
 COOKIE = "robotini-monitor"

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from robotini_ray.child_process import start_child, stop_child, wait_for_line
 from robotini_ray.errors import RobotiniError
+from robotini_ray.machine.child_process import start_child, stop_child, wait_for_line
 
 START_TIMEOUT_S = 60.0
 REDIS_VARIABLE = "ROBOTINI_RAY_REDIS_URL"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from robotini_ray.compiled import compiled
+from robotini_ray.machine.compiled import compiled
 from robotini_ray.simulator.contacts import BODY_LENGTH_M, BODY_WIDTH_M, REACH_M
 from robotini_ray.simulator.view import NEAR_M, SAMPLES, View, mixed
 

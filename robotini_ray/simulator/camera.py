@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.compiled import compiled
+from robotini_ray.machine.compiled import compiled
 from robotini_ray.simulator.bodies import paint_cars
 from robotini_ray.simulator.ground import CELL_M, Colour, GroundMap, map_ground
 from robotini_ray.simulator.look import apply_look
 from robotini_ray.simulator.randomisation import Look
 from robotini_ray.simulator.view import CAMERA_AHEAD_M, SKY_LEVEL, View, make_view, mixed, picture_height
 from robotini_ray.simulator.wall_rays import trace_walls
-from robotini_ray.track import Track
+from robotini_ray.track.track import Track
 
 WALL_COLOUR: Colour = (30, 26, 23)
 SKY_COLOUR: Colour = (52, 62, 80)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from robotini_ray.simulator.camera import Camera
 from robotini_ray.simulator.hilly_camera import HillyCamera
-from robotini_ray.track import Track
+from robotini_ray.track.track import Track
 
 
 def make_camera(track: Track) -> Camera | HillyCamera:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from robotini_ray.compiled import compiled
-from robotini_ray.line import LEVEL_M, WALL_OFFSET_M, Line, locate_on, wall_on
+from robotini_ray.machine.compiled import compiled
+from robotini_ray.track.centre_line import LEVEL_M, WALL_OFFSET_M, Line, locate_on, wall_on
 
 BODY_LENGTH_M = 0.26
 BODY_WIDTH_M = 0.12

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.compiled import compiled
-from robotini_ray.line import WALL_OFFSET_M
-from robotini_ray.track import Line, Track
+from robotini_ray.machine.compiled import compiled
+from robotini_ray.track.centre_line import WALL_OFFSET_M
+from robotini_ray.track.track import Line, Track
 
 FLOOR_HALF_WIDTH_M = 0.45
 WALL_HEIGHT_M = 0.15

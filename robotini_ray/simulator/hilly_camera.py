@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.compiled import compiled
-from robotini_ray.line import LEVEL_WEIGHT
+from robotini_ray.machine.compiled import compiled
 from robotini_ray.simulator.bodies import CAR_BOTTOM_M, CAR_FACE_LIGHT, CAR_TOP_M, lit
 from robotini_ray.simulator.camera import SKY, WALL
 from robotini_ray.simulator.contacts import BODY_LENGTH_M, BODY_WIDTH_M
@@ -41,7 +40,8 @@ from robotini_ray.simulator.view import (
     directions,
     picture_height,
 )
-from robotini_ray.track import Track
+from robotini_ray.track.centre_line import LEVEL_WEIGHT
+from robotini_ray.track.track import Track
 
 UNDERSIDE = 0x12100F  # of a bridge: as black as the road's black in the shadow
 CORNERS = len(CORNER_OFFSETS_M)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from robotini_ray.track import Track
+from robotini_ray.track.track import Track
 
 
 class Crossing(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.compiled import compiled
+from robotini_ray.machine.compiled import compiled
 from robotini_ray.simulator.randomisation import Look
 
 # Four random bytes make one number of the noise: the spread of their sum, and its middle.

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.compiled import compiled
-from robotini_ray.line import Line, height_on, pose_on, slope_on
+from robotini_ray.machine.compiled import compiled
 from robotini_ray.simulator.contacts import YAW_INERTIA_PER_KG_M2, collide_cars, collide_with_walls
+from robotini_ray.track.centre_line import Line, height_on, pose_on, slope_on
 
 STEP_S = 0.002
 STEPS_OF_FRAME = (8, 8, 9)  # physics steps in turn; 25 steps make three frames of 1/60 s

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.compiled import compiled
+from robotini_ray.machine.compiled import compiled
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 BIT_DEPTH, COLOUR_TYPE_RGB = 8, 2

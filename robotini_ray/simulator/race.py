@@ -21,7 +21,7 @@ from robotini_ray.simulator.places import nearest_free_arc, start_arc_m
 from robotini_ray.simulator.randomisation import Look, draw
 from robotini_ray.simulator.sight import Sight
 from robotini_ray.simulator.status import car_statuses
-from robotini_ray.track import Track
+from robotini_ray.track.track import Track
 
 LOG = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.compiled import compiled
+from robotini_ray.machine.compiled import compiled
 from robotini_ray.simulator.ground import LEVELS
 from robotini_ray.simulator.road_strip import COLUMNS, RoadStrip
 from robotini_ray.simulator.view import FAR_M, NEAR_M, SAMPLES

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.compiled import compiled
-from robotini_ray.line import WALL_OFFSET_M, Line, height_on, pose_on
+from robotini_ray.machine.compiled import compiled
 from robotini_ray.simulator.ground import (
     BLACK,
     CELL_M,
@@ -31,7 +30,8 @@ from robotini_ray.simulator.ground import (
     Colour,
     pyramid,
 )
-from robotini_ray.track import Track
+from robotini_ray.track.centre_line import WALL_OFFSET_M, Line, height_on, pose_on
+from robotini_ray.track.track import Track
 
 FloatArray = NDArray[np.float64]
 

@@ -27,7 +27,7 @@ from robotini_ray.simulator.png import encode_png
 from robotini_ray.simulator.race import FRAME_S, Race
 from robotini_ray.simulator.results import RaceFiles
 from robotini_ray.simulator.view import MAX_WIDTH
-from robotini_ray.track import Track
+from robotini_ray.track.track import Track
 
 LOG = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.compiled import compiled
+from robotini_ray.machine.compiled import compiled
 from robotini_ray.simulator.ground import CELL_M, LEVELS, WALL_HEIGHT_M
 from robotini_ray.simulator.physics import BODY_HEIGHT_M
 from robotini_ray.simulator.randomisation import STANDARD_LOOK, Look

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from robotini_ray.compiled import compiled
+from robotini_ray.machine.compiled import compiled
 from robotini_ray.simulator.ground import CLEARANCE_CELL_M, GroundMap
 from robotini_ray.simulator.view import FAR_M, NEAR_M, View
 

@@ -12,11 +12,11 @@ from hypothesis.extra import numpy as hnp
 
 from robotini_ray.benchmarks import fleet as fleet_module
 from robotini_ray.benchmarks.fleet import LOOK_EVERY_FRAMES, Fleet, FleetError, turn_by_colour
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.server import SimulatorServer
-from robotini_ray.track import load_track
+from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.track.track import load_track
 
 PATIENCE_S = 20
 ONE_FRAME_S = 1e-6  # any frame ends it

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.car.address import AddressError, SimulatorAddress
+from robotini_ray.simulator_address import AddressError, SimulatorAddress
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from robotini_ray.car import reconnection
 from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.car.reconnection import Reconnection, SpectatorLink
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 from tests.waiting import eventually
 
 PARAMETERS = b'{"type":"RaceParameters","numSegments":12,"track":"oval.json"}\n'

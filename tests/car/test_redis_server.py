@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from robotini_ray.car import redis_server
-from robotini_ray.car.redis_server import RedisServer, RedisServerError, find_redis_server
 from robotini_ray.car.state import CarStateStore, StoreUnavailable
+from robotini_ray.machine import redis_server
+from robotini_ray.machine.redis_server import RedisServer, RedisServerError, find_redis_server
 from tests.waiting import eventually, stored_cars
 
 
@@ -63,7 +63,7 @@ def test_a_server_that_fails_names_its_log(tmp_path, monkeypatch):
 
 PARENT_SCRIPT = """
 import pathlib, sys, time
-from robotini_ray.car.redis_server import RedisServer
+from robotini_ray.machine.redis_server import RedisServer
 server = RedisServer(pathlib.Path(sys.argv[1]))
 server.start()
 print(server.pid, server.socket_path, flush=True)

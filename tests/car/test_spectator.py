@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from robotini_ray.car.errors import SimulatorUnreachable, SpectatorLost, StateTimeout, TrackFieldsMissing, TrackMismatch
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 from tests.waiting import LONG_S
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from robotini_ray.car.errors import TrackMismatch
 from robotini_ray.car.state import CarState
 from robotini_ray.car.track_fields import ASTRAY_LIMIT_FRAMES, LEAPS_LIMIT, TrackFields
-from robotini_ray.track import load_track, shipped_tracks
+from robotini_ray.shipped.files import shipped_tracks
+from robotini_ray.track.track import load_track
 
 NUM_SEGMENTS = 12
 RIDE_HEIGHT_M = 0.048

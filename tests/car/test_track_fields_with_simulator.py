@@ -15,7 +15,7 @@ from robotini_ray.car.connection import CarConnection, Login, wait_readable
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.server import SimulatorServer
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 NUM_SEGMENTS = 30
 WAIT_S = 30

@@ -14,7 +14,7 @@ from robotini_ray.environment.observation import decode_png, features
 from robotini_ray.environment.reward import OriginalReward, ProgressReward, ProgressWeights
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.server import SimulatorServer
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 NUM_SEGMENTS = 30
 WAIT_S = 30

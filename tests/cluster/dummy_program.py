@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.parts import PartHandle, start_part
 from robotini_ray.program import ProgramBuilder, Site
 from robotini_ray.reports import CollectorReport, LearnerReport, ReplayReport, ReplayState
+from robotini_ray.simulator_address import SimulatorAddress
 
 HERE = __name__
 

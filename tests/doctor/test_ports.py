@@ -6,7 +6,9 @@ import sys
 import pytest
 
 from robotini_ray.doctor import ports
-from robotini_ray.doctor.ports import check_ports, holder_of, is_free
+from robotini_ray.doctor.ports import check_ports
+from robotini_ray.machine import ports as machine_ports
+from robotini_ray.machine.ports import holder_of, is_free
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def test_a_port_that_is_taken_names_its_holder_and_the_cure(port):
 
 
 def test_a_holder_that_cannot_be_seen_is_somebody_else(port, monkeypatch):
-    monkeypatch.setattr(ports, "own_processes", lambda: iter([os.getpid()]))
+    monkeypatch.setattr(machine_ports, "own_processes", lambda: iter([os.getpid()]))
     assert "another user's process" in check_ports()[0].what
 
 

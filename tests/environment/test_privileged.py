@@ -9,7 +9,8 @@ import pytest
 from robotini_ray.car.state import CarState
 from robotini_ray.config import PRIVILEGED_SIZE
 from robotini_ray.environment.privileged import AHEAD_M, PrivilegedView
-from robotini_ray.track import load_track, shipped_tracks
+from robotini_ray.shipped.files import shipped_tracks
+from robotini_ray.track.track import load_track
 
 STATE = CarState("car", 1, 10.0, 0.0, 0.0, 0.048, 0.0, 0.0, 0.0, 0.0, -1, 0, 0, 0)
 

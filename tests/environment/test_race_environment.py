@@ -14,7 +14,7 @@ from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import EnvironmentConfig
 from robotini_ray.environment.race_environment import RaceEnvironment, TrackMismatch, with_frames
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 CONFIG = EnvironmentConfig(image_width=32, throttle_low=0.02, throttle_high=0.12, action_repeat=3)
 FULL_LEFT = np.array([1.0, 1.0], np.float32)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from robotini_ray.car.state import CarState
 from robotini_ray.environment.reward import OriginalReward, ProgressReward, ProgressWeights
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 START = CarState("car", 1, 10.0, 0.0, 0.0, 0.048, 1.0, 1.0, 0.0, 0.0, -1, 0, 0, 0)
 

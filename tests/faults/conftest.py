@@ -17,17 +17,17 @@ import pytest
 import reverb
 
 from robotini_ray.acting import NumpyPolicy, PolicySpec
-from robotini_ray.car.address import SimulatorAddress
-from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.car.state import CarStateStore
 from robotini_ray.collector import Collector
 from robotini_ray.config import Config, config_from_dict
+from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.replay import TABLE, WindowLayout, replay_state
 from robotini_ray.replay_server import make_server
 from robotini_ray.reports import CarSeat
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.server import SimulatorServer
-from robotini_ray.track import load_track
+from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.track.track import load_track
 from tests.waiting import LONG_S, eventually, stored_cars
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.car.state import CarStateStore
+from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.side_processes import SideProcesses
 from tests.waiting import eventually, stored_cars
 

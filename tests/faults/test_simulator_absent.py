@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from robotini_ray import launch
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.commands import reach
+from robotini_ray.simulator_address import SimulatorAddress
 
 PATIENCE_S = 90
 START = "python -m robotini_ray.launch simulate"

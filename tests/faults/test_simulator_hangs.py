@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from robotini_ray.car import link as link_module
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import Login
 from robotini_ray.car.errors import FrameTimeout
 from robotini_ray.car.link import CarLink, SilenceLimits
 from robotini_ray.config import SimulatorConfig
 from robotini_ray.embedded import temporary_simulator
 from robotini_ray.replay import FIRST
+from robotini_ray.simulator_address import SimulatorAddress
 from tests.waiting import eventually
 
 NEUTRAL = b'{"action":"forward","value":0.000000}\n{"action":"turn","value":0.000000}\n'

@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 import pytest
 
-from robotini_ray.car.address import SimulatorAddress
 from robotini_ray.car.connection import Login
 from robotini_ray.car.frame_meter import LATE_S
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import EnvironmentConfig
 from robotini_ray.environment.observation import features, merge_frames
 from robotini_ray.environment.race_environment import RaceEnvironment
-from robotini_ray.track import load_track
+from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.track.track import load_track
 from tests.waiting import eventually
 
 BURST = 200

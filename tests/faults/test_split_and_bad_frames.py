@@ -12,7 +12,7 @@ from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import EnvironmentConfig
 from robotini_ray.environment.race_environment import RaceEnvironment
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 DECISIONS = 20
 ACTION = np.array([0.2, 0.1], np.float32)

@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.car.state import CarStateStore
+from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.monitor.hub import Hub
 from robotini_ray.monitor.run_files import RunFiles
 from tests.waiting import eventually, stored_cars

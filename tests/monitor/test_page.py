@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.car.state import CarStateStore
 from robotini_ray.environment.observation import decode_png, features, threshold
+from robotini_ray.machine.redis_server import RedisServer
 
 HOSTILE = "<img src=x onerror=document.title='broken'>"
 NAMES = [HOSTILE, *(f"some-run-car{index}" for index in range(5))]

@@ -14,9 +14,9 @@ import urllib.request
 import psutil
 import pytest
 
+from robotini_ray.machine.terminal_text import launch_command
 from robotini_ray.monitor.process import MonitorProcess, MonitorUnavailable
 from robotini_ray.pages import PagePorts, Pages
-from robotini_ray.terminal_text import launch_command
 
 PATIENCE_S = 90
 

@@ -6,7 +6,7 @@ import json
 import os
 
 from robotini_ray.monitor.run_files import POINTS_SHOWN, RunFiles
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 
 def add_evaluations(run_dir, count):

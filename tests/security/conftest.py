@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from robotini_ray.processes import PROC
+from robotini_ray.machine.processes import PROC
 
 LISTEN = "0A"
 

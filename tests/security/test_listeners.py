@@ -7,10 +7,10 @@ import stat
 import pytest
 
 from robotini_ray import launch
-from robotini_ray.car.redis_server import RedisServer
 from robotini_ray.commands import simulate
 from robotini_ray.config import SimulatorConfig
 from robotini_ray.embedded import EmbeddedSimulator
+from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.simulator import entries, server, wire
 
 

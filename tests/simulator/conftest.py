@@ -12,7 +12,7 @@ import pytest
 
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.server import SimulatorServer
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 PATIENCE_S = 20
 cached_track = functools.cache(load_track)  # with its maps, which take longer than most tests

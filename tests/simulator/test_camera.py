@@ -12,7 +12,7 @@ from robotini_ray.simulator.physics import BODY_HEIGHT_M
 from robotini_ray.simulator.png import encode_png
 from robotini_ray.simulator.randomisation import STANDARD_LOOK, Look
 from robotini_ray.simulator.view import picture_height
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 RED, GREEN, BLUE = (238, 57, 98), (62, 217, 142), (66, 108, 156)
 SHADED_RED, SHADED_GREEN = (135, 39, 64), (37, 129, 89)

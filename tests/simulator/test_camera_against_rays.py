@@ -9,7 +9,7 @@ import pytest
 
 from robotini_ray.simulator.camera import Camera
 from robotini_ray.simulator.randomisation import STANDARD_LOOK, Look
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 SKY, WALL, FLOOR, CAR = range(4)
 SKY_COLOUR, WALL_COLOUR = (52, 62, 80), (30, 26, 23)

@@ -1,9 +1,10 @@
 import pytest
 
+from robotini_ray.shipped.files import shipped_tracks
 from robotini_ray.simulator.camera import Camera
 from robotini_ray.simulator.cameras import make_camera
 from robotini_ray.simulator.hilly_camera import HillyCamera
-from robotini_ray.track import load_track, shipped_tracks
+from robotini_ray.track.track import load_track
 
 
 @pytest.mark.parametrize("name", shipped_tracks())

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from robotini_ray.line import LEFT_WALL, RIGHT_WALL
 from robotini_ray.simulator import contacts, physics
+from robotini_ray.track.centre_line import LEFT_WALL, RIGHT_WALL
 
 AHEAD_M = 0.3  # where the driver looks
 HAIRPIN_M = 0.39  # less than the walls' 0.44 m: the inner walls of bend and legs cross

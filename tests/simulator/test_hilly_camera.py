@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from robotini_ray.line import pose_on
 from robotini_ray.simulator import hilly_camera, physics
 from robotini_ray.simulator.camera import SKY_COLOUR, WALL_COLOUR, Camera
 from robotini_ray.simulator.hilly_camera import UNDERSIDE, HillyCamera
 from robotini_ray.simulator.randomisation import STANDARD, Look
 from robotini_ray.simulator.view import CAMERA_AHEAD_M
-from robotini_ray.track import load_track
+from robotini_ray.track.centre_line import pose_on
+from robotini_ray.track.track import load_track
 
 RED, GREEN, BLUE = (238, 57, 98), (62, 217, 142), (66, 108, 156)
 SHADED_BLUE = (39, 63, 90)

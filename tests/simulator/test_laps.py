@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robotini_ray.simulator.laps import LapAccount, Triggers
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 TRACK = load_track("oval")
 LENGTH_M = TRACK.length_m

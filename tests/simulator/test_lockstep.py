@@ -9,7 +9,7 @@ import pytest
 from robotini_ray.config import RandomisationConfig
 from robotini_ray.simulator.cameras import make_camera
 from robotini_ray.simulator.randomisation import Look
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 EVERYTHING = RandomisationConfig(
     grip=(0.7, 1.2),

@@ -10,7 +10,7 @@ from robotini_ray.simulator.entries import JoinError
 from robotini_ray.simulator.parameters import ListedCar, RaceParameters
 from robotini_ray.simulator.phases import FreePractice, Phase, RacePhases
 from robotini_ray.simulator.race import Race
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 OVAL = load_track("oval")
 SHORT = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robotini_ray.simulator import physics
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 
 def test_the_standard_car():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from robotini_ray.simulator.contacts import BODY_LENGTH_M, BODY_WIDTH_M
 from robotini_ray.simulator.places import FREE_DISTANCE_M, nearest_free_arc, start_arc_m
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 OVAL = load_track("oval")
 NOBODY = np.zeros((0, 3))

@@ -12,7 +12,7 @@ from robotini_ray.simulator import race as race_module
 from robotini_ray.simulator.entries import MAX_CARS, JoinError
 from robotini_ray.simulator.parameters import ListedCar, RaceParameters
 from robotini_ray.simulator.race import Race
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 OVAL = load_track("oval")
 

@@ -11,7 +11,7 @@ from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.physics import MASS_KG
 from robotini_ray.simulator.race import Race
 from robotini_ray.simulator.randomisation import STANDARD, Look
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 OVAL = load_track("oval")
 WIDE = RandomisationConfig(grip=(0.5, 1.5), mass=(0.5, 1.5), motor=(0.5, 1.5), latency_frames=(1, 4), light=(0.5, 1.5))

@@ -7,7 +7,7 @@ import pytest
 
 from robotini_ray.simulator.ground import SHADED, SUNLIGHT, SUNLIT
 from robotini_ray.simulator.road_strip import COLUMNS, LEFT_EDGE, RIGHT_EDGE, map_strip
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 
 def floor(strip, level=0):

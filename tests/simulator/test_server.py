@@ -14,7 +14,7 @@ from robotini_ray.simulator import server as server_module
 from robotini_ray.simulator.listener import SimulatorError
 from robotini_ray.simulator.parameters import ListedCar, RaceParameters
 from robotini_ray.simulator.server import SimulatorServer
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 from tests.fake_time import FakeTime
 
 CAR_FIELDS = {"teamId", "name", "color", "texture", "type", "timestamp"}

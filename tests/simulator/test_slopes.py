@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from robotini_ray.line import HEIGHT, WALL_OFFSET_M, Line
 from robotini_ray.simulator import contacts, physics
+from robotini_ray.track.centre_line import HEIGHT, WALL_OFFSET_M, Line
 
 G = 9.81
 MIDDLE_M = 200.0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from robotini_ray.simulator.parameters import RaceParameters
 from robotini_ray.simulator.race import Race
 from robotini_ray.simulator.status import rotation
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 
 def rotated(quaternion, vector):

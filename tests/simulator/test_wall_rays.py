@@ -8,7 +8,7 @@ import pytest
 from robotini_ray.simulator.ground import map_ground
 from robotini_ray.simulator.view import make_view
 from robotini_ray.simulator.wall_rays import trace_walls
-from robotini_ray.track import load_track
+from robotini_ray.track.track import load_track
 
 
 def exact_depths_m(track, view, x, z, heading):

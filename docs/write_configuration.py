@@ -1,4 +1,4 @@
-"""``python -m robotini_ray.documentation``: writes docs/configuration.md anew from the config's dataclasses."""
+"""``python docs/write_configuration.py``: writes docs/configuration.md anew from the config's dataclasses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from robotini_ray.config import Config
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
-COMMAND = "python -m robotini_ray.documentation"
+COMMAND = "python docs/write_configuration.py"
 INTRODUCTION = f"""# Configuration
 
 <!-- Made by `{COMMAND}` from robotini_ray/config.py: change it there. -->

@@ -15,7 +15,7 @@ at 5 degrees, and gravity and crests give and take some grip: there the limit is
 A velocity that changes evenly from the middle of a step to the middle of the next keeps the grip limit at every
 instant, so a solution is a lap that can be driven, not merely an estimate of one.
 
-The solver is a primal-dual interior-point method (`robotini_ray.interior_point`), started from a slow lap of the
+The solver is a primal-dual interior-point method (`robotini_ray.track.interior_point`), started from a slow lap of the
 centre line. Its lap times agree with IPOPT's for the same problem to 0.01 %, and halving the distance between
 stations changes them by less than 0.1 % (1 % where bends have a radius of 0.1 m).
 """
@@ -29,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicHermiteSpline
 
-from robotini_ray.interior_point import Constraints, ConvergenceError, minimise
-from robotini_ray.track import Track
+from robotini_ray.track.interior_point import Constraints, ConvergenceError, minimise
+from robotini_ray.track.track import Track
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.signedinteger]

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 import numba
 
-PACKAGE = Path(__file__).parent
-SOURCES = (PACKAGE / "line.py", *sorted((PACKAGE / "simulator").glob("*.py")))
+PACKAGE = Path(__file__).parents[1]
+SOURCES = (PACKAGE / "track" / "centre_line.py", *sorted((PACKAGE / "simulator").rglob("*.py")))
 
 Function = TypeVar("Function", bound=Callable[..., object])
 

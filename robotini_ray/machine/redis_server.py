@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from robotini_ray.child_process import start_child, stop_child
 from robotini_ray.errors import RobotiniError
+from robotini_ray.machine.child_process import start_child, stop_child
 
 START_TIMEOUT_S = 10.0
 _MAX_SOCKET_PATH_BYTES = 107

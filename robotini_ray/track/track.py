@@ -18,12 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.line import LEVEL_WEIGHT, Line, height_on, locate_on, pose_on, room_to_walls, slope_on
+from robotini_ray.shipped.files import TRACKS, shipped_tracks
+from robotini_ray.track.centre_line import LEVEL_WEIGHT, Line, height_on, locate_on, pose_on, room_to_walls, slope_on
 
 FloatArray = NDArray[np.float64]
 
-SHIPPED_TRACKS = Path(__file__).parent / "tracks"
-LIMITS_FILE = "limits.json"  # lies beside them, but holds their lap limits
 SAMPLES_PER_CURVE = 30  # the simulator's spline measures each Bezier curve by 30 chords
 NEIGHBOURHOOD_M = 1.5  # how far along the line `locate` looks when it is told where the car was
 HEIGHT_TOLERANCE_M = 1e-6
@@ -127,18 +126,13 @@ class Track:
         return np.arange(1, num_segments + 1) * (self.length_m / (num_segments + 1))
 
 
-def shipped_tracks() -> tuple[str, ...]:
-    """Names of the tracks in the package, without `.json`."""
-    return tuple(sorted(path.stem for path in SHIPPED_TRACKS.glob("*.json") if path.name != LIMITS_FILE))
-
-
 def load_track(name_or_path: str) -> Track:
     """Load a shipped track by name (`default`, `oval`, ...) or any Robotini track file by path.
 
     Raises:
       TrackError: there is no such file, it is not a track, or it is steeper than 45 degrees somewhere.
     """
-    shipped = SHIPPED_TRACKS / f"{name_or_path}.json"
+    shipped = TRACKS / f"{name_or_path}.json"
     path = shipped if name_or_path in shipped_tracks() else Path(name_or_path)
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,11 +1,11 @@
 """A track's `limit`: the lowest lap time any car could reach, the yardstick of the benchmark's `lap_ratio`.
 
 The car is taken for a point mass: its centre stays within 0.38 m of the centre line, it accelerates with at most
-9.81 m/s^2 in any direction, runs at most 3.86 m/s and starts the lap flying. `robotini_ray.racing_line` solves it, for
+9.81 m/s^2 in any direction, runs at most 3.86 m/s and starts the lap flying. `robotini_ray.track.racing_line` solves it, for
 tracks with height in the plan.
 
 The limits of the shipped tracks are kept in `tracks/limits.json` with the SHA-256 of their track files.
-`python -m robotini_ray.limit` solves all shipped tracks anew, writes that file and prints a table.
+`python -m robotini_ray.track.lap_limit` solves all shipped tracks anew, writes that file and prints a table.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import json
 import time
 from pathlib import Path
 
-from robotini_ray.racing_line import RacingLine, racing_line
-from robotini_ray.track import SHIPPED_TRACKS, Track, load_track, shipped_tracks
+from robotini_ray.shipped.files import LIMITS_FILE, shipped_tracks
+from robotini_ray.track.racing_line import RacingLine, racing_line
+from robotini_ray.track.track import Track, load_track
 
 __all__ = ["RacingLine", "lap_limit_s", "main", "racing_line"]
-
-LIMITS_FILE = SHIPPED_TRACKS / "limits.json"
 
 
 def lap_limit_s(track: Track) -> float:

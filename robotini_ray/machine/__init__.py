@@ -1,0 +1,1 @@
+"""Processes, ports, terminal, Redis server, compiled functions: what knows nothing of racing."""

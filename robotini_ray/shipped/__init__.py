@@ -1,0 +1,1 @@
+"""What comes with the package: tracks, policies and recipes, by name."""
