@@ -11,9 +11,9 @@ from typing import Any
 
 from robotini_ray.car.protocol import EventDecoder
 from robotini_ray.errors import RobotiniError
-from robotini_ray.simulator.listener import accept, listen
-from robotini_ray.simulator.peer import SpectatorPeer
-from robotini_ray.simulator.wire import WireError, encode_event
+from robotini_ray.simulator.server.listener import accept, listen
+from robotini_ray.simulator.server.peer import SpectatorPeer
+from robotini_ray.simulator.server.wire import WireError, encode_event
 
 Event = dict[str, Any]
 

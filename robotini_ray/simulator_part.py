@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from robotini_ray.config import RandomisationConfig, SimulatorConfig
-from robotini_ray.embedded import EmbeddedSimulator, EmbeddedSimulatorError
+from robotini_ray.simulator.embedded import EmbeddedSimulator, EmbeddedSimulatorError
 from robotini_ray.simulator_address import SimulatorAddress
 
 POLL_S = 0.5

@@ -12,7 +12,6 @@ from ray.exceptions import RayError
 from robotini_ray.car.connection import reachable
 from robotini_ray.checkpoint_keeper import CheckpointKeeper
 from robotini_ray.config import Config
-from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.machine.processes import identify
 from robotini_ray.machine.stop_signal import Stopped, StopSignal
 from robotini_ray.pages import PagePorts, Pages
@@ -28,6 +27,7 @@ from robotini_ray.reports import CollectorReport, LearnerReport
 from robotini_ray.run_directory import RunDirectory
 from robotini_ray.run_records import RunRecords
 from robotini_ray.side_processes import SideProcesses
+from robotini_ray.simulator.embedded import EmbeddedSimulator
 from robotini_ray.stall import StallWatch
 from robotini_ray.supervision import State, last_line
 from robotini_ray.terminal import Display, table_rows

@@ -18,8 +18,8 @@ import aiohttp
 import pytest
 from hypothesis import settings
 
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.server import SimulatorServer
+from robotini_ray.simulator.server.server import SimulatorServer
+from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.track import Track, load_track
 

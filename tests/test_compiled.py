@@ -4,7 +4,7 @@ import ast
 
 from robotini_ray.machine import compiled as compiled_module
 from robotini_ray.machine.compiled import compiled, fingerprint
-from robotini_ray.simulator.physics import advance
+from robotini_ray.simulator.world.physics import advance
 
 
 def test_a_change_in_any_source_changes_the_fingerprint(tmp_path):

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from robotini_ray import embedded
 from robotini_ray.car.connection import reachable
 from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig, SimulatorConfig
-from robotini_ray.embedded import EmbeddedSimulator, EmbeddedSimulatorError
 from robotini_ray.machine.child_process import start_child
+from robotini_ray.simulator import embedded
+from robotini_ray.simulator.embedded import EmbeddedSimulator, EmbeddedSimulatorError
 from tests.waiting import eventually
 
 PATIENCE_S = 30
@@ -27,7 +27,7 @@ SLEEPER = "import sys, time; print('up', flush=True); time.sleep(600)"
 @pytest.fixture(autouse=True)
 def package_path(monkeypatch):
     """Children find the package wherever the tests are started from."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(embedded.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(embedded.__file__).parents[2]))
 
 
 def start(code):

@@ -17,7 +17,7 @@ import pytest
 from robotini_ray import launch
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.log_replay import EventLog, LogReplay, LogReplayError
-from robotini_ray.simulator.wire import encode_event
+from robotini_ray.simulator.server.wire import encode_event
 
 PATIENCE_S = 90
 

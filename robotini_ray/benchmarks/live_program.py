@@ -21,10 +21,10 @@ import ray
 
 from robotini_ray.benchmarks.figure import MeasurementError, Say
 from robotini_ray.config import Config, SimulatorConfig, config_from_dict
-from robotini_ray.embedded import temporary_simulator
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle, start_part
 from robotini_ray.reports import CarSeat, LearnerReport
+from robotini_ray.simulator.embedded import temporary_simulator
 
 CARS = 6
 CARS_PER_COLLECTOR = 3

@@ -21,7 +21,7 @@ from robotini_ray.benchmarks.fleet import Fleet, Window
 from robotini_ray.benchmarks.pairs import PAIRS, Spread, interleave, ratios, spread
 from robotini_ray.benchmarks.simulator_parts import PartTimes, Workbench
 from robotini_ray.config import FRAMES_PER_SECOND, SimulatorConfig
-from robotini_ray.embedded import EmbeddedSimulator, temporary_simulator
+from robotini_ray.simulator.embedded import EmbeddedSimulator, temporary_simulator
 from robotini_ray.track.track import load_track
 
 TRACK = "default"

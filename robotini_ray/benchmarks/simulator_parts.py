@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.benchmarks.fleet import COLOR, LOOK_EVERY_FRAMES, THROTTLE, turn_by_colour
-from robotini_ray.simulator.cameras import make_camera
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.png import encode_png
-from robotini_ray.simulator.race import Race
+from robotini_ray.simulator.camera.camera_for_track import make_camera
+from robotini_ray.simulator.server.png_writer import encode_png
+from robotini_ray.simulator.world.race import Race
+from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.track.track import Track
 
 STEPS_PER_PICTURE = 4

@@ -14,10 +14,10 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import Config, RandomisationConfig, SimulatorConfig
 from robotini_ray.demo import race, result_table
-from robotini_ray.embedded import temporary_simulator
 from robotini_ray.machine.stop_signal import StopSignal
 from robotini_ray.monitor.live_page import live_page
 from robotini_ray.policy_car import PolicyCar
+from robotini_ray.simulator.embedded import temporary_simulator
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.lap_limit import lap_limit_s
 from robotini_ray.track.track import Track, load_track

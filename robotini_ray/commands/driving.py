@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from robotini_ray.commands.reach import find_simulator
 from robotini_ray.config import NO_RANDOMISATION, ConfigError, RandomisationConfig, SimulatorConfig
-from robotini_ray.embedded import temporary_simulator
+from robotini_ray.simulator.embedded import temporary_simulator
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.track import load_track
 

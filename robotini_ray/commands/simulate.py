@@ -10,8 +10,8 @@ from typing import Literal
 
 from robotini_ray.config import RandomisationConfig
 from robotini_ray.machine.addresses import is_loopback
-from robotini_ray.simulator.parameters import RaceParameters, load_parameters
-from robotini_ray.simulator.server import SimulatorServer
+from robotini_ray.simulator.server.server import SimulatorServer
+from robotini_ray.simulator.world.race_parameters import RaceParameters, load_parameters
 from robotini_ray.track.track import load_track
 
 

@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 from robotini_ray.benchmarks import fleet as fleet_module
 from robotini_ray.benchmarks.fleet import LOOK_EVERY_FRAMES, Fleet, FleetError, turn_by_colour
 from robotini_ray.car.errors import SimulatorUnreachable
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.server import SimulatorServer
+from robotini_ray.simulator.server.server import SimulatorServer
+from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.track import load_track
 

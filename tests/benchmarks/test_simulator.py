@@ -11,7 +11,7 @@ from robotini_ray.benchmarks.cpu_time import cpu_time_s
 from robotini_ray.benchmarks.fleet import Window
 from robotini_ray.benchmarks.simulator import Served, measure_lockstep, measure_realtime, realtime_figures
 from robotini_ray.config import SimulatorConfig
-from robotini_ray.embedded import temporary_simulator
+from robotini_ray.simulator.embedded import temporary_simulator
 
 PACKAGE_PARENT = str(Path(robotini_ray.__file__).parents[1])
 TIMES = ["physics", "camera", "png", "socket", "waiting", "client"]
@@ -104,5 +104,5 @@ def test_it_needs_neither_tensorflow_nor_ray():
     code = "import sys, robotini_ray.commands.benchmark, robotini_ray.benchmarks.simulator; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, env=os.environ)
     loaded = set(done.stdout.split())
-    assert "robotini_ray.simulator.race" in loaded
+    assert "robotini_ray.simulator.world.race" in loaded
     assert not {"tensorflow", "tf_agents", "reverb", "ray"} & loaded

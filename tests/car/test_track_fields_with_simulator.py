@@ -13,8 +13,8 @@ import pytest
 
 from robotini_ray.car.connection import CarConnection, Login, wait_readable
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.server import SimulatorServer
+from robotini_ray.simulator.server.server import SimulatorServer
+from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.track.track import load_track
 
 NUM_SEGMENTS = 30

@@ -12,8 +12,8 @@ from robotini_ray.car.laps import LapCounter
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.environment.observation import decode_png, features
 from robotini_ray.environment.reward import OriginalReward, ProgressReward, ProgressWeights
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.server import SimulatorServer
+from robotini_ray.simulator.server.server import SimulatorServer
+from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.track.track import load_track
 
 NUM_SEGMENTS = 30

@@ -24,8 +24,8 @@ from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.replay import TABLE, WindowLayout, replay_state
 from robotini_ray.replay_server import make_server
 from robotini_ray.reports import CarSeat
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.server import SimulatorServer
+from robotini_ray.simulator.server.server import SimulatorServer
+from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.track import load_track
 from tests.waiting import LONG_S, eventually, stored_cars

@@ -9,9 +9,10 @@ import pytest
 from robotini_ray import launch
 from robotini_ray.commands import simulate
 from robotini_ray.config import SimulatorConfig
-from robotini_ray.embedded import EmbeddedSimulator
 from robotini_ray.machine.redis_server import RedisServer
-from robotini_ray.simulator import entries, server, wire
+from robotini_ray.simulator.embedded import EmbeddedSimulator
+from robotini_ray.simulator.server import server, wire
+from robotini_ray.simulator.world import entries
 
 
 def test_the_test_itself_sees_listeners(listening):

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.server import SimulatorServer
+from robotini_ray.simulator.server.server import SimulatorServer
+from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.track.track import load_track
 
 PATIENCE_S = 20

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from robotini_ray.simulator import camera as camera_module
-from robotini_ray.simulator.camera import Camera
-from robotini_ray.simulator.physics import BODY_HEIGHT_M
-from robotini_ray.simulator.png import encode_png
-from robotini_ray.simulator.randomisation import STANDARD_LOOK, Look
-from robotini_ray.simulator.view import picture_height
+from robotini_ray.simulator.camera import flat_camera as camera_module
+from robotini_ray.simulator.camera.flat_camera import Camera
+from robotini_ray.simulator.camera.pixel_view import picture_height
+from robotini_ray.simulator.server.png_writer import encode_png
+from robotini_ray.simulator.world.physics import BODY_HEIGHT_M
+from robotini_ray.simulator.world.randomisation import STANDARD_LOOK, Look
 from robotini_ray.track.track import load_track
 
 RED, GREEN, BLUE = (238, 57, 98), (62, 217, 142), (66, 108, 156)

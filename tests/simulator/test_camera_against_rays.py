@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from robotini_ray.simulator.camera import Camera
-from robotini_ray.simulator.randomisation import STANDARD_LOOK, Look
+from robotini_ray.simulator.camera.flat_camera import Camera
+from robotini_ray.simulator.world.randomisation import STANDARD_LOOK, Look
 from robotini_ray.track.track import load_track
 
 SKY, WALL, FLOOR, CAR = range(4)

@@ -1,9 +1,9 @@
 import pytest
 
 from robotini_ray.shipped.files import shipped_tracks
-from robotini_ray.simulator.camera import Camera
-from robotini_ray.simulator.cameras import make_camera
-from robotini_ray.simulator.hilly_camera import HillyCamera
+from robotini_ray.simulator.camera.camera_for_track import make_camera
+from robotini_ray.simulator.camera.flat_camera import Camera
+from robotini_ray.simulator.camera.hilly_camera import HillyCamera
 from robotini_ray.track.track import load_track
 
 

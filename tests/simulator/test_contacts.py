@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from robotini_ray.simulator import contacts, physics
+from robotini_ray.simulator.world import contacts, physics
 from robotini_ray.track.centre_line import LEFT_WALL, RIGHT_WALL
 
 AHEAD_M = 0.3  # where the driver looks

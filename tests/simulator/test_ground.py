@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from robotini_ray.simulator.ground import CELL_M, CLEARANCE_CELL_M, map_ground
+from robotini_ray.simulator.camera.ground import CELL_M, CLEARANCE_CELL_M, map_ground
 from robotini_ray.track.track import load_track
 
 BLACK, RED, BLUE, GREEN = (30, 26, 23), (238, 57, 98), (66, 108, 156), (62, 217, 142)

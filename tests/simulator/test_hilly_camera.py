@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from robotini_ray.simulator import hilly_camera, physics
-from robotini_ray.simulator.camera import SKY_COLOUR, WALL_COLOUR, Camera
-from robotini_ray.simulator.hilly_camera import UNDERSIDE, HillyCamera
-from robotini_ray.simulator.randomisation import STANDARD, Look
-from robotini_ray.simulator.view import CAMERA_AHEAD_M
+from robotini_ray.simulator.camera import hilly_camera
+from robotini_ray.simulator.camera.flat_camera import SKY_COLOUR, WALL_COLOUR, Camera
+from robotini_ray.simulator.camera.hilly_camera import UNDERSIDE, HillyCamera
+from robotini_ray.simulator.camera.pixel_view import CAMERA_AHEAD_M
+from robotini_ray.simulator.world import physics
+from robotini_ray.simulator.world.randomisation import STANDARD, Look
 from robotini_ray.track.centre_line import pose_on
 from robotini_ray.track.track import load_track
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robotini_ray.simulator.laps import LapAccount, Triggers
+from robotini_ray.simulator.world.laps import LapAccount, Triggers
 from robotini_ray.track.track import load_track
 
 TRACK = load_track("oval")

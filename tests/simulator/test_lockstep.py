@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from robotini_ray.config import RandomisationConfig
-from robotini_ray.simulator.cameras import make_camera
-from robotini_ray.simulator.randomisation import Look
+from robotini_ray.simulator.camera.camera_for_track import make_camera
+from robotini_ray.simulator.world.randomisation import Look
 from robotini_ray.track.track import load_track
 
 EVERYTHING = RandomisationConfig(

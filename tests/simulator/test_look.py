@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from robotini_ray.simulator.look import apply_look
-from robotini_ray.simulator.randomisation import STANDARD_LOOK, Look
+from robotini_ray.simulator.camera.light_and_noise import apply_look
+from robotini_ray.simulator.world.randomisation import STANDARD_LOOK, Look
 
 
 def applied(look, frame=0, value=128):

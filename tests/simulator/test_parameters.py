@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from robotini_ray.simulator.parameters import (
+from robotini_ray.simulator.world.race_parameters import (
     ListedCar,
     ParametersError,
     RaceParameters,

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from robotini_ray.simulator import phases
-from robotini_ray.simulator.entries import JoinError
-from robotini_ray.simulator.parameters import ListedCar, RaceParameters
-from robotini_ray.simulator.phases import FreePractice, Phase, RacePhases
-from robotini_ray.simulator.race import Race
+from robotini_ray.simulator.server import phases
+from robotini_ray.simulator.server.phases import FreePractice, Phase, RacePhases
+from robotini_ray.simulator.world.entries import JoinError
+from robotini_ray.simulator.world.race import Race
+from robotini_ray.simulator.world.race_parameters import ListedCar, RaceParameters
 from robotini_ray.track.track import load_track
 
 OVAL = load_track("oval")

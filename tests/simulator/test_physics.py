@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.simulator import contacts, physics
+from robotini_ray.simulator.world import contacts, physics
 from robotini_ray.track.centre_line import Line
 
 MIDDLE_M = 200.0

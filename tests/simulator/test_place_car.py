@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from robotini_ray.simulator import physics
+from robotini_ray.simulator.world import physics
 from robotini_ray.track.track import load_track
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robotini_ray.simulator.contacts import BODY_LENGTH_M, BODY_WIDTH_M
-from robotini_ray.simulator.places import FREE_DISTANCE_M, nearest_free_arc, start_arc_m
+from robotini_ray.simulator.world.contacts import BODY_LENGTH_M, BODY_WIDTH_M
+from robotini_ray.simulator.world.free_places import FREE_DISTANCE_M, nearest_free_arc, start_arc_m
 from robotini_ray.track.track import load_track
 
 OVAL = load_track("oval")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.simulator.png import encode_png
+from robotini_ray.simulator.server.png_writer import encode_png
 
 
 def chunks(png):

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.simulator import race as race_module
-from robotini_ray.simulator.entries import MAX_CARS, JoinError
-from robotini_ray.simulator.parameters import ListedCar, RaceParameters
-from robotini_ray.simulator.race import Race
+from robotini_ray.simulator.world import race as race_module
+from robotini_ray.simulator.world.entries import MAX_CARS, JoinError
+from robotini_ray.simulator.world.race import Race
+from robotini_ray.simulator.world.race_parameters import ListedCar, RaceParameters
 from robotini_ray.track.track import load_track
 
 OVAL = load_track("oval")

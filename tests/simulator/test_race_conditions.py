@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from robotini_ray.config import RandomisationConfig
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.physics import MASS_KG
-from robotini_ray.simulator.race import Race
-from robotini_ray.simulator.randomisation import STANDARD, Look
+from robotini_ray.simulator.world.physics import MASS_KG
+from robotini_ray.simulator.world.race import Race
+from robotini_ray.simulator.world.race_parameters import RaceParameters
+from robotini_ray.simulator.world.randomisation import STANDARD, Look
 from robotini_ray.track.track import load_track
 
 OVAL = load_track("oval")

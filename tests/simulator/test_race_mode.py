@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from robotini_ray.simulator.parameters import ListedCar, RaceParameters
-from robotini_ray.simulator.results import ResultsError
-from robotini_ray.simulator.server import SimulatorServer
+from robotini_ray.simulator.server.result_files import ResultsError
+from robotini_ray.simulator.server.server import SimulatorServer
+from robotini_ray.simulator.world.race_parameters import ListedCar, RaceParameters
 from robotini_ray.track.track import load_track
 
 TEAMS = tuple(ListedCar(f"team {name}", name, "#00ff00") for name in ("fast", "slow", "slowest"))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robotini_ray.config import RandomisationConfig
-from robotini_ray.simulator.randomisation import STANDARD, Conditions, Look, draw
+from robotini_ray.simulator.world.randomisation import STANDARD, Conditions, Look, draw
 
 RANGES = [field.name for field in dataclasses.fields(RandomisationConfig) if field.type != "bool"]
 WIDE = RandomisationConfig(

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.simulator.ground import LEVELS
-from robotini_ray.simulator.rasteriser import edges_beyond, fill, fill_floor, make_target
-from robotini_ray.simulator.road_strip import COLUMNS, RoadStrip
-from robotini_ray.simulator.view import FAR_M, NEAR_M, SAMPLES
+from robotini_ray.simulator.camera.ground import LEVELS
+from robotini_ray.simulator.camera.pixel_view import FAR_M, NEAR_M, SAMPLES
+from robotini_ray.simulator.camera.rasteriser import edges_beyond, fill, fill_floor, make_target
+from robotini_ray.simulator.camera.road_strip import COLUMNS, RoadStrip
 
 WIDTH, HEIGHT = 24, 15
 SKY = 7

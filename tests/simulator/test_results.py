@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.simulator.results import RaceFiles, ResultsError
+from robotini_ray.simulator.server.result_files import RaceFiles, ResultsError
 
 FINISHED = {"type": "RaceFinished", "timestamp": 1.5, "standings": [{"car": {"name": "ä"}, "bestLap": math.nan, "dnf": True}]}
 

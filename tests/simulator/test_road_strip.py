@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from robotini_ray.simulator.ground import SHADED, SUNLIGHT, SUNLIT
-from robotini_ray.simulator.road_strip import COLUMNS, LEFT_EDGE, RIGHT_EDGE, map_strip
+from robotini_ray.simulator.camera.ground import SHADED, SUNLIGHT, SUNLIT
+from robotini_ray.simulator.camera.road_strip import COLUMNS, LEFT_EDGE, RIGHT_EDGE, map_strip
 from robotini_ray.track.track import load_track
 
 

@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from robotini_ray.simulator import peer as peer_module
-from robotini_ray.simulator import server as server_module
-from robotini_ray.simulator.listener import SimulatorError
-from robotini_ray.simulator.parameters import ListedCar, RaceParameters
-from robotini_ray.simulator.server import SimulatorServer
+from robotini_ray.simulator.server import peer as peer_module
+from robotini_ray.simulator.server import server as server_module
+from robotini_ray.simulator.server.listener import SimulatorError
+from robotini_ray.simulator.server.server import SimulatorServer
+from robotini_ray.simulator.world.race_parameters import ListedCar, RaceParameters
 from robotini_ray.track.track import load_track
 from tests.fake_time import FakeTime
 
@@ -450,7 +450,7 @@ def test_stop_before_run_ends_it_at_once():
 
 def test_the_simulator_never_imports_tensorflow_or_ray():
     code = (
-        "import sys, robotini_ray.simulator.server;"
+        "import sys, robotini_ray.simulator.server.server;"
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'ray', 'redis', 'reverb')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from robotini_ray.simulator import physics
-from robotini_ray.simulator.sight import Sight, parse_colour
+from robotini_ray.simulator.world import physics
+from robotini_ray.simulator.world.pose_history import Sight, parse_colour
 
 
 def moving(frame):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from robotini_ray.simulator import contacts, physics
+from robotini_ray.simulator.world import contacts, physics
 from robotini_ray.track.centre_line import HEIGHT, WALL_OFFSET_M, Line
 
 G = 9.81

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.race import Race
-from robotini_ray.simulator.status import rotation
+from robotini_ray.simulator.world.game_status import rotation
+from robotini_ray.simulator.world.race import Race
+from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.track.track import load_track
 
 

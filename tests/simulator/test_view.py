@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.simulator.randomisation import STANDARD_LOOK, Look
-from robotini_ray.simulator.view import CAMERA_AHEAD_M, SKY_LEVEL, directions, make_view, picture_height
+from robotini_ray.simulator.camera.pixel_view import CAMERA_AHEAD_M, SKY_LEVEL, directions, make_view, picture_height
+from robotini_ray.simulator.world.randomisation import STANDARD_LOOK, Look
 
 angles = st.floats(-math.radians(10), math.radians(10))
 looks = st.builds(Look, pitch_rad=angles, roll_rad=angles, yaw_rad=angles, height_m=st.floats(-0.03, 0.05))

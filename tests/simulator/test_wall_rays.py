@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from robotini_ray.simulator.ground import map_ground
-from robotini_ray.simulator.view import make_view
-from robotini_ray.simulator.wall_rays import trace_walls
+from robotini_ray.simulator.camera.ground import map_ground
+from robotini_ray.simulator.camera.pixel_view import make_view
+from robotini_ray.simulator.camera.wall_rays import trace_walls
 from robotini_ray.track.track import load_track
 
 

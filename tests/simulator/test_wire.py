@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robotini_ray.simulator import wire
-from robotini_ray.simulator.wire import Command, LineBuffer, Login, WireError
+from robotini_ray.simulator.server import wire
+from robotini_ray.simulator.server.wire import Command, LineBuffer, Login, WireError
 
 
 @given(lines=st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"")), max_size=8), data=st.data())

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.machine.compiled import compiled
-from robotini_ray.simulator.ground import LEVELS
-from robotini_ray.simulator.road_strip import COLUMNS, RoadStrip
-from robotini_ray.simulator.view import FAR_M, NEAR_M, SAMPLES
+from robotini_ray.simulator.camera.ground import LEVELS
+from robotini_ray.simulator.camera.pixel_view import FAR_M, NEAR_M, SAMPLES
+from robotini_ray.simulator.camera.road_strip import COLUMNS, RoadStrip
 
 MOST_SIDES = 4
 

@@ -15,15 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.machine.compiled import compiled
-from robotini_ray.simulator.bodies import CAR_BOTTOM_M, CAR_FACE_LIGHT, CAR_TOP_M, lit
-from robotini_ray.simulator.camera import SKY, WALL
-from robotini_ray.simulator.contacts import BODY_LENGTH_M, BODY_WIDTH_M
-from robotini_ray.simulator.ground import CELL_M, LEVELS
-from robotini_ray.simulator.look import apply_look
-from robotini_ray.simulator.physics import BODY_HEIGHT_M
-from robotini_ray.simulator.randomisation import Look
-from robotini_ray.simulator.rasteriser import Target, edges_beyond, fill, fill_floor, make_target
-from robotini_ray.simulator.road_strip import (
+from robotini_ray.simulator.camera.car_bodies import CAR_BOTTOM_M, CAR_FACE_LIGHT, CAR_TOP_M, lit
+from robotini_ray.simulator.camera.flat_camera import SKY, WALL
+from robotini_ray.simulator.camera.ground import CELL_M, LEVELS
+from robotini_ray.simulator.camera.light_and_noise import apply_look
+from robotini_ray.simulator.camera.pixel_view import (
+    CAMERA_AHEAD_M,
+    CAMERA_HEIGHT_M,
+    FIELD_OF_VIEW_RAD,
+    SOFTNESS,
+    directions,
+    picture_height,
+)
+from robotini_ray.simulator.camera.rasteriser import Target, edges_beyond, fill, fill_floor, make_target
+from robotini_ray.simulator.camera.road_strip import (
     COLUMNS,
     CORNER_OFFSETS_M,
     LEFT_EDGE,
@@ -32,14 +37,9 @@ from robotini_ray.simulator.road_strip import (
     RoadStrip,
     map_strip,
 )
-from robotini_ray.simulator.view import (
-    CAMERA_AHEAD_M,
-    CAMERA_HEIGHT_M,
-    FIELD_OF_VIEW_RAD,
-    SOFTNESS,
-    directions,
-    picture_height,
-)
+from robotini_ray.simulator.world.contacts import BODY_LENGTH_M, BODY_WIDTH_M
+from robotini_ray.simulator.world.physics import BODY_HEIGHT_M
+from robotini_ray.simulator.world.randomisation import Look
 from robotini_ray.track.centre_line import LEVEL_WEIGHT
 from robotini_ray.track.track import Track
 

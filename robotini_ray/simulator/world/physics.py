@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.machine.compiled import compiled
-from robotini_ray.simulator.contacts import YAW_INERTIA_PER_KG_M2, collide_cars, collide_with_walls
+from robotini_ray.simulator.world.contacts import YAW_INERTIA_PER_KG_M2, collide_cars, collide_with_walls
 from robotini_ray.track.centre_line import Line, height_on, pose_on, slope_on
 
 STEP_S = 0.002

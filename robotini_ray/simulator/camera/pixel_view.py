@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.machine.compiled import compiled
-from robotini_ray.simulator.ground import CELL_M, LEVELS, WALL_HEIGHT_M
-from robotini_ray.simulator.physics import BODY_HEIGHT_M
-from robotini_ray.simulator.randomisation import STANDARD_LOOK, Look
+from robotini_ray.simulator.camera.ground import CELL_M, LEVELS, WALL_HEIGHT_M
+from robotini_ray.simulator.world.physics import BODY_HEIGHT_M
+from robotini_ray.simulator.world.randomisation import STANDARD_LOOK, Look
 
 CAMERA_HEIGHT_M = BODY_HEIGHT_M + 0.02
 CAMERA_AHEAD_M = 0.095

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
-from robotini_ray.simulator.wire import LINE_LIMIT_BYTES, LOGIN_LIMIT_BYTES, LineBuffer, Login, WireError
+from robotini_ray.simulator.server.wire import LINE_LIMIT_BYTES, LOGIN_LIMIT_BYTES, LineBuffer, Login, WireError
 
 RECEIVE_BYTES = 65_536
 # Beyond the kernel's own buffers, so much may wait for a client; one that lets more pile up does not read.

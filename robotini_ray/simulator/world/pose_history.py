@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.simulator import physics
+from robotini_ray.simulator.world import physics
 
 MAX_LATENCY_FRAMES = 4
 POSE_COLUMNS = 5  # x, z, heading, y, pitch

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from robotini_ray.simulator.camera import Camera
-from robotini_ray.simulator.hilly_camera import HillyCamera
+from robotini_ray.simulator.camera.flat_camera import Camera
+from robotini_ray.simulator.camera.hilly_camera import HillyCamera
 from robotini_ray.track.track import Track
 
 

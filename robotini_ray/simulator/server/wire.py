@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
-from robotini_ray.simulator.view import MAX_WIDTH, MIN_WIDTH
+from robotini_ray.simulator.camera.pixel_view import MAX_WIDTH, MIN_WIDTH
 
 LOGIN_LIMIT_BYTES = 1024
 LINE_LIMIT_BYTES = 512

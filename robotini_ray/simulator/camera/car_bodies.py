@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from robotini_ray.machine.compiled import compiled
-from robotini_ray.simulator.contacts import BODY_LENGTH_M, BODY_WIDTH_M, REACH_M
-from robotini_ray.simulator.view import NEAR_M, SAMPLES, View, mixed
+from robotini_ray.simulator.camera.pixel_view import NEAR_M, SAMPLES, View, mixed
+from robotini_ray.simulator.world.contacts import BODY_LENGTH_M, BODY_WIDTH_M, REACH_M
 
 # Cars are boxes in a dark shade of their colour: no channel of them passes for a stripe of the road.
 CAR_SHADE = 0.38

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from robotini_ray.machine.compiled import compiled
-from robotini_ray.simulator.ground import CLEARANCE_CELL_M, GroundMap
-from robotini_ray.simulator.view import FAR_M, NEAR_M, View
+from robotini_ray.simulator.camera.ground import CLEARANCE_CELL_M, GroundMap
+from robotini_ray.simulator.camera.pixel_view import FAR_M, NEAR_M, View
 
 # All is float32, because mixed with float64 the inner loops are much slower.
 CLOSE_M = np.float32(0.001)  # a ray this close to a wall has reached it

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.machine.compiled import compiled
-from robotini_ray.simulator.bodies import paint_cars
-from robotini_ray.simulator.ground import CELL_M, Colour, GroundMap, map_ground
-from robotini_ray.simulator.look import apply_look
-from robotini_ray.simulator.randomisation import Look
-from robotini_ray.simulator.view import CAMERA_AHEAD_M, SKY_LEVEL, View, make_view, mixed, picture_height
-from robotini_ray.simulator.wall_rays import trace_walls
+from robotini_ray.simulator.camera.car_bodies import paint_cars
+from robotini_ray.simulator.camera.ground import CELL_M, Colour, GroundMap, map_ground
+from robotini_ray.simulator.camera.light_and_noise import apply_look
+from robotini_ray.simulator.camera.pixel_view import CAMERA_AHEAD_M, SKY_LEVEL, View, make_view, mixed, picture_height
+from robotini_ray.simulator.camera.wall_rays import trace_walls
+from robotini_ray.simulator.world.randomisation import Look
 from robotini_ray.track.track import Track
 
 WALL_COLOUR: Colour = (30, 26, 23)

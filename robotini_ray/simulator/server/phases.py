@@ -13,10 +13,10 @@ import logging
 import math
 
 from robotini_ray.config import FRAMES_PER_SECOND
-from robotini_ray.simulator.entries import Car, Event, JoinError
-from robotini_ray.simulator.places import ROOM_M, start_arc_m
-from robotini_ray.simulator.race import Race
-from robotini_ray.simulator.wire import UiCommand
+from robotini_ray.simulator.server.wire import UiCommand
+from robotini_ray.simulator.world.entries import Car, Event, JoinError
+from robotini_ray.simulator.world.free_places import ROOM_M, start_arc_m
+from robotini_ray.simulator.world.race import Race
 
 LOG = logging.getLogger(__name__)
 

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.config import FRAMES_PER_SECOND, NO_RANDOMISATION, RandomisationConfig
-from robotini_ray.simulator import physics
-from robotini_ray.simulator.entries import MAX_CARS, Car, Entries, Event, JoinError
-from robotini_ray.simulator.laps import LapAccount, Triggers
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.places import nearest_free_arc, start_arc_m
-from robotini_ray.simulator.randomisation import Look, draw
-from robotini_ray.simulator.sight import Sight
-from robotini_ray.simulator.status import car_statuses
+from robotini_ray.simulator.world import physics
+from robotini_ray.simulator.world.entries import MAX_CARS, Car, Entries, Event, JoinError
+from robotini_ray.simulator.world.free_places import nearest_free_arc, start_arc_m
+from robotini_ray.simulator.world.game_status import car_statuses
+from robotini_ray.simulator.world.laps import LapAccount, Triggers
+from robotini_ray.simulator.world.pose_history import Sight
+from robotini_ray.simulator.world.race_parameters import RaceParameters
+from robotini_ray.simulator.world.randomisation import Look, draw
 from robotini_ray.track.track import Track
 
 LOG = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.machine.compiled import compiled
-from robotini_ray.simulator.randomisation import Look
+from robotini_ray.simulator.world.randomisation import Look
 
 # Four random bytes make one number of the noise: the spread of their sum, and its middle.
 BYTES_SPREAD = (4 * (256**2 - 1) / 12) ** 0.5

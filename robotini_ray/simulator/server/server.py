@@ -17,16 +17,16 @@ import time
 from typing import Literal
 
 from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig
-from robotini_ray.simulator import phases, wire
-from robotini_ray.simulator.cameras import make_camera
-from robotini_ray.simulator.entries import MAX_CARS, JoinError
-from robotini_ray.simulator.listener import accept, listen
-from robotini_ray.simulator.parameters import RaceParameters
-from robotini_ray.simulator.peer import CarPeer, Driver, Peer, SpectatorPeer
-from robotini_ray.simulator.png import encode_png
-from robotini_ray.simulator.race import FRAME_S, Race
-from robotini_ray.simulator.results import RaceFiles
-from robotini_ray.simulator.view import MAX_WIDTH
+from robotini_ray.simulator.camera.camera_for_track import make_camera
+from robotini_ray.simulator.camera.pixel_view import MAX_WIDTH
+from robotini_ray.simulator.server import phases, wire
+from robotini_ray.simulator.server.listener import accept, listen
+from robotini_ray.simulator.server.peer import CarPeer, Driver, Peer, SpectatorPeer
+from robotini_ray.simulator.server.png_writer import encode_png
+from robotini_ray.simulator.server.result_files import RaceFiles
+from robotini_ray.simulator.world.entries import MAX_CARS, JoinError
+from robotini_ray.simulator.world.race import FRAME_S, Race
+from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.track.track import Track
 
 LOG = logging.getLogger(__name__)

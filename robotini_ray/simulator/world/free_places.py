@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.simulator.contacts import LEVEL_M, REACH_M
-from robotini_ray.simulator.physics import BODY_HEIGHT_M
+from robotini_ray.simulator.world.contacts import LEVEL_M, REACH_M
+from robotini_ray.simulator.world.physics import BODY_HEIGHT_M
 from robotini_ray.track.track import Track
 
 FREE_DISTANCE_M = 2 * REACH_M + 0.004  # between the centres of two cars, however they are turned

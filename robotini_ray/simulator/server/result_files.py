@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.simulator.entries import Event
+from robotini_ray.simulator.world.entries import Event
 
 LOG = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.machine.compiled import compiled
-from robotini_ray.simulator.ground import (
+from robotini_ray.simulator.camera.ground import (
     BLACK,
     CELL_M,
     FINISH_DASH_M,

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from robotini_ray.simulator.laps import LapAccount
-from robotini_ray.simulator.parameters import ListedCar
-from robotini_ray.simulator.randomisation import STANDARD, Conditions
+from robotini_ray.simulator.world.laps import LapAccount
+from robotini_ray.simulator.world.race_parameters import ListedCar
+from robotini_ray.simulator.world.randomisation import STANDARD, Conditions
 
 MAX_CARS = 32
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from robotini_ray.simulator.entries import Car, Event
+from robotini_ray.simulator.world.entries import Car, Event
 
 COLUMNS = ("x", "y", "z", "heading", "pitch", "speed_x", "speed_y", "speed_z", "track_heading")
 

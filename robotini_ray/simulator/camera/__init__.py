@@ -1,0 +1,1 @@
+"""What a car's camera sees of the world."""

@@ -1,0 +1,1 @@
+"""What is sent: frames, events and commands over sockets."""

@@ -1,0 +1,1 @@
+"""What moves: cars, walls, laps and the race around them."""
