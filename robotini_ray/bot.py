@@ -7,11 +7,11 @@ import statistics
 import threading
 from collections.abc import Callable, Iterator
 
-from robotini_ray.acting import NumpyPolicy
 from robotini_ray.car.connection import CarConnection, Login, backoff_delays
 from robotini_ray.car.errors import CarError, SimulatorUnreachable, SpectatorLost
 from robotini_ray.car.race_events import RaceEvents
 from robotini_ray.pilot import NEUTRAL, Pilot
+from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.simulator_address import SimulatorAddress
 
 CONNECT_TIMEOUT_S = 2.0

@@ -11,16 +11,18 @@ import reverb
 from numpy.typing import NDArray
 from tf_agents.trajectories import time_step as ts
 
-from robotini_ray.acting import ExplorationNoise, NumpyPolicy, PolicySpec
 from robotini_ray.car.connection import Login
 from robotini_ray.car.errors import CarError
 from robotini_ray.car.reconnection import SpectatorLink
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.car.state import CarStateStore
+from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import Config
 from robotini_ray.connections import Connections
 from robotini_ray.drive import Drive
 from robotini_ray.environment.race_environment import RaceEnvironment
+from robotini_ray.policy.exploration import ExplorationNoise
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.replay import WindowLayout, WindowWriter
 from robotini_ray.reports import CarSeat, CollectorReport, train_step_of
 from robotini_ray.simulator_address import SimulatorAddress

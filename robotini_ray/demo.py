@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-from robotini_ray.car.state import CarStateStore
+from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import FRAMES_PER_SECOND
 from robotini_ray.machine.text_table import format_table, number
 from robotini_ray.policy_car import PolicyCar

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tf_agents.trajectories import time_step as ts
 
-from robotini_ray.acting import ExplorationNoise
 from robotini_ray.car.reconnection import Reconnection
 from robotini_ray.environment.race_environment import RaceEnvironment
+from robotini_ray.policy.exploration import ExplorationNoise
 from robotini_ray.replay import WindowWriter
 from robotini_ray.reports import CarSeat
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from robotini_ray.acting import NumpyPolicy
 from robotini_ray.config import FRAMES_PER_SECOND
 from robotini_ray.environment.race_environment import RaceEnvironment
+from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.reports import EvaluationResult
 
 

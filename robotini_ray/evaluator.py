@@ -11,17 +11,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.acting import NumpyPolicy, PolicyError, PolicyShelf, PolicySpec, load_policy, save_policy
 from robotini_ray.agents.saved_model import SavedModelExporter
-from robotini_ray.averaging import WeightsAverage
 from robotini_ray.car.connection import Login, backoff_delays
 from robotini_ray.car.errors import CarError
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.car.state import CarStateStore
+from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import Config
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.evaluation import evaluate
 from robotini_ray.lap_film import LapFilm
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_files import PolicyShelf, load_policy, save_policy
+from robotini_ray.policy.policy_spec import PolicyError, PolicySpec
+from robotini_ray.policy.weight_average import WeightsAverage
 from robotini_ray.reports import Evaluation, EvaluationResult, train_step_of
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.lap_limit import lap_limit_s

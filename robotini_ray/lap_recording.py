@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from robotini_ray.acting import NumpyPolicy
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import FRAMES_PER_SECOND
 from robotini_ray.errors import RobotiniError
+from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy_car import Moment, PolicyCar
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.track import Track

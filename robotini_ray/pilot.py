@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from robotini_ray.acting import NumpyPolicy
 from robotini_ray.config import ACTION_SIZE, FEATURES_PER_FRAME
 from robotini_ray.environment.controls import car_command
 from robotini_ray.environment.observation import READ_BACK_FRAMES, BadFrame, HistoryStack, picture_features
+from robotini_ray.policy.numpy_policy import NumpyPolicy
 
 NEUTRAL = 0.0, 0.0
 

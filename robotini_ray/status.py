@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from robotini_ray.car.state import CarStateStore, StoreUnavailable
+from robotini_ray.car.state_store import CarStateStore, StoreUnavailable
 from robotini_ray.leftovers import describe_leftovers, find_leftovers
 from robotini_ray.program_file import NAME, PartRecord, ProgramFileError, ProgramRecord, read_program
 

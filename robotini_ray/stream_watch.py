@@ -8,7 +8,7 @@ from collections.abc import Callable
 from robotini_ray.car.connection import wait_readable
 from robotini_ray.car.errors import SpectatorLost
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.car.state import CarStateStore
+from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.environment.score import RaceScore, live_state
 from robotini_ray.track.track import Track
 

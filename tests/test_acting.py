@@ -6,14 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.acting import (
-    ExplorationNoise,
-    NumpyPolicy,
-    PolicyError,
-    PolicySpec,
-    noise_ladder,
-)
 from robotini_ray.config import config_from_dict
+from robotini_ray.policy.exploration import ExplorationNoise, noise_ladder
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_spec import PolicyError, PolicySpec
 
 SMALL = {"observation_history": 1, "action_history": 1}
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robotini_ray.averaging import WeightsAverage
+from robotini_ray.policy.weight_average import WeightsAverage
 
 
 def weights(*values):

@@ -13,10 +13,11 @@ import portpicker
 import pytest
 import reverb
 
-from robotini_ray.acting import NumpyPolicy, PolicySpec
 from robotini_ray.collector import Collector
 from robotini_ray.config import Config, config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.replay import FIRST, LAST, MID, PAD, TABLE, WindowLayout, replay_state
 from robotini_ray.replay_server import make_server
 from robotini_ray.reports import CarSeat

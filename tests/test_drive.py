@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 
 from robotini_ray import launch
-from robotini_ray.acting import NumpyPolicy, PolicySpec, load_policy, save_policy
-from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import Config
+from robotini_ray.policy.named_policy import load_named_policy
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_files import load_policy, save_policy
+from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.shipped.files import POLICIES, shipped_policies
 
 ROOT = Path(launch.__file__).parents[1]

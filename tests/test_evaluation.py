@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from robotini_ray.acting import PolicyError
-from robotini_ray.benchmarks.driving_policy import driving_policy
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import Config, EnvironmentConfig
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.evaluation import evaluate
+from robotini_ray.policy.hand_written import driving_policy
+from robotini_ray.policy.policy_spec import PolicyError
 from robotini_ray.track.track import load_track
 
 CONFIG = dataclasses.replace(

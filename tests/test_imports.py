@@ -73,10 +73,9 @@ def within(*packages):
 
 
 HEAVY = {"tensorflow", "tf_agents", "reverb"}
-LIGHT = within(f"{NAME}.simulator", f"{NAME}.car", f"{NAME}.monitor", f"{NAME}.track", f"{NAME}.machine") + [
+LIGHT = within(f"{NAME}.simulator", f"{NAME}.car", f"{NAME}.monitor", f"{NAME}.track", f"{NAME}.machine", f"{NAME}.policy") + [
     f"{NAME}.{name}"
     for name in (
-        "acting",
         "environment.observation",
         "environment.privileged",
         "environment.reward",
@@ -91,7 +90,6 @@ LIGHT = within(f"{NAME}.simulator", f"{NAME}.car", f"{NAME}.monitor", f"{NAME}.t
         "benchmarks.simulator",
         "training",
         "program",
-        "agents.policies",
         "checkpoints",
         "run_directory",
         "commands.train",
@@ -119,7 +117,7 @@ def test_the_reading_of_imports_sees_what_there_is():
     assert f"{NAME}.commands.train" in ALL_IMPORTS[f"{NAME}.launch"] - IMPORTS[f"{NAME}.launch"]
 
 
-@pytest.mark.parametrize("name", ["launch", "car", "simulator", "monitor", "environment.reward", "acting"])
+@pytest.mark.parametrize("name", ["launch", "car", "simulator", "monitor", "environment.reward", "policy"])
 def test_ray_is_only_for_the_distributed_part(name):
     for module in within(f"{NAME}.{name}"):
         assert "ray" not in reached(module)
@@ -131,7 +129,7 @@ def test_a_racing_bot_starts_without_what_takes_long():
 
 
 def test_redis_is_only_for_the_store():
-    assert [module for module, names in ALL_IMPORTS.items() if "redis" in names] == [f"{NAME}.car.state"]
+    assert [module for module, names in ALL_IMPORTS.items() if "redis" in names] == [f"{NAME}.car.state_store"]
 
 
 def test_the_replay_table_is_named_in_one_place():

@@ -5,9 +5,11 @@ import json
 import pytest
 
 from robotini_ray import launch
-from robotini_ray.acting import NumpyPolicy, PolicyShelf, PolicySpec, save_policy
 from robotini_ray.car.laps import Lap
 from robotini_ray.config import load_config
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_files import PolicyShelf, save_policy
+from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.reports import EvaluationResult
 
 LIMIT_S = 4.0

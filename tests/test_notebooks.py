@@ -10,9 +10,9 @@ import nbformat
 import pytest
 
 from robotini_ray import launch
-from robotini_ray.acting import PolicyShelf, load_policy, save_policy
 from robotini_ray.car.laps import Lap
 from robotini_ray.config import load_config, save_config
+from robotini_ray.policy.policy_files import PolicyShelf, load_policy, save_policy
 from robotini_ray.progress import Progress
 from robotini_ray.reports import Evaluation, EvaluationResult
 from robotini_ray.run_directory import RunDirectory

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robotini_ray import acting
-from robotini_ray.acting import NumpyPolicy, PolicyError, PolicyShelf, PolicySpec, load_policy, save_policy
 from robotini_ray.config import config_from_dict
+from robotini_ray.policy import policy_files, policy_spec
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_files import PolicyShelf, load_policy, save_policy
+from robotini_ray.policy.policy_spec import PolicyError, PolicySpec
 
 LATER_FIELDS = ("features", "frames_per_s", "program_version")
 """What policies of the first runs do not say: it had only one value then."""
@@ -64,7 +66,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("fields", "both"),
         [
-            ({"features": "pixels"}, ["'pixels'", f"'{acting.FEATURES}'"]),
+            ({"features": "pixels"}, ["'pixels'", f"'{policy_spec.FEATURES}'"]),
             ({"frames_per_s": 30}, ["30 frames/s", "drives at 60"]),
             ({"format": 9}, ["format 9", "reads 1"]),
             ({"image_width": 200}, ["image_width is 200", "from 8 to 128"]),
@@ -365,8 +367,8 @@ class TestShelf:
                 swapped.append(True)
                 self.put(shelf, 2, "best")
 
-        read_text, load = acting.Path.read_text, np.load
-        monkeypatch.setattr(acting.Path, "read_text", lambda path: swap_before(path) or read_text(path))
+        read_text, load = policy_files.Path.read_text, np.load
+        monkeypatch.setattr(policy_files.Path, "read_text", lambda path: swap_before(path) or read_text(path))
         monkeypatch.setattr(np, "load", lambda path, **options: swap_before(path) or load(path, **options))
         policy, facts = load_policy(tmp_path / "best")
         assert facts == {"train_step": 2} and set(policy.flat_weights()) == {2.0}

@@ -2,11 +2,12 @@ import os
 
 import pytest
 
-from robotini_ray import policy_origin
-from robotini_ray.acting import NumpyPolicy, PolicyShelf, PolicySpec, save_policy
-from robotini_ray.commands import named_policy
 from robotini_ray.config import Config
-from robotini_ray.policy_origin import is_of_own_run, origin_warning
+from robotini_ray.policy import named_policy
+from robotini_ray.policy.named_policy import is_of_own_run, origin_warning
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_files import PolicyShelf, save_policy
+from robotini_ray.policy.policy_spec import PolicySpec
 
 
 @pytest.fixture
@@ -31,11 +32,11 @@ def test_policies_of_a_run_are_our_own_by_every_name(run_dir, tmp_path, monkeypa
     (tmp_path / "link").symlink_to(run_dir / "policies" / "best")
     assert origin_warning(tmp_path / "link") is None
     monkeypatch.chdir(run_dir)
-    assert is_of_own_run(policy_origin.Path("policies/best"))
+    assert is_of_own_run(named_policy.Path("policies/best"))
 
 
 def test_a_run_directory_of_somebody_else_is_elsewhere(run_dir, monkeypatch):
-    monkeypatch.setattr(policy_origin.os, "getuid", lambda: os.stat(run_dir).st_uid + 1)
+    monkeypatch.setattr(named_policy.os, "getuid", lambda: os.stat(run_dir).st_uid + 1)
     assert "is in no run directory of yours" in origin_warning(run_dir / "policies" / "best")
 
 

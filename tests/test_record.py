@@ -9,12 +9,14 @@ import pytest
 from PIL import Image
 
 from robotini_ray import launch
-from robotini_ray.acting import NumpyPolicy, PolicySpec, save_policy
 from robotini_ray.car.connection import Login
-from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import load_config
 from robotini_ray.lap_picture import HEIGHT, SIDE_WIDTH, WIDTH, LapPicture
 from robotini_ray.lap_recording import RecordingError, record
+from robotini_ray.policy.named_policy import load_named_policy
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_files import save_policy
+from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.track.track import load_track
 
 LOGIN = Login("car", "car", "#123456", 64, lockstep=True)

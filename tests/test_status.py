@@ -6,7 +6,7 @@ import time
 import pytest
 
 from robotini_ray import launch, program_file, status
-from robotini_ray.car.state import CarStateStore
+from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.commands.status import run as run_status
 from robotini_ray.machine.processes import this_process
 from robotini_ray.machine.redis_server import RedisServer

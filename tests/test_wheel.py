@@ -104,7 +104,7 @@ def test_train_finds_its_configs_there(unpacked, tmp_path):
     code = (
         "from pathlib import Path; from robotini_ray import launch; from robotini_ray.config import load_config\n"
         "from robotini_ray.shipped.files import QUICKSTART, find_recipe\n"
-        "from robotini_ray.commands.named_policy import load_named_policy\n"
+        "from robotini_ray.policy.named_policy import load_named_policy\n"
         "assert load_config(QUICKSTART, {}).agent.privileged_critic\n"
         "assert load_config(find_recipe(Path('launch/rdpg.yaml')), {}).agent.recurrent\n"
         "load_named_policy(Path('default')); print(launch.__file__)"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from robotini_ray.car.state import CarStateStore, StoredCar, StoreUnavailable
+from robotini_ray.car.state_store import CarStateStore, StoredCar, StoreUnavailable
 
 LONG_S = 120.0
 POLL_S = 0.02

@@ -15,7 +15,6 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step
 from tf_agents.utils import common
 
-from robotini_ray.acting import PolicySpec
 from robotini_ray.agents.ddpg_agent import MeanValueDdpgAgent
 from robotini_ray.agents.networks import (
     DenseActorNetwork,
@@ -28,6 +27,7 @@ from robotini_ray.agents.rtd3_agent import Rtd3Agent
 from robotini_ray.agents.td3_agent import BoundedTd3Agent
 from robotini_ray.agents.windows import to_n_step_transitions, unpack
 from robotini_ray.config import ACTION_SIZE, Config
+from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.replay import WindowLayout, window_dataset
 
 Adam = tf.keras.optimizers.legacy.Adam
@@ -51,7 +51,7 @@ def critic_observation_spec(config: Config) -> tensor_spec.TensorSpec:
 
 
 def make_actor_network(config: Config) -> Any:
-    """The actor network; ``robotini_ray.acting.NumpyPolicy`` computes the same from the same weights."""
+    """The actor network; ``robotini_ray.policy.numpy_policy.NumpyPolicy`` computes the same from the same weights."""
     layers = config.agent.actor_layers
     if not config.agent.recurrent:
         return DenseActorNetwork(observation_spec(config), action_spec(), fc_layer_params=layers)

@@ -15,9 +15,10 @@ import tensorflow as tf
 from google.protobuf.text_format import ParseError
 from tf_agents.specs import tensor_spec
 
-from robotini_ray.acting import Floats, NumpyPolicy, PolicySpec
 from robotini_ray.config import ACTION_SIZE, FEATURES_PER_FRAME
 from robotini_ray.errors import RobotiniError
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_spec import Floats, PolicySpec
 
 Layer = list[Floats]
 """Its arrays: kernel and bias, of an LSTM the recurrent kernel between them."""

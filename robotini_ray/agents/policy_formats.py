@@ -17,10 +17,11 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.trajectories import time_step
 
-from robotini_ray.acting import Floats, NumpyPolicy, PolicySpec
 from robotini_ray.agents.saved_model import SavedModelExporter
 from robotini_ray.config import AgentConfig, Config
 from robotini_ray.errors import RobotiniError
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_spec import Floats, PolicySpec
 
 Step = Callable[[Floats, Floats], tuple[Floats, Floats]]
 """Observation and state ``<float32>[1, ...]`` to action and next state."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from tf_agents.policies import actor_policy, policy_saver
 from tf_agents.trajectories import time_step
 
-from robotini_ray.acting import NumpyPolicy
 from robotini_ray.agents.factory import action_spec, actor_variables, make_actor_network, observation_spec
 from robotini_ray.config import Config
+from robotini_ray.policy.numpy_policy import NumpyPolicy
 
 
 class SavedModelExporter:

@@ -23,7 +23,6 @@ import reverb
 from tf_agents.policies import py_tf_eager_policy
 
 from robotini_ray.benchmarks.collector_parts import PartTimes, measure_parts
-from robotini_ray.benchmarks.driving_policy import driving_policy
 from robotini_ray.benchmarks.figure import Figure, Measurement, MeasurementError, Say, Target
 from robotini_ray.benchmarks.old_step import OldCar, make_old_server
 from robotini_ray.benchmarks.pairs import PAIRS, interleave, ratios, spread
@@ -32,6 +31,7 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.collector import Collector
 from robotini_ray.config import Config, SimulatorConfig, config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
+from robotini_ray.policy.hand_written import driving_policy
 from robotini_ray.replay_server import make_server
 from robotini_ray.reports import CarSeat
 from robotini_ray.simulator.embedded import temporary_simulator

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from robotini_ray.car.png import png_fault, png_header
+from robotini_ray.car.png_check import png_fault, png_header
 
 MIN_IMAGE_WIDTH = 8
 MAX_IMAGE_WIDTH = 128

@@ -9,11 +9,11 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING
 
-from robotini_ray.agents.policies import THROTTLE_HIGH, THROTTLE_LOW, color_balance_action
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.driving import DriveSite, car_name, drive_site
 from robotini_ray.config import FRAMES_PER_SECOND, Config
+from robotini_ray.policy.hand_written import THROTTLE_HIGH, THROTTLE_LOW, color_balance_action
 from robotini_ray.terminal import Display
 from robotini_ray.track.track import Track, load_track
 

@@ -13,13 +13,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotini_ray.acting import NumpyPolicy
-from robotini_ray.agents.policies import THROTTLE_HIGH, THROTTLE_LOW
-from robotini_ray.benchmarks.driving_policy import driving_policy
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.driving import car_name, check_randomisation, drive_site
-from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import (
     FRAMES_PER_SECOND,
     ConfigError,
@@ -28,6 +24,9 @@ from robotini_ray.config import (
     load_config,
 )
 from robotini_ray.machine.text_table import format_table, number
+from robotini_ray.policy.hand_written import THROTTLE_HIGH, THROTTLE_LOW, driving_policy
+from robotini_ray.policy.named_policy import load_named_policy
+from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.reports import EvaluationResult
 from robotini_ray.track.lap_limit import lap_limit_s
 from robotini_ray.track.track import Track, load_track

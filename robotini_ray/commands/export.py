@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from robotini_ray.acting import save_policy
-from robotini_ray.commands.named_policy import load_named_policy
 from robotini_ray.config import ConfigError
+from robotini_ray.policy.named_policy import load_named_policy
+from robotini_ray.policy.policy_files import save_policy
 from robotini_ray.track.track import load_track
 
 Format = Literal["npz", "savedmodel", "tflite", "onnx"]

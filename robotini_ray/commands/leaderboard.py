@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from robotini_ray.acting import PolicyError, load_policy
 from robotini_ray.config import ConfigError
 from robotini_ray.machine.text_table import format_table, number
+from robotini_ray.policy.policy_files import load_policy
+from robotini_ray.policy.policy_spec import PolicyError
 
 HEADER = ("run", "algorithm", "track", "laps", "clean", "crashes", "best s", "median s", "x limit", "train steps")
 

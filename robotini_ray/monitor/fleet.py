@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from robotini_ray.car.state import StoredCar
+from robotini_ray.car.state_store import StoredCar
 
 SILENT_AFTER_S = 2.0
 """A car whose state is older is not called driving any more."""

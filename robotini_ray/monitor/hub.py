@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from robotini_ray.car.state import CarStateStore, StoreUnavailable
+from robotini_ray.car.state_store import CarStateStore, StoreUnavailable
 from robotini_ray.monitor.fleet import Fleet
 from robotini_ray.monitor.run_files import RunFiles
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from robotini_ray.car.state import CarStateStore
+from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import Config, save_config
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.monitor.process import MonitorProcess, MonitorUnavailable

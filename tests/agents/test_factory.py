@@ -13,10 +13,11 @@ import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.train import learner as tf_agents_learner
 
-from robotini_ray.acting import NumpyPolicy, PolicySpec
 from robotini_ray.agents import factory
 from robotini_ray.agents.factory import experience_map, flat_actor_weights, make_agent
 from robotini_ray.config import PRIVILEGED_SIZE, Config
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.replay import MID, WindowLayout
 
 ALGORITHMS = ["ddpg", "td3", "rdpg", "rtd3"]

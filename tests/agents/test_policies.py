@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as np_st
 
-from robotini_ray.agents.policies import CRUISE, color_balance_action
 from robotini_ray.config import FEATURES_PER_FRAME
 from robotini_ray.environment.observation import features
+from robotini_ray.policy.hand_written import CRUISE, color_balance_action
 
 RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)
 

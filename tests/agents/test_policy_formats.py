@@ -12,10 +12,12 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step
 
 from robotini_ray import launch
-from robotini_ray.acting import NumpyPolicy, PolicySpec, load_policy, save_policy
 from robotini_ray.agents import policy_formats
 from robotini_ray.agents.policy_formats import ExportError
 from robotini_ray.config import config_from_dict
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_files import load_policy, save_policy
+from robotini_ray.policy.policy_spec import PolicySpec
 
 
 def run(*words):

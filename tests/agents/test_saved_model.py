@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 from tf_agents.trajectories import time_step
 
-from robotini_ray.acting import NumpyPolicy, PolicySpec
 from robotini_ray.agents.saved_model import SavedModelExporter
 from robotini_ray.config import Config
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_spec import PolicySpec
 
 
 def random_policy(config: Config, seed: int) -> NumpyPolicy:

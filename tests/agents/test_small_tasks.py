@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from robotini_ray.acting import ExplorationNoise, NumpyPolicy, PolicySpec
 from robotini_ray.agents.factory import experience_map, flat_actor_weights, make_agent
 from robotini_ray.config import Config
+from robotini_ray.policy.exploration import ExplorationNoise
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.replay import WindowLayout, WindowWriter
 
 POINTS = 16

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from robotini_ray.acting import NumpyPolicy, PolicySpec
 from robotini_ray.agents.factory import flat_actor_weights, make_agent
 from robotini_ray.agents.window_training import WindowTraining
 from robotini_ray.agents.windows import Windows, unpack
 from robotini_ray.config import Config
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.replay import FIRST, LAST, MID, PAD, WindowLayout
 
 Item = dict[str, np.ndarray]

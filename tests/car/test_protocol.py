@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.car.png import png_fault, png_header
+from robotini_ray.car.png_check import png_fault, png_header
 from robotini_ray.car.protocol import EventDecoder, FrameDecoder, command_lines, image_height, login_line
 
 fixtures_are_stateless = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

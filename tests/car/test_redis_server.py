@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from robotini_ray.car.state import CarStateStore, StoreUnavailable
+from robotini_ray.car.state_store import CarStateStore, StoreUnavailable
 from robotini_ray.machine import redis_server
 from robotini_ray.machine.redis_server import RedisServer, RedisServerError, find_redis_server
 from tests.waiting import eventually, stored_cars

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from robotini_ray.car.state import CarStateStore, StoreUnavailable
+from robotini_ray.car.state_store import CarStateStore, StoreUnavailable
 from robotini_ray.machine.redis_server import RedisServer
 from tests.waiting import eventually, stored_cars
 

@@ -9,11 +9,11 @@ import pytest
 from tf_agents.environments import py_environment
 from tf_agents.trajectories import time_step as ts
 
-from robotini_ray.agents.policies import color_balance_action
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import EnvironmentConfig
 from robotini_ray.environment.race_environment import RaceEnvironment, TrackMismatch, with_frames
+from robotini_ray.policy.hand_written import color_balance_action
 from robotini_ray.track.track import load_track
 
 CONFIG = EnvironmentConfig(image_width=32, throttle_low=0.02, throttle_high=0.12, action_repeat=3)

@@ -7,10 +7,11 @@ import threading
 
 import pytest
 
-from robotini_ray.acting import NumpyPolicy, PolicySpec
 from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.config import EvaluationConfig
 from robotini_ray.evaluator import Evaluator
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_spec import PolicySpec
 from tests.waiting import eventually
 
 GAME_S = 5.0

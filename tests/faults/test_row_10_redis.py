@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from robotini_ray.car.state import CarStateStore
+from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.side_processes import SideProcesses
 from tests.waiting import eventually, stored_cars

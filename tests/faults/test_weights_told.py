@@ -8,12 +8,12 @@ import threading
 import cv2
 import numpy as np
 
-from robotini_ray.benchmarks.driving_policy import driving_policy
-from robotini_ray.car.state import CarStateStore
+from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import Config, EnvironmentConfig, EvaluationConfig, SimulatorConfig
 from robotini_ray.evaluator import Evaluator
 from robotini_ray.lap_film import STRIP_FRAMES
 from robotini_ray.machine.redis_server import RedisServer
+from robotini_ray.policy.hand_written import driving_policy
 from robotini_ray.reports import weights_version
 from tests.waiting import eventually, stored_cars
 

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from chromium import Chromium, find_chromium
 
-from robotini_ray.car.state import CarStateStore
+from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import config_from_dict, save_config
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.monitor.access import Access

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from robotini_ray.car.state import StoredCar
+from robotini_ray.car.state_store import StoredCar
 from robotini_ray.monitor.fleet import CRASH_MARKS, FORGET_AFTER_S, LONGEST_TEXT, MOST_CARS, SILENT_AFTER_S, Fleet
 
 

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from robotini_ray.car.state import CarStateStore
+from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.monitor.hub import Hub
 from robotini_ray.monitor.run_files import RunFiles

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from robotini_ray.car.state import CarStateStore
+from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.environment.observation import decode_png, features, threshold
 from robotini_ray.machine.redis_server import RedisServer
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from robotini_ray.car.protocol import command_lines
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.car.state import CarStateStore
+from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.progress import Progress
 from robotini_ray.reports import CarSeat, CollectorReport

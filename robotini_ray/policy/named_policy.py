@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from robotini_ray.acting import NumpyPolicy, PolicyError, load_policy
-from robotini_ray.policy_origin import origin_warning
+from robotini_ray.machine.terminal_text import one_line
+from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.policy.policy_files import load_policy
+from robotini_ray.policy.policy_spec import PolicyError
 from robotini_ray.shipped.files import POLICIES, shipped_policies
 
 
@@ -29,3 +32,22 @@ def load_named_policy(name_or_path: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
     if warning is not None:
         print(warning, file=sys.stderr)
     return load_policy(name_or_path)
+
+
+def is_of_own_run(directory: Path) -> bool:
+    """Whether a policy lies in ``RUN/policies`` of a run directory that this user made."""
+    for folder in directory.resolve().parents:
+        config = folder.parent / "config.yaml"
+        if folder.name == "policies" and config.is_file():
+            return config.stat().st_uid == os.getuid()
+    return False
+
+
+def origin_warning(directory: Path) -> str | None:
+    """One line to say before a policy from elsewhere is loaded; None for one's own, and where there is none to load."""
+    if is_of_own_run(directory) or not (directory / "policy.json").is_file():
+        return None
+    return (
+        f"{one_line(str(directory), 200)} is in no run directory of yours: policy.json and weights.npz are read as plain text "
+        "and numbers; a SavedModel beside them is a program, and is not loaded"
+    )

@@ -1,0 +1,1 @@
+"""A policy as it drives: its spec, its network in NumPy, its files."""
