@@ -23,8 +23,8 @@ from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.policy.exploration import ExplorationNoise
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
-from robotini_ray.replay import WindowLayout, WindowWriter
-from robotini_ray.reports import CarSeat, CollectorReport, train_step_of
+from robotini_ray.replay.table import WindowLayout, WindowWriter
+from robotini_ray.run.reports import CarSeat, CollectorReport, train_step_of
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.track import load_track
 

@@ -21,7 +21,7 @@ from robotini_ray.car.reconnection import Reconnection, SpectatorLink
 from robotini_ray.car.spectator import STALE_S
 from robotini_ray.drive import Drive
 from robotini_ray.environment.race_environment import with_frames
-from robotini_ray.reports import CarStatus
+from robotini_ray.run.reports import CarStatus
 from robotini_ray.simulator_address import SimulatorAddress
 
 LOG = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from tf_agents.trajectories import time_step as ts
 from robotini_ray.car.reconnection import Reconnection
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.policy.exploration import ExplorationNoise
-from robotini_ray.replay import WindowWriter
-from robotini_ray.reports import CarSeat
+from robotini_ray.replay.table import WindowWriter
+from robotini_ray.run.reports import CarSeat
 
 
 @dataclasses.dataclass

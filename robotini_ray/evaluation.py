@@ -7,7 +7,7 @@ from collections.abc import Callable
 from robotini_ray.config import FRAMES_PER_SECOND
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.policy.numpy_policy import NumpyPolicy
-from robotini_ray.reports import EvaluationResult
+from robotini_ray.run.reports import EvaluationResult
 
 
 def evaluate(

@@ -24,7 +24,7 @@ from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_files import PolicyShelf, load_policy, save_policy
 from robotini_ray.policy.policy_spec import PolicyError, PolicySpec
 from robotini_ray.policy.weight_average import WeightsAverage
-from robotini_ray.reports import Evaluation, EvaluationResult, train_step_of
+from robotini_ray.run.reports import Evaluation, EvaluationResult, train_step_of
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.lap_limit import lap_limit_s
 from robotini_ray.track.track import load_track

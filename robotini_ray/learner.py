@@ -15,14 +15,14 @@ import tensorflow as tf
 from tf_agents.train import learner as tf_agents_learner
 
 from robotini_ray.agents.factory import experience_dataset, flat_actor_weights, make_agent
-from robotini_ray.checkpoints import Checkpoint, CheckpointStore
 from robotini_ray.config import Config
 from robotini_ray.errors import RobotiniError
-from robotini_ray.histogram import Histogram
-from robotini_ray.metrics import RunSummaries
-from robotini_ray.replay import WindowLayout
-from robotini_ray.replay_gauge import ASK_INTERVAL_S, ReplayGauge
-from robotini_ray.reports import LearnerReport, weights_version
+from robotini_ray.replay.gauge import ASK_INTERVAL_S, ReplayGauge
+from robotini_ray.replay.table import WindowLayout
+from robotini_ray.run.checkpoints import Checkpoint, CheckpointStore
+from robotini_ray.run.histogram import Histogram
+from robotini_ray.run.reports import LearnerReport, weights_version
+from robotini_ray.run.tensorboard_files import RunSummaries
 from robotini_ray.variables import WeightsBroadcast
 from robotini_ray.weight_histograms import weight_histograms
 

@@ -11,7 +11,7 @@ from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.parts import PartHandle, PartSpec
 from robotini_ray.placement import is_there
 from robotini_ray.program import ProgramBuilder, Sites
-from robotini_ray.progress import Progress
+from robotini_ray.run.progress import Progress
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.supervision import Supervisor
 

@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import GetTimeoutError
 
 from robotini_ray.machine.processes import ProcessId, this_process
-from robotini_ray.run_marker import run_marker
+from robotini_ray.run.process_mark import run_marker
 
 CALLS = "calls"
 """The concurrency group in which short calls are answered while a part's loop runs."""

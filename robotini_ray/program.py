@@ -16,13 +16,13 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import NO_RANDOMISATION, Config
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.parts import PartHandle, start_part
 from robotini_ray.placement import Placement, plan_one_machine
 from robotini_ray.policy.exploration import noise_ladder
-from robotini_ray.reports import CarSeat
+from robotini_ray.run.checkpoints import CheckpointStore
+from robotini_ray.run.reports import CarSeat
 from robotini_ray.simulator.embedded import EmbeddedSimulator
 from robotini_ray.simulator_address import SimulatorAddress
 
@@ -127,7 +127,7 @@ class ProgramBuilder:
         return start_part(
             "replay",
             self._logs,
-            "robotini_ray.replay_server:ReplayServer",
+            "robotini_ray.replay.server:ReplayServer",
             self._config,
             self._run_dir,
             self.placement.learner_host,

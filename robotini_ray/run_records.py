@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from robotini_ray.parts import PartHandle
-from robotini_ray.progress import Progress
-from robotini_ray.ray_metrics import RayMetrics
-from robotini_ray.reports import Evaluation, LearnerReport
-from robotini_ray.run_directory import RunDirectory
+from robotini_ray.run.directory import RunDirectory
+from robotini_ray.run.progress import Progress
+from robotini_ray.run.ray_metrics import RayMetrics
+from robotini_ray.run.reports import Evaluation, LearnerReport
 from robotini_ray.track.reference_laps import ReferenceLaps
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from robotini_ray.reports import CollectorReport, LearnerReport
+from robotini_ray.run.reports import CollectorReport, LearnerReport
 
 STALL_S = 20.0
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from robotini_ray.car.state_store import CarStateStore, StoreUnavailable
-from robotini_ray.leftovers import describe_leftovers, find_leftovers
-from robotini_ray.program_file import NAME, PartRecord, ProgramFileError, ProgramRecord, read_program
+from robotini_ray.run.leftovers import describe_leftovers, find_leftovers
+from robotini_ray.run.program_file import NAME, PartRecord, ProgramFileError, ProgramRecord, read_program
 
 FIGURES_STALE_S = 20.0
 """The launcher writes every 5 s, and up to 60 s may pass while a checkpoint is written on a loaded machine."""

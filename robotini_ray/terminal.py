@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from robotini_ray.machine.terminal_text import WIDTH, wrapped
-from robotini_ray.progress import Progress
-from robotini_ray.reports import LearnerReport
+from robotini_ray.run.progress import Progress
+from robotini_ray.run.reports import LearnerReport
 
 PLAIN_INTERVAL_S = 15.0
 LONG = ("restarts", "faults", "waiting for")

@@ -19,12 +19,12 @@ from robotini_ray.part_specs import EVALUATOR, LEARNER, SupervisedParts
 from robotini_ray.parts import PartHandle
 from robotini_ray.placement import check_cluster, place_in_cluster
 from robotini_ray.program import ProgramBuilder
-from robotini_ray.program_file import PartState, ProgramFile, live_figures
-from robotini_ray.progress import Progress, StepRate
 from robotini_ray.ray_start import RayAddresses, start_ray, wait_for
 from robotini_ray.ray_token import LOCAL
-from robotini_ray.reports import CollectorReport, LearnerReport
-from robotini_ray.run_directory import RunDirectory
+from robotini_ray.run.directory import RunDirectory
+from robotini_ray.run.program_file import PartState, ProgramFile, live_figures
+from robotini_ray.run.progress import Progress, StepRate
+from robotini_ray.run.reports import CollectorReport, LearnerReport
 from robotini_ray.run_records import RunRecords
 from robotini_ray.side_processes import SideProcesses
 from robotini_ray.simulator.embedded import EmbeddedSimulator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from robotini_ray.histogram import Histogram
+from robotini_ray.run.histogram import Histogram
 
 NETWORKS = {
     "actor": "_actor_network",

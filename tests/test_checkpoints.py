@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from robotini_ray import checkpoints
-from robotini_ray.checkpoints import CheckpointStore
+from robotini_ray.run import checkpoints
+from robotini_ray.run.checkpoints import CheckpointStore
 
 
 class Reverb:

@@ -18,9 +18,9 @@ from robotini_ray.config import Config, config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
-from robotini_ray.replay import FIRST, LAST, MID, PAD, TABLE, WindowLayout, replay_state
-from robotini_ray.replay_server import make_server
-from robotini_ray.reports import CarSeat
+from robotini_ray.replay.server import make_server
+from robotini_ray.replay.table import FIRST, LAST, MID, PAD, TABLE, WindowLayout, replay_state
+from robotini_ray.run.reports import CarSeat
 
 FULL_LEFT, STRAIGHT_AHEAD = (0.5, 2.0), (0.0, 0.0)
 

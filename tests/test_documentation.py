@@ -12,8 +12,8 @@ from robotini_ray import launch
 from robotini_ray.car.laps import Lap
 from robotini_ray.config import Config, ListedSimulator
 from robotini_ray.environment.score import OriginalEpisode
-from robotini_ray.progress import Progress
-from robotini_ray.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState
+from robotini_ray.run.progress import Progress
+from robotini_ray.run.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState
 
 ROOT = Path(launch.__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")])

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from robotini_ray.histogram import BINS, Histogram
+from robotini_ray.run.histogram import BINS, Histogram
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
 

@@ -80,8 +80,8 @@ LIGHT = within(f"{NAME}.simulator", f"{NAME}.car", f"{NAME}.monitor", f"{NAME}.t
         "environment.privileged",
         "environment.reward",
         "environment.score",
-        "reports",
-        "progress",
+        "run.reports",
+        "run.progress",
         "terminal",
         "config",
         "launch",
@@ -90,8 +90,8 @@ LIGHT = within(f"{NAME}.simulator", f"{NAME}.car", f"{NAME}.monitor", f"{NAME}.t
         "benchmarks.simulator",
         "training",
         "program",
-        "checkpoints",
-        "run_directory",
+        "run.checkpoints",
+        "run.directory",
         "commands.train",
         "commands.simulate",
         "commands.drive",
@@ -135,7 +135,7 @@ def test_redis_is_only_for_the_store():
 def test_the_replay_table_is_named_in_one_place():
     (table,) = (
         node.value.value
-        for node in TREES[f"{NAME}.replay"].body
+        for node in TREES[f"{NAME}.replay.table"].body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TABLE"
     )
     holders = [
@@ -144,7 +144,7 @@ def test_the_replay_table_is_named_in_one_place():
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and node.value == table
     ]
-    assert holders == [f"{NAME}.replay"]
+    assert holders == [f"{NAME}.replay.table"]
 
 
 @pytest.mark.parametrize("own", ["car", "environment"])

@@ -10,7 +10,7 @@ from robotini_ray.config import load_config
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_files import PolicyShelf, save_policy
 from robotini_ray.policy.policy_spec import PolicySpec
-from robotini_ray.reports import EvaluationResult
+from robotini_ray.run.reports import EvaluationResult
 
 LIMIT_S = 4.0
 

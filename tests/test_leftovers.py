@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from robotini_ray import leftovers, program_file
-from robotini_ray.leftovers import describe_leftovers, find_leftovers, run_dirs_in
 from robotini_ray.machine.processes import identify, process_stat
+from robotini_ray.run import leftovers, program_file
+from robotini_ray.run.leftovers import describe_leftovers, find_leftovers, run_dirs_in
 from tests.waiting import eventually
 
 PATIENCE_S = 30
 LAUNCHER = """
 import os, subprocess, sys
 from pathlib import Path
-from robotini_ray.run_marker import mark_this_process
+from robotini_ray.run.process_mark import mark_this_process
 
 run_dir, mark, environment, session = Path(sys.argv[1]), sys.argv[2] == "mark", sys.argv[3], sys.argv[4] == "own"
 if mark:
@@ -39,7 +39,7 @@ def launch(tmp_path, monkeypatch):
         run_dir = tmp_path / "run"
         run_dir.mkdir()
         command = [sys.executable, "-c", LAUNCHER, str(run_dir), mark, environment, session]
-        environ = {**os.environ, "PYTHONPATH": str(Path(leftovers.__file__).parents[1])}
+        environ = {**os.environ, "PYTHONPATH": str(Path(leftovers.__file__).parents[2])}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         launcher = subprocess.Popen(command, **pipes, env=environ, start_new_session=True)
         child = int(launcher.stdout.readline())

@@ -1,7 +1,7 @@
 import pytest
 
 from robotini_ray.config import ConfigError, load_config
-from robotini_ray.memory import available_memory_bytes, check_memory, replay_bytes
+from robotini_ray.run.memory_needed import available_memory_bytes, check_memory, replay_bytes
 
 
 def test_feed_forward_windows_share_all_rows_but_one():

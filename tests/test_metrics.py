@@ -10,8 +10,8 @@ from tensorboard.plugins.histogram import metadata as histogram_metadata
 from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.util.tensor_util import make_ndarray
 
-from robotini_ray.histogram import Histogram
-from robotini_ray.metrics import SECTIONS, RunSummaries
+from robotini_ray.run.histogram import Histogram
+from robotini_ray.run.tensorboard_files import SECTIONS, RunSummaries
 
 
 def events_of(directory, section):

@@ -13,9 +13,9 @@ from robotini_ray import launch
 from robotini_ray.car.laps import Lap
 from robotini_ray.config import load_config, save_config
 from robotini_ray.policy.policy_files import PolicyShelf, load_policy, save_policy
-from robotini_ray.progress import Progress
-from robotini_ray.reports import Evaluation, EvaluationResult
-from robotini_ray.run_directory import RunDirectory
+from robotini_ray.run.directory import RunDirectory
+from robotini_ray.run.progress import Progress
+from robotini_ray.run.reports import Evaluation, EvaluationResult
 from robotini_ray.shipped.files import POLICIES
 
 ROOT = Path(launch.__file__).parents[1]

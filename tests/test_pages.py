@@ -16,8 +16,8 @@ import portpicker
 import psutil
 import pytest
 
-from robotini_ray.metrics import RunSummaries
 from robotini_ray.pages import PagePorts, Pages
+from robotini_ray.run.tensorboard_files import RunSummaries
 
 PATIENCE_S = 120
 pytestmark = pytest.mark.timeout(3 * PATIENCE_S)

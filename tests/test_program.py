@@ -15,9 +15,9 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from robotini_ray.leftovers import find_leftovers
 from robotini_ray.policy.policy_files import load_policy
-from robotini_ray.program_file import read_program
+from robotini_ray.run.leftovers import find_leftovers
+from robotini_ray.run.program_file import read_program
 from robotini_ray.status import read_status
 from tests.small_training import small_training
 

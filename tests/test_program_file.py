@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from robotini_ray.machine.processes import identify, this_process
-from robotini_ray.program_file import PartState, ProgramFile, ProgramFileError, live_figures, read_program
-from robotini_ray.progress import Progress
-from robotini_ray.reports import LearnerReport, ReplayState
+from robotini_ray.run.program_file import PartState, ProgramFile, ProgramFileError, live_figures, read_program
+from robotini_ray.run.progress import Progress
+from robotini_ray.run.reports import LearnerReport, ReplayState
 
 LEARNER = LearnerReport(10, 2.5, ReplayState(50, 60, 70, 100, 20, 8.0), 0.25, {})
 

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robotini_ray import progress as progress_module
 from robotini_ray.car.errors import FAULTS
 from robotini_ray.car.laps import Lap
 from robotini_ray.environment.score import OriginalEpisode
-from robotini_ray.progress import Progress, StepRate
-from robotini_ray.reports import (
+from robotini_ray.run import progress as progress_module
+from robotini_ray.run.progress import Progress, StepRate
+from robotini_ray.run.reports import (
     CollectorReport,
     Evaluation,
     EvaluationResult,

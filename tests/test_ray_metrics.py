@@ -16,9 +16,9 @@ from robotini_ray.car.errors import FAULTS
 from robotini_ray.car.laps import Lap
 from robotini_ray.commands.train import STEADY_METRICS
 from robotini_ray.environment.score import OriginalEpisode
-from robotini_ray.progress import Progress
-from robotini_ray.ray_metrics import METRICS, RAY_PREFIX, RUN_TAG
-from robotini_ray.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState, weights_version
+from robotini_ray.run.progress import Progress
+from robotini_ray.run.ray_metrics import METRICS, RAY_PREFIX, RUN_TAG
+from robotini_ray.run.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState, weights_version
 
 ROOT = Path(robotini_ray.__file__).parents[1]
 DASHBOARD = ROOT / "cluster" / "grafana" / "robotini.json"
@@ -132,9 +132,9 @@ import json, sys, time, urllib.request
 import ray
 
 from robotini_ray.car.laps import Lap
-from robotini_ray.progress import Progress
-from robotini_ray.ray_metrics import RayMetrics
-from robotini_ray.reports import Evaluation, EvaluationResult, LearnerReport, ReplayState
+from robotini_ray.run.progress import Progress
+from robotini_ray.run.ray_metrics import RayMetrics
+from robotini_ray.run.reports import Evaluation, EvaluationResult, LearnerReport, ReplayState
 from robotini_ray.ray_start import start_ray
 
 wanted, run_name = json.loads(sys.argv[1]), sys.argv[2]

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robotini_ray.agents.factory import experience_dataset
-from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import Config, config_from_dict
-from robotini_ray.replay import (
+from robotini_ray.replay.server import ReplayServer, make_server
+from robotini_ray.replay.table import (
     FIRST,
     LAST,
     MID,
@@ -29,8 +29,8 @@ from robotini_ray.replay import (
     replay_state,
     window_dataset,
 )
-from robotini_ray.replay_server import ReplayServer, make_server
-from robotini_ray.reports import ReplayState
+from robotini_ray.run.checkpoints import CheckpointStore
+from robotini_ray.run.reports import ReplayState
 
 OBSERVATIONS = 24
 

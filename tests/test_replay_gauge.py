@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from robotini_ray import replay_gauge
 from robotini_ray.config import config_from_dict
-from robotini_ray.replay_gauge import ASK_INTERVAL_S, REFRESH_INTERVAL_S, ReplayGauge
-from robotini_ray.reports import ReplayState
+from robotini_ray.replay import gauge
+from robotini_ray.replay.gauge import ASK_INTERVAL_S, REFRESH_INTERVAL_S, ReplayGauge
+from robotini_ray.run.reports import ReplayState
 
 BATCH = 10
 DRAW = 8 * BATCH
@@ -39,8 +39,8 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     server = Server()
-    monkeypatch.setattr(replay_gauge, "replay_state", server.answer)
-    monkeypatch.setattr(replay_gauge, "time", server)
+    monkeypatch.setattr(gauge, "replay_state", server.answer)
+    monkeypatch.setattr(gauge, "time", server)
     return server
 
 

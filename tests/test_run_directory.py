@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import Config, ConfigError, config_from_dict, load_config
-from robotini_ray.run_directory import FIXED_SECTIONS, RunDirectory
+from robotini_ray.run.checkpoints import CheckpointStore
+from robotini_ray.run.directory import FIXED_SECTIONS, RunDirectory
 
 
 def opened(path, tree=None, fresh=False):
@@ -137,7 +137,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from robotini_ray.config import Config
-from robotini_ray.run_directory import RunDirectory
+from robotini_ray.run.directory import RunDirectory
 
 directory = RunDirectory(Path(sys.argv[1]), False)
 directory.open(Config())

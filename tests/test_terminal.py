@@ -7,8 +7,8 @@ from rich.console import Console
 from robotini_ray import terminal
 from robotini_ray.car.laps import Lap
 from robotini_ray.environment.score import OriginalEpisode
-from robotini_ray.progress import Progress
-from robotini_ray.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState, weights_version
+from robotini_ray.run.progress import Progress
+from robotini_ray.run.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState, weights_version
 from robotini_ray.terminal import PLAIN_INTERVAL_S, Display, clock, table_rows
 from tests.fake_time import FakeTime
 

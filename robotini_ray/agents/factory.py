@@ -28,7 +28,7 @@ from robotini_ray.agents.td3_agent import BoundedTd3Agent
 from robotini_ray.agents.windows import to_n_step_transitions, unpack
 from robotini_ray.config import ACTION_SIZE, Config
 from robotini_ray.policy.policy_spec import PolicySpec
-from robotini_ray.replay import WindowLayout, window_dataset
+from robotini_ray.replay.table import WindowLayout, window_dataset
 
 Adam = tf.keras.optimizers.legacy.Adam
 """Kingma and Ba 2015. One fused kernel for each variable, where the newer class takes a dozen: a tenth of a small network's

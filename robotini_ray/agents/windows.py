@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_agents.trajectories import policy_step, time_step, trajectory
 
 from robotini_ray.config import ACTION_SIZE
-from robotini_ray.replay import LAST, PAD, WindowLayout
+from robotini_ray.replay.table import LAST, PAD, WindowLayout
 
 
 class Windows(NamedTuple):
@@ -53,7 +53,7 @@ class Returns(NamedTuple):
 
 
 def unpack(item: dict[str, tf.Tensor], layout: WindowLayout) -> Windows:
-    """The columns of a batch of replay items (see ``robotini_ray.replay`` for the rows' layout)."""
+    """The columns of a batch of replay items (see ``robotini_ray.replay.table`` for the rows' layout)."""
     rows = tf.ensure_shape(item["rows"], (None, layout.rows, layout.row_size))
     size = layout.observation_size
     kind = rows[..., -1]

@@ -13,7 +13,7 @@ import reverb
 from robotini_ray.car.connection import CarConnection, Login
 from robotini_ray.config import ACTION_SIZE, Config
 from robotini_ray.environment.observation import decode_png, features
-from robotini_ray.replay import WindowLayout, WindowWriter
+from robotini_ray.replay.table import WindowLayout, WindowWriter
 
 BATCH = 20
 TIMEOUT_S = 5.0

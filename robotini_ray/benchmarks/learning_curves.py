@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from robotini_ray.config import ConfigError
-from robotini_ray.run_directory import RunDirectory
+from robotini_ray.run.directory import RunDirectory
 from robotini_ray.track.reference_laps import ReferenceLaps
 
 SECONDS_PER_MINUTE = 60.0

@@ -23,7 +23,7 @@ from robotini_ray.benchmarks.figure import MeasurementError, Say
 from robotini_ray.config import Config, SimulatorConfig, config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle, start_part
-from robotini_ray.reports import CarSeat, LearnerReport
+from robotini_ray.run.reports import CarSeat, LearnerReport
 from robotini_ray.simulator.embedded import temporary_simulator
 
 CARS = 6
@@ -166,7 +166,7 @@ def running_program(config: Config, say: Say, *, learner: str = LEARNER, collect
         stack.callback(redis.stop)
         say("starting Ray, replay, collectors and the learner")
         _start_ray(stack)
-        replay = start_part("replay", logs, "robotini_ray.replay_server:ReplayServer", config, run_dir)
+        replay = start_part("replay", logs, "robotini_ray.replay.server:ReplayServer", config, run_dir)
         stack.callback(replay.kill)
         address = replay.ask("report", timeout_s=START_TIMEOUT_S).address
         learning = start_part("learner", logs, learner, config, address, run_dir)

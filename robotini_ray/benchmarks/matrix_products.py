@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from robotini_ray.agents.factory import experience_map, make_agent
 from robotini_ray.config import Config
-from robotini_ray.replay import MID, WindowLayout
+from robotini_ray.replay.table import MID, WindowLayout
 
 WARM_UPS = 3
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from robotini_ray.benchmarks.figure import MeasurementError, Say
 from robotini_ray.config import FRAMES_PER_SECOND
 from robotini_ray.machine.child_process import start_child
-from robotini_ray.run_directory import RunDirectory
+from robotini_ray.run.directory import RunDirectory
 from robotini_ray.track.reference_laps import BEST_BOT_RATIO
 
 CLEAN_LAPS = 10

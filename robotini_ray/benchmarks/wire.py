@@ -26,9 +26,9 @@ from robotini_ray.collector import Collector
 from robotini_ray.config import Config
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.policy.hand_written import driving_policy
-from robotini_ray.replay import WindowLayout, replay_state, window_dataset
-from robotini_ray.replay_server import make_server
-from robotini_ray.reports import CarSeat
+from robotini_ray.replay.server import make_server
+from robotini_ray.replay.table import WindowLayout, replay_state, window_dataset
+from robotini_ray.run.reports import CarSeat
 from robotini_ray.simulator.embedded import temporary_simulator
 from robotini_ray.simulator_address import SimulatorAddress
 

@@ -27,7 +27,7 @@ from robotini_ray.machine.text_table import format_table, number
 from robotini_ray.policy.hand_written import THROTTLE_HIGH, THROTTLE_LOW, driving_policy
 from robotini_ray.policy.named_policy import load_named_policy
 from robotini_ray.policy.numpy_policy import NumpyPolicy
-from robotini_ray.reports import EvaluationResult
+from robotini_ray.run.reports import EvaluationResult
 from robotini_ray.track.lap_limit import lap_limit_s
 from robotini_ray.track.track import Track, load_track
 

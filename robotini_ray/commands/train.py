@@ -9,15 +9,15 @@ from typing import Any
 
 from robotini_ray.commands.reach import find_simulator
 from robotini_ray.config import Config
-from robotini_ray.leftovers import Leftover, describe_leftovers, find_leftovers
 from robotini_ray.machine.addresses import exposure_warning, public_addresses
 from robotini_ray.machine.child_process import run_in_own_session
 from robotini_ray.machine.terminal_text import command_text, launch_command, near
-from robotini_ray.memory import available_memory_bytes, check_memory
 from robotini_ray.pages import PagePorts
 from robotini_ray.ray_token import LOCAL, require_token
-from robotini_ray.run_directory import RunDirectory
-from robotini_ray.run_marker import mark_this_process
+from robotini_ray.run.directory import RunDirectory
+from robotini_ray.run.leftovers import Leftover, describe_leftovers, find_leftovers
+from robotini_ray.run.memory_needed import available_memory_bytes, check_memory
+from robotini_ray.run.process_mark import mark_this_process
 from robotini_ray.tensorboard_process import PORT, tensorboard_command
 from robotini_ray.terminal import Display, clock
 from robotini_ray.track.reference_laps import ReferenceLaps

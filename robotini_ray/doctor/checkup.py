@@ -8,7 +8,7 @@ from pathlib import Path
 from robotini_ray.config import Config
 from robotini_ray.doctor import exposure, ports, resources, simulator, software
 from robotini_ray.doctor.finding import Finding
-from robotini_ray.leftovers import describe_leftovers, find_leftovers, run_dirs_in
+from robotini_ray.run.leftovers import describe_leftovers, find_leftovers, run_dirs_in
 
 
 def examine(config: Config, run_dir: Path) -> Iterator[Finding]:

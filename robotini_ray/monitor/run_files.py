@@ -9,7 +9,7 @@ from typing import Any
 
 from robotini_ray.config import Config, ConfigError, load_config
 from robotini_ray.monitor.event_files import Curve, EventFileError, ScalarReader
-from robotini_ray.program_file import NAME as PROGRAM_FILE_NAME
+from robotini_ray.run.program_file import NAME as PROGRAM_FILE_NAME
 from robotini_ray.track.track import Track, TrackError, load_track
 
 POINTS_SHOWN = 400

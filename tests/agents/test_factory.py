@@ -18,7 +18,7 @@ from robotini_ray.agents.factory import experience_map, flat_actor_weights, make
 from robotini_ray.config import PRIVILEGED_SIZE, Config
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
-from robotini_ray.replay import MID, WindowLayout
+from robotini_ray.replay.table import MID, WindowLayout
 
 ALGORITHMS = ["ddpg", "td3", "rdpg", "rtd3"]
 

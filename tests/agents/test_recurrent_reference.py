@@ -14,7 +14,7 @@ from robotini_ray.agents.factory import make_agent
 from robotini_ray.agents.window_training import WindowTraining
 from robotini_ray.agents.windows import unpack
 from robotini_ray.config import Config
-from robotini_ray.replay import FIRST, LAST, MID, PAD, WindowLayout
+from robotini_ray.replay.table import FIRST, LAST, MID, PAD, WindowLayout
 
 Net = dict[str, tf.Variable]
 """Variables by the last two parts of their names: ``lstm/kernel``, ``dense0/bias``, ``value/kernel``."""

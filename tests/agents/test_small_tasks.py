@@ -19,7 +19,7 @@ from robotini_ray.config import Config
 from robotini_ray.policy.exploration import ExplorationNoise
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
-from robotini_ray.replay import WindowLayout, WindowWriter
+from robotini_ray.replay.table import WindowLayout, WindowWriter
 
 POINTS = 16
 """Episodes driven at the same time."""

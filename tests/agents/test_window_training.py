@@ -15,7 +15,7 @@ from robotini_ray.agents.windows import Windows, unpack
 from robotini_ray.config import Config
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
-from robotini_ray.replay import FIRST, LAST, MID, PAD, WindowLayout
+from robotini_ray.replay.table import FIRST, LAST, MID, PAD, WindowLayout
 
 Item = dict[str, np.ndarray]
 

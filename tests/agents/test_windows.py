@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from robotini_ray.agents.windows import to_n_step_transitions, unpack
 from robotini_ray.config import Config
-from robotini_ray.replay import FIRST, LAST, MID, PAD, WindowLayout
+from robotini_ray.replay.table import FIRST, LAST, MID, PAD, WindowLayout
 
 OBSERVATIONS = 2
 DISCOUNT = 0.9

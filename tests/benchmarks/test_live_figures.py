@@ -13,7 +13,7 @@ from robotini_ray.benchmarks.live_program import Rate, live_config
 from robotini_ray.benchmarks.matrix_products import Product, product_function, train_step_products
 from robotini_ray.benchmarks.overlap import Both
 from robotini_ray.benchmarks.timed_collector import TimedSocket
-from robotini_ray.replay import WindowLayout
+from robotini_ray.replay.table import WindowLayout
 
 
 @pytest.fixture

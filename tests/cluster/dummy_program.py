@@ -9,7 +9,7 @@ from typing import Any
 
 from robotini_ray.parts import PartHandle, start_part
 from robotini_ray.program import ProgramBuilder, Site
-from robotini_ray.reports import CollectorReport, LearnerReport, ReplayReport, ReplayState
+from robotini_ray.run.reports import CollectorReport, LearnerReport, ReplayReport, ReplayState
 from robotini_ray.simulator_address import SimulatorAddress
 
 HERE = __name__

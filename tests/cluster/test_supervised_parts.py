@@ -17,7 +17,7 @@ from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.part_specs import SupervisedParts
 from robotini_ray.placement import place_in_cluster
 from robotini_ray.program import Site, Sites
-from robotini_ray.progress import Progress
+from robotini_ray.run.progress import Progress
 from robotini_ray.simulator_address import SimulatorAddress
 from tests.cluster.dummy_program import DummyBuilder
 from tests.waiting import eventually

@@ -17,7 +17,7 @@ import yaml
 from ray.cluster_utils import Cluster
 
 import robotini_ray
-from robotini_ray.program_file import read_program
+from robotini_ray.run.program_file import read_program
 from tests.small_training import small_training
 from tests.waiting import eventually
 

@@ -8,7 +8,7 @@ from robotini_ray import launch
 from robotini_ray.commands import doctor
 from robotini_ray.doctor import checkup
 from robotini_ray.doctor.finding import Finding
-from robotini_ray.leftovers import Leftover
+from robotini_ray.run.leftovers import Leftover
 
 PATIENCE_S = 90
 

@@ -22,9 +22,9 @@ from robotini_ray.config import Config, config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
-from robotini_ray.replay import TABLE, WindowLayout, replay_state
-from robotini_ray.replay_server import make_server
-from robotini_ray.reports import CarSeat
+from robotini_ray.replay.server import make_server
+from robotini_ray.replay.table import TABLE, WindowLayout, replay_state
+from robotini_ray.run.reports import CarSeat
 from robotini_ray.simulator.server.server import SimulatorServer
 from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.simulator_address import SimulatorAddress

@@ -15,17 +15,17 @@ import tensorflow as tf
 import yaml
 
 from robotini_ray import variables
-from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import Config, config_from_dict
-from robotini_ray.replay import TABLE, WindowLayout, WindowWriter
-from robotini_ray.replay_server import ReplayServer
+from robotini_ray.replay.server import ReplayServer
+from robotini_ray.replay.table import TABLE, WindowLayout, WindowWriter
+from robotini_ray.run.checkpoints import CheckpointStore
 
 SERVE = """
 import sys
 from pathlib import Path
 import yaml
 from robotini_ray.config import config_from_dict
-from robotini_ray.replay_server import ReplayServer
+from robotini_ray.replay.server import ReplayServer
 server = ReplayServer(config_from_dict(yaml.safe_load(sys.argv[1])), Path(sys.argv[2]), "127.0.0.1", int(sys.argv[3]) or None)
 print(server.report().address, flush=True)
 sys.stdin.read()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from robotini_ray.car import reconnection
-from robotini_ray.replay import FIRST, LAST, PAD
+from robotini_ray.replay.table import FIRST, LAST, PAD
 from tests.waiting import eventually
 
 STEPS_BEFORE = 40

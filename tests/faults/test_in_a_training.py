@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from robotini_ray.checkpoints import CheckpointStore
+from robotini_ray.run.checkpoints import CheckpointStore
 from tests.faults.running_program import RunningProgram
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

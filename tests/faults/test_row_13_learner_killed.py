@@ -19,12 +19,12 @@ import tensorflow as tf
 import yaml
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
-from robotini_ray.checkpoints import Checkpoint, CheckpointStore
 from robotini_ray.learner import CheckpointError, Learner, LearnerLeaves, restore
-from robotini_ray.metrics import RunSummaries
-from robotini_ray.replay import WindowLayout, WindowWriter
-from robotini_ray.replay_server import ReplayServer
-from robotini_ray.reports import train_step_of, weights_version
+from robotini_ray.replay.server import ReplayServer
+from robotini_ray.replay.table import WindowLayout, WindowWriter
+from robotini_ray.run.checkpoints import Checkpoint, CheckpointStore
+from robotini_ray.run.reports import train_step_of, weights_version
+from robotini_ray.run.tensorboard_files import RunSummaries
 from tests.faults.replay_parts import checkpoint_digests, drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
 from tests.waiting import eventually
 

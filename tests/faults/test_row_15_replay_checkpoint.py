@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import reverb
 
-from robotini_ray.checkpoints import Checkpoint, CheckpointStore
 from robotini_ray.config import Config, ConfigError
-from robotini_ray.replay import WindowLayout, replay_state
-from robotini_ray.replay_server import ReplayServer
-from robotini_ray.run_directory import RunDirectory
+from robotini_ray.replay.server import ReplayServer
+from robotini_ray.replay.table import WindowLayout, replay_state
+from robotini_ray.run.checkpoints import Checkpoint, CheckpointStore
+from robotini_ray.run.directory import RunDirectory
 from tests.faults.replay_parts import checkpointed, small_config
 
 

@@ -14,13 +14,13 @@ import pytest
 import reverb
 
 from robotini_ray import stall
-from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import ConfigError, config_from_dict
 from robotini_ray.learner import Learner
-from robotini_ray.memory import check_memory, replay_bytes
-from robotini_ray.replay import TABLE, WindowLayout, WindowWriter, replay_state
-from robotini_ray.replay_server import ReplayServer
-from robotini_ray.reports import CollectorReport, LearnerReport, ReplayState
+from robotini_ray.replay.server import ReplayServer
+from robotini_ray.replay.table import TABLE, WindowLayout, WindowWriter, replay_state
+from robotini_ray.run.checkpoints import CheckpointStore
+from robotini_ray.run.memory_needed import check_memory, replay_bytes
+from robotini_ray.run.reports import CollectorReport, LearnerReport, ReplayState
 from robotini_ray.stall import StallWatch
 from tests.fake_time import FakeTime
 from tests.faults.replay_parts import drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)

@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from robotini_ray.checkpoints import CheckpointStore
-from robotini_ray.leftovers import find_leftovers
+from robotini_ray.run.checkpoints import CheckpointStore
+from robotini_ray.run.leftovers import find_leftovers
 from tests.faults.running_program import RunningProgram
 from tests.waiting import eventually
 

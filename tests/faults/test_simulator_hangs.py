@@ -16,7 +16,7 @@ from robotini_ray.car.connection import Login
 from robotini_ray.car.errors import FrameTimeout
 from robotini_ray.car.link import CarLink, SilenceLimits
 from robotini_ray.config import SimulatorConfig
-from robotini_ray.replay import FIRST
+from robotini_ray.replay.table import FIRST
 from robotini_ray.simulator.embedded import temporary_simulator
 from robotini_ray.simulator_address import SimulatorAddress
 from tests.waiting import eventually

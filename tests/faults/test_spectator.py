@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.replay import LAST, PAD
+from robotini_ray.replay.table import LAST, PAD
 from tests.waiting import eventually
 
 NEUTRAL = b'"value":0.000000}\n{"action":"turn","value":0.000000}'

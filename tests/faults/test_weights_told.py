@@ -14,7 +14,7 @@ from robotini_ray.evaluator import Evaluator
 from robotini_ray.lap_film import STRIP_FRAMES
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.policy.hand_written import driving_policy
-from robotini_ray.reports import weights_version
+from robotini_ray.run.reports import weights_version
 from tests.waiting import eventually, stored_cars
 
 

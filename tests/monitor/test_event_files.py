@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from robotini_ray.metrics import RunSummaries
 from robotini_ray.monitor.event_files import MOST_POINTS, Curve, EventFileError, ScalarReader
+from robotini_ray.run.tensorboard_files import RunSummaries
 
 
 @pytest.fixture

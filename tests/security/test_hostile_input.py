@@ -14,8 +14,8 @@ from robotini_ray.car.protocol import command_lines
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.machine.redis_server import RedisServer
-from robotini_ray.progress import Progress
-from robotini_ray.reports import CarSeat, CollectorReport
+from robotini_ray.run.progress import Progress
+from robotini_ray.run.reports import CarSeat, CollectorReport
 from tests.waiting import eventually, stored_cars
 
 PATIENCE_S = 30

@@ -25,7 +25,7 @@ import json, os, sys
 from pathlib import Path
 
 from robotini_ray.ray_token import require_token
-from robotini_ray.run_marker import mark_of, mark_this_process
+from robotini_ray.run.process_mark import mark_of, mark_this_process
 
 require_token(os.environ)
 mark_this_process(Path(sys.argv[1]))
@@ -71,7 +71,7 @@ if dashboard:
 else:
     folder = Path(sys.argv[1]) / "logs"
     folder.mkdir(parents=True)
-    part = start_part("part", folder, "robotini_ray.reports:CollectorReport")
+    part = start_part("part", folder, "robotini_ray.run.reports:CollectorReport")
     node, process = ray.get(part.whereabouts(), timeout=100)
     mark = mark_of(process.pid)
     report |= {

@@ -8,8 +8,8 @@ import time
 import reverb
 
 from robotini_ray.config import Config
-from robotini_ray.replay import WindowLayout, replay_state
-from robotini_ray.reports import ReplayState
+from robotini_ray.replay.table import WindowLayout, replay_state
+from robotini_ray.run.reports import ReplayState
 
 ASK_INTERVAL_S = 0.05
 """Least wall time between two questions to replay while there is nothing to train on: one costs as much as a train step."""

@@ -13,8 +13,8 @@ from typing import Literal
 from ray.util.metrics import Gauge
 
 from robotini_ray.car.errors import FAULTS
-from robotini_ray.progress import Progress
-from robotini_ray.reports import LearnerReport
+from robotini_ray.run.progress import Progress
+from robotini_ray.run.reports import LearnerReport
 
 RAY_PREFIX = "ray_"
 RUN_TAG = "run"

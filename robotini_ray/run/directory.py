@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
-from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import Config, ConfigError, load_config, save_config
+from robotini_ray.run.checkpoints import CheckpointStore
 
 FIXED_SECTIONS = ("environment", "agent", "replay")
 """What a resumed run may not change: its weights and its replay were made with them."""

@@ -36,7 +36,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from robotini_ray.config import ACTION_SIZE, Config
-from robotini_ray.reports import ReplayState
+from robotini_ray.run.reports import ReplayState
 
 TABLE = "windows"
 

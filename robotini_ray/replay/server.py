@@ -8,10 +8,10 @@ from typing import Any
 import portpicker
 import reverb
 
-from robotini_ray.checkpoints import CheckpointStore
 from robotini_ray.config import Config, ConfigError
-from robotini_ray.replay import TABLE, WindowLayout
-from robotini_ray.reports import ReplayReport
+from robotini_ray.replay.table import TABLE, WindowLayout
+from robotini_ray.run.checkpoints import CheckpointStore
+from robotini_ray.run.reports import ReplayReport
 
 
 def make_server(config: Config, port: int, checkpoint_dir: Path) -> reverb.Server:

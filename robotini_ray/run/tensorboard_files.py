@@ -28,7 +28,7 @@ from tensorboard.plugins.histogram import metadata as histogram_metadata
 from tensorboard.plugins.image import metadata as image_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from robotini_ray.histogram import Histogram
+from robotini_ray.run.histogram import Histogram
 
 SECTIONS = ("collection", "training", "evaluation")
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.processes import ProcessId, this_process
-from robotini_ray.progress import Progress
-from robotini_ray.reports import LearnerReport
+from robotini_ray.run.progress import Progress
+from robotini_ray.run.reports import LearnerReport
 
 NAME = "program.json"
 FORMAT = 1

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from robotini_ray.machine.processes import ProcessId, command_of, environment_of, identify, own_processes, process_stat
 from robotini_ray.machine.terminal_text import one_line
-from robotini_ray.program_file import NAME, ProgramFileError, ProgramRecord, read_program
-from robotini_ray.run_marker import mark_of
+from robotini_ray.run.process_mark import mark_of
+from robotini_ray.run.program_file import NAME, ProgramFileError, ProgramRecord, read_program
 
 
 @dataclasses.dataclass(frozen=True)

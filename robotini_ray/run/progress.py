@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 from robotini_ray.car.errors import FAULTS
-from robotini_ray.histogram import Histogram
-from robotini_ray.reports import CollectorReport, Evaluation, LearnerReport, no_actions, train_step_of
+from robotini_ray.run.histogram import Histogram
+from robotini_ray.run.reports import CollectorReport, Evaluation, LearnerReport, no_actions, train_step_of
 
 
 @dataclasses.dataclass

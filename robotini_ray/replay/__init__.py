@@ -1,0 +1,1 @@
+"""The replay: its table, its server and its gauge."""
