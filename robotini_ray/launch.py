@@ -92,7 +92,7 @@ def train(
     A second start on the same run directory goes on where the first one ended.
     """
     from robotini_ray.commands.train import run
-    from robotini_ray.pages import PagePorts
+    from robotini_ray.watch.web_pages import PagePorts
 
     named = {
         "simulator.address": simulator,

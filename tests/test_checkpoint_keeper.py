@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from ray.exceptions import RayActorError, RayTaskError
 
-from robotini_ray import checkpoint_keeper
-from robotini_ray.checkpoint_keeper import SLOW_S, CheckpointKeeper
+from robotini_ray.program import checkpoint_keeper
+from robotini_ray.program.checkpoint_keeper import SLOW_S, CheckpointKeeper
 
 INTERVAL_S = 100.0
 

@@ -8,7 +8,7 @@ from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import Config, EnvironmentConfig
 from robotini_ray.environment.race_environment import RaceEnvironment
-from robotini_ray.evaluation import evaluate
+from robotini_ray.parts.evaluation import evaluate
 from robotini_ray.policy.hand_written import driving_policy
 from robotini_ray.policy.policy_spec import PolicyError
 from robotini_ray.track.track import load_track

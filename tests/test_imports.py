@@ -82,14 +82,14 @@ LIGHT = within(f"{NAME}.simulator", f"{NAME}.car", f"{NAME}.monitor", f"{NAME}.t
         "environment.score",
         "run.reports",
         "run.progress",
-        "terminal",
+        "watch.live_table",
         "config",
         "launch",
         "commands.benchmark",
         "commands.monitor",
         "benchmarks.simulator",
-        "training",
-        "program",
+        "program.launcher",
+        "program.topology",
         "run.checkpoints",
         "run.directory",
         "commands.train",
@@ -113,7 +113,7 @@ def test_what_must_start_quickly_does_not_import_tensorflow(module):
 
 def test_the_reading_of_imports_sees_what_there_is():
     assert "tf_agents" in reached(f"{NAME}.environment.race_environment")
-    assert set(reached(f"{NAME}.learner")) >= HEAVY
+    assert set(reached(f"{NAME}.parts.learner")) >= HEAVY
     assert f"{NAME}.commands.train" in ALL_IMPORTS[f"{NAME}.launch"] - IMPORTS[f"{NAME}.launch"]
 
 

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from robotini_ray.lap_film import MOST_KEPT, STRIP_FRAMES, LapFilm
+from robotini_ray.parts.last_lap_film import MOST_KEPT, STRIP_FRAMES, LapFilm
 
 WIDTH, HEIGHT = 16, 10
 

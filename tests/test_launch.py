@@ -12,12 +12,12 @@ import pytest
 
 from robotini_ray import launch
 from robotini_ray.config import Config, load_config
-from robotini_ray.pages import PagePorts
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_files import save_policy
 from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.track.lap_limit import lap_limit_s
 from robotini_ray.track.track import load_track
+from robotini_ray.watch.web_pages import PagePorts
 
 PATIENCE_S = 90
 VERBS = [

@@ -16,8 +16,8 @@ import portpicker
 import psutil
 import pytest
 
-from robotini_ray.pages import PagePorts, Pages
 from robotini_ray.run.tensorboard_files import RunSummaries
+from robotini_ray.watch.web_pages import PagePorts, Pages
 
 PATIENCE_S = 120
 pytestmark = pytest.mark.timeout(3 * PATIENCE_S)
@@ -82,7 +82,7 @@ def test_one_that_cannot_listen_does_not_hold_a_training_up(run_dir: Path) -> No
 PARENT = """
 import sys, time
 from pathlib import Path
-from robotini_ray.tensorboard_process import TensorBoardProcess
+from robotini_ray.watch.tensorboard_process import TensorBoardProcess
 board = TensorBoardProcess(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[1]) / "log")
 print(board.address(), flush=True)
 time.sleep(1000)

@@ -18,7 +18,7 @@ from tensorboard.util.tensor_util import make_ndarray
 from robotini_ray.policy.policy_files import load_policy
 from robotini_ray.run.leftovers import find_leftovers
 from robotini_ray.run.program_file import read_program
-from robotini_ray.status import read_status
+from robotini_ray.watch.status import read_status
 from tests.small_training import small_training
 
 pytestmark = pytest.mark.timeout(600)  # whole trainings, on machines that may do other things too

@@ -135,7 +135,7 @@ from robotini_ray.car.laps import Lap
 from robotini_ray.run.progress import Progress
 from robotini_ray.run.ray_metrics import RayMetrics
 from robotini_ray.run.reports import Evaluation, EvaluationResult, LearnerReport, ReplayState
-from robotini_ray.ray_start import start_ray
+from robotini_ray.program.ray_start import start_ray
 
 wanted, run_name = json.loads(sys.argv[1]), sys.argv[2]
 url = start_ray("local").metrics

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from robotini_ray import ray_token
-from robotini_ray.ray_token import RayTokenError, ensure_private_token, require_token, token_path
+from robotini_ray.program import ray_token
+from robotini_ray.program.ray_token import RayTokenError, ensure_private_token, require_token, token_path
 
 
 def mode(path):

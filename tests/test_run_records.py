@@ -3,13 +3,13 @@ from typing import ClassVar
 
 import pytest
 
-from robotini_ray import run_records
 from robotini_ray.car.laps import Lap
 from robotini_ray.environment.score import OriginalEpisode
+from robotini_ray.program import run_records
+from robotini_ray.program.run_records import RunRecords
 from robotini_ray.run.directory import RunDirectory
 from robotini_ray.run.progress import Progress
 from robotini_ray.run.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState
-from robotini_ray.run_records import RunRecords
 
 LEARNER = LearnerReport(100, 25.0, ReplayState(5, 8, 20, 100, 10, 4.0), 0.125, {})
 

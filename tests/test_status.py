@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from robotini_ray import launch, status
+from robotini_ray import launch
 from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.commands.status import run as run_status
 from robotini_ray.machine.processes import this_process
@@ -14,7 +14,8 @@ from robotini_ray.run import program_file
 from robotini_ray.run.program_file import PartState, ProgramFile, ProgramFileError, live_figures, read_program
 from robotini_ray.run.progress import Progress
 from robotini_ray.run.reports import LearnerReport, ReplayState
-from robotini_ray.status import find_run_dir, read_status
+from robotini_ray.watch import status
+from robotini_ray.watch.status import find_run_dir, read_status
 from tests.waiting import eventually, stored_cars
 
 PATIENCE_S = 30

@@ -4,18 +4,18 @@ import re
 import pytest
 from rich.console import Console
 
-from robotini_ray import terminal
 from robotini_ray.car.laps import Lap
 from robotini_ray.environment.score import OriginalEpisode
 from robotini_ray.run.progress import Progress
 from robotini_ray.run.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState, weights_version
-from robotini_ray.terminal import PLAIN_INTERVAL_S, Display, clock, table_rows
+from robotini_ray.watch import live_table
+from robotini_ray.watch.live_table import PLAIN_INTERVAL_S, Display, clock, table_rows
 from tests.fake_time import FakeTime
 
 
 @pytest.fixture
 def wall(monkeypatch):
-    return FakeTime(monkeypatch, terminal)
+    return FakeTime(monkeypatch, live_table)
 
 
 WIDTH = 80
@@ -25,7 +25,7 @@ WIDTH = 80
 def screen(monkeypatch):
     """A terminal of 80 columns to write on: what Display writes there."""
     text = io.StringIO()
-    monkeypatch.setattr(terminal, "Console", lambda: Console(file=text, force_terminal=True, width=WIDTH))
+    monkeypatch.setattr(live_table, "Console", lambda: Console(file=text, force_terminal=True, width=WIDTH))
     return text
 
 
@@ -68,7 +68,7 @@ class TestPlain:
         with Display("title") as display:
             display.show(everything())
         lines = capsys.readouterr().out.splitlines()
-        short = [f"{name} {text}" for name, text in everything().items() if name not in terminal.LONG]
+        short = [f"{name} {text}" for name, text in everything().items() if name not in live_table.LONG]
         assert all(any(figure in line for line in lines) for figure in short), "each whole in a line"
         assert len(lines) > 3 and all(len(line) <= WIDTH for line in lines), lines
         assert all(line.startswith("  ") for line in lines[1:]), "what goes on is indented"
@@ -106,7 +106,7 @@ class TestLive:
         assert all(len(line) <= WIDTH for line in lines), lines
         table = [line for line in lines if "\u2502" in line]
         cells = {cell.strip() for line in table for cell in line.strip("\u2502").split("\u2502")}
-        short = {name: text for name, text in rows.items() if name not in terminal.LONG}
+        short = {name: text for name, text in rows.items() if name not in live_table.LONG}
         assert {*short, *short.values()} <= cells | {""}, "each in one cell of one line"
         text = " ".join(" ".join(lines).split())
         assert "faults: bad_frame 12, bad_line 3" in text and "waiting for: the cars: every replay item has been" in text

@@ -3,7 +3,7 @@ import tensorflow as tf
 
 from robotini_ray.agents.factory import make_agent
 from robotini_ray.config import AgentConfig, Config
-from robotini_ray.weight_histograms import weight_histograms
+from robotini_ray.parts.weight_histograms import weight_histograms
 
 TWINS = {"actor", "critic_1", "critic_2"}
 

@@ -28,9 +28,9 @@ from robotini_ray.benchmarks.old_step import OldCar, make_old_server
 from robotini_ray.benchmarks.pairs import PAIRS, interleave, ratios, spread
 from robotini_ray.benchmarks.policy import tf_agents_policy
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.collector import Collector
 from robotini_ray.config import Config, SimulatorConfig, config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
+from robotini_ray.parts.collector import Collector
 from robotini_ray.policy.hand_written import driving_policy
 from robotini_ray.replay.server import make_server
 from robotini_ray.run.reports import CarSeat

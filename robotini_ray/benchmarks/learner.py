@@ -11,7 +11,7 @@ import contextlib
 from robotini_ray.benchmarks.figure import Figure, Measurement, Say, Target
 from robotini_ray.benchmarks.live_program import LIVE_NETWORK, START_TIMEOUT_S, LiveProgram, Rate, live_config, running_program
 from robotini_ray.benchmarks.pairs import PAIRS, Spread, interleave, ratios, spread
-from robotini_ray.parts import PartHandle, start_part
+from robotini_ray.program.part import PartHandle, start_part
 
 MFU_TARGET = Target("at least", 0.6)
 WAITING_TARGET = Target("at most", 0.02)

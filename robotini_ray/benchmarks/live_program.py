@@ -22,15 +22,15 @@ import ray
 from robotini_ray.benchmarks.figure import MeasurementError, Say
 from robotini_ray.config import Config, SimulatorConfig, config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
-from robotini_ray.parts import WORKER_ENVIRONMENT, PartHandle, start_part
+from robotini_ray.program.part import WORKER_ENVIRONMENT, PartHandle, start_part
 from robotini_ray.run.reports import CarSeat, LearnerReport
 from robotini_ray.simulator.embedded import temporary_simulator
 
 CARS = 6
 CARS_PER_COLLECTOR = 3
 LIVE_NETWORK = "LSTM 64, 32x20"
-COLLECTOR = "robotini_ray.collector:Collector"
-LEARNER = "robotini_ray.learner:Learner"
+COLLECTOR = "robotini_ray.parts.collector:Collector"
+LEARNER = "robotini_ray.parts.learner:Learner"
 
 START_TIMEOUT_S = 60.0
 CALL_TIMEOUT_S = 10.0

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-import robotini_ray.learner
+import robotini_ray.parts.learner
 from robotini_ray.benchmarks.figure import Figure, Measurement, MeasurementError, Say, Target
 from robotini_ray.benchmarks.live_program import LIVE_NETWORK, LiveProgram, live_config, running_program
 from robotini_ray.benchmarks.pairs import PAIRS, Spread, spread
 from robotini_ray.config import Config
-from robotini_ray.learner import Learner
+from robotini_ray.parts.learner import Learner
 
 COST_TARGET = Target("at most", 0.01)
 AGE_TARGET = Target("at most", 400.0)
@@ -55,7 +55,7 @@ class TimedLearner(Learner):
     def __init__(self, config: Config, replay_address: str, run_dir: Path) -> None:
         self.watches = (StopWatch(), StopWatch())
         copying, sending = self.watches
-        module: Any = robotini_ray.learner
+        module: Any = robotini_ray.parts.learner
         module.flat_actor_weights = copying.around(module.flat_actor_weights)
         broadcast: Any = module.WeightsBroadcast
         broadcast.send = sending.around(broadcast.send)

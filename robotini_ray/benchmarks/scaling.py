@@ -28,9 +28,9 @@ from robotini_ray.benchmarks.pairs import spread
 from robotini_ray.benchmarks.wire import Bytes, Wire, read_wire
 from robotini_ray.config import load_config
 from robotini_ray.machine.child_process import start_child
-from robotini_ray.parts import WORKER_ENVIRONMENT
-from robotini_ray.placement import SIM
-from robotini_ray.ray_token import LOCAL
+from robotini_ray.program.part import WORKER_ENVIRONMENT
+from robotini_ray.program.placement import SIM
+from robotini_ray.program.ray_token import LOCAL
 from robotini_ray.shipped.files import QUICKSTART
 
 CARS = (1, 2, 4, 8, 16)

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import robotini_ray.car.link
-from robotini_ray.collector import Collector
+from robotini_ray.parts.collector import Collector
 
 SO_TIMESTAMPNS = 35
 """socket(7): every read tells when its last byte arrived, in real time. Python has no name for it."""

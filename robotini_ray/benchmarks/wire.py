@@ -22,9 +22,9 @@ import reverb
 from robotini_ray.benchmarks.collect import running_collector, wait_until_driving
 from robotini_ray.benchmarks.figure import MeasurementError
 from robotini_ray.benchmarks.relay import Relay
-from robotini_ray.collector import Collector
 from robotini_ray.config import Config
 from robotini_ray.machine.redis_server import RedisServer
+from robotini_ray.parts.collector import Collector
 from robotini_ray.policy.hand_written import driving_policy
 from robotini_ray.replay.server import make_server
 from robotini_ray.replay.table import WindowLayout, replay_state, window_dataset

@@ -130,7 +130,7 @@ def _drive(name: str, policy: NumpyPolicy, config: SimulatorConfig, track: Track
     limit_s = task.seconds if task.seconds is not None else SECONDS_PER_LAP * (task.laps or 1)
     with drive_site(config, task.seed, task.randomisation, task.wait) as site:
         from robotini_ray.environment.race_environment import RaceEnvironment
-        from robotini_ray.evaluation import evaluate
+        from robotini_ray.parts.evaluation import evaluate
 
         spectator = Spectator(site.address.host, site.address.log_port, track=track)
         login = Login(car_name("evaluate"), "evaluate", "#f5c211", policy.spec.image_width, site.lockstep)

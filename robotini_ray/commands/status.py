@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from robotini_ray.machine.terminal_text import one_line
-from robotini_ray.status import CarStatus, PartStatus, Status, clock_time, find_run_dir, read_status
+from robotini_ray.watch.status import CarStatus, PartStatus, Status, clock_time, find_run_dir, read_status
 
 RUNS = Path("runs")
 WATCH_INTERVAL_S = 2.0

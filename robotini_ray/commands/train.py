@@ -12,15 +12,15 @@ from robotini_ray.config import Config
 from robotini_ray.machine.addresses import exposure_warning, public_addresses
 from robotini_ray.machine.child_process import run_in_own_session
 from robotini_ray.machine.terminal_text import command_text, launch_command, near
-from robotini_ray.pages import PagePorts
-from robotini_ray.ray_token import LOCAL, require_token
+from robotini_ray.program.ray_token import LOCAL, require_token
 from robotini_ray.run.directory import RunDirectory
 from robotini_ray.run.leftovers import Leftover, describe_leftovers, find_leftovers
 from robotini_ray.run.memory_needed import available_memory_bytes, check_memory
 from robotini_ray.run.process_mark import mark_this_process
-from robotini_ray.tensorboard_process import PORT, tensorboard_command
-from robotini_ray.terminal import Display, clock
 from robotini_ray.track.reference_laps import ReferenceLaps
+from robotini_ray.watch.live_table import Display, clock
+from robotini_ray.watch.tensorboard_process import PORT, tensorboard_command
+from robotini_ray.watch.web_pages import PagePorts
 
 IN_OWN_SESSION = "ROBOTINI_RAY_IN_OWN_SESSION"
 """Set in the environment of the process that trains, so that it does not start another."""
@@ -41,7 +41,7 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, po
             os.environ.setdefault(*STEADY_METRICS)
         os.environ[IN_OWN_SESSION] = "1"
         return run_in_own_session([sys.executable, "-m", "robotini_ray.launch", *line])
-    from robotini_ray.training import train  # which imports Ray
+    from robotini_ray.program.launcher import train  # which imports Ray
 
     check_memory(config, available_memory_bytes(), collectors_here=address == LOCAL)
     directory = RunDirectory(run_dir, fresh)

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 
 from robotini_ray.doctor.finding import Finding
 from robotini_ray.machine.addresses import public_addresses
-from robotini_ray.ray_token import LOCAL, MODE, OTHERS, TOKEN, token_path
+from robotini_ray.program.ray_token import LOCAL, MODE, OTHERS, TOKEN, token_path
 
 
 def check_addresses(addresses: list[str] | None = None) -> list[Finding]:

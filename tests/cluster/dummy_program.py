@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from robotini_ray.parts import PartHandle, start_part
-from robotini_ray.program import ProgramBuilder, Site
+from robotini_ray.program.part import PartHandle, start_part
+from robotini_ray.program.topology import ProgramBuilder, Site
 from robotini_ray.run.reports import CollectorReport, LearnerReport, ReplayReport, ReplayState
 from robotini_ray.simulator_address import SimulatorAddress
 

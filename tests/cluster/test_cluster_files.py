@@ -13,7 +13,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from robotini_ray import launch
-from robotini_ray.placement import LEARNER, SIM
+from robotini_ray.program.placement import LEARNER, SIM
 
 FOLDER = Path(launch.__file__).parents[1] / "cluster"
 RAY_UP = ["local.yaml", "aws.yaml", "gcp.yaml"]

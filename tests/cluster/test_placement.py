@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from robotini_ray.config import config_from_dict
-from robotini_ray.placement import Node, PlacementError, check_cluster, plan_cluster, plan_one_machine
+from robotini_ray.program.placement import Node, PlacementError, check_cluster, plan_cluster, plan_one_machine
 
 DRIVER = Node("d", "10.0.0.1", {"CPU": 4.0})
 

@@ -14,9 +14,9 @@ from ray.cluster_utils import Cluster
 
 from robotini_ray.config import config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
-from robotini_ray.part_specs import SupervisedParts
-from robotini_ray.placement import place_in_cluster
-from robotini_ray.program import Site, Sites
+from robotini_ray.program.placement import place_in_cluster
+from robotini_ray.program.supervised_parts import SupervisedParts
+from robotini_ray.program.topology import Site, Sites
 from robotini_ray.run.progress import Progress
 from robotini_ray.simulator_address import SimulatorAddress
 from tests.cluster.dummy_program import DummyBuilder

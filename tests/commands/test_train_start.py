@@ -11,11 +11,11 @@ from robotini_ray.car.laps import Lap
 from robotini_ray.commands import train
 from robotini_ray.config import Config, RunConfig
 from robotini_ray.machine.terminal_text import wrapped
-from robotini_ray.pages import PagePorts, PortTaken
 from robotini_ray.run.directory import RunDirectory
 from robotini_ray.run.leftovers import Leftover
 from robotini_ray.run.progress import Progress
 from robotini_ray.run.reports import Evaluation, EvaluationResult
+from robotini_ray.watch.web_pages import PagePorts, PortTaken
 
 
 class Display:

@@ -17,9 +17,9 @@ import pytest
 import reverb
 
 from robotini_ray.car.state_store import CarStateStore
-from robotini_ray.collector import Collector
 from robotini_ray.config import Config, config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
+from robotini_ray.parts.collector import Collector
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.replay.server import make_server

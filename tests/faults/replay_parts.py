@@ -14,8 +14,8 @@ import reverb
 import tensorflow as tf
 import yaml
 
-from robotini_ray import variables
 from robotini_ray.config import Config, config_from_dict
+from robotini_ray.parts import weights_broadcast
 from robotini_ray.replay.server import ReplayServer
 from robotini_ray.replay.table import TABLE, WindowLayout, WindowWriter
 from robotini_ray.run.checkpoints import CheckpointStore
@@ -42,8 +42,8 @@ def running_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     """Learners that broadcast to nobody outside this process: no Ray is started for them."""
-    monkeypatch.setattr(variables.ray, "put", lambda value: value)
-    monkeypatch.setattr(variables.ray, "wait", lambda references, num_returns, timeout: (references, []))
+    monkeypatch.setattr(weights_broadcast.ray, "put", lambda value: value)
+    monkeypatch.setattr(weights_broadcast.ray, "wait", lambda references, num_returns, timeout: (references, []))
 
 
 def small_config(**sections: dict[str, Any]) -> Config:

@@ -9,7 +9,7 @@ import pytest
 
 from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.config import EvaluationConfig
-from robotini_ray.evaluator import Evaluator
+from robotini_ray.parts.evaluator import Evaluator
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
 from tests.waiting import eventually

@@ -12,7 +12,7 @@ import pytest
 
 from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.machine.redis_server import RedisServer
-from robotini_ray.side_processes import SideProcesses
+from robotini_ray.program.side_processes import SideProcesses
 from tests.waiting import eventually, stored_cars
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import ray
 
-from robotini_ray.parts import PartHandle, PartSpec, start_part
-from robotini_ray.supervision import PartFailed, Supervisor
+from robotini_ray.program.part import PartHandle, PartSpec, start_part
+from robotini_ray.program.supervisor import PartFailed, Supervisor
 from tests.waiting import eventually
 
 DUMMIES = "tests.faults.dummy_parts"
@@ -105,9 +105,9 @@ def test_car_and_learner_killed_together_the_car_waits_for_the_new_weights(progr
 
 @pytest.mark.slow
 def test_a_stopped_process_counts_as_silent_and_is_replaced(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    from robotini_ray import supervision
+    from robotini_ray.program import supervisor
 
-    monkeypatch.setattr(supervision, "SILENCE_TIMEOUT_S", 3.0)
+    monkeypatch.setattr(supervisor, "SILENCE_TIMEOUT_S", 3.0)
     pid = program.pid("car-1")
     os.kill(pid, signal.SIGSTOP)
     eventually(lambda: program.drives_as_another("car-1", pid), "the car drives again")

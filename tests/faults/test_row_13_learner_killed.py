@@ -19,7 +19,7 @@ import tensorflow as tf
 import yaml
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
-from robotini_ray.learner import CheckpointError, Learner, LearnerLeaves, restore
+from robotini_ray.parts.learner import CheckpointError, Learner, LearnerLeaves, restore
 from robotini_ray.replay.server import ReplayServer
 from robotini_ray.replay.table import WindowLayout, WindowWriter
 from robotini_ray.run.checkpoints import Checkpoint, CheckpointStore
@@ -141,10 +141,10 @@ LEARN = """
 import sys
 from pathlib import Path
 import yaml
-from robotini_ray import variables
-variables.ray.put = lambda value: value
+from robotini_ray.parts import weights_broadcast
+weights_broadcast.ray.put = lambda value: value
 from robotini_ray.config import config_from_dict
-from robotini_ray.learner import Learner
+from robotini_ray.parts.learner import Learner
 config, folder = config_from_dict(yaml.safe_load(sys.argv[1])), Path(sys.argv[3])
 learner = Learner(config, sys.argv[2], folder, int(sys.argv[4]))
 learner._saved.write(str(folder / "restored"))

@@ -10,7 +10,7 @@ import psutil
 import pytest
 import reverb
 
-from robotini_ray.learner import Learner
+from robotini_ray.parts.learner import Learner
 from robotini_ray.replay.table import MOST_PENDING_WINDOWS, WindowLayout, WindowWriter, replay_state
 from tests.faults.replay_parts import ServerProcess, checkpointed, drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
 from tests.waiting import eventually

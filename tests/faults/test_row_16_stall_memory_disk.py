@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import reverb
 
-from robotini_ray import stall
 from robotini_ray.config import ConfigError, config_from_dict
-from robotini_ray.learner import Learner
+from robotini_ray.parts.learner import Learner
+from robotini_ray.program import stall_watch
+from robotini_ray.program.stall_watch import StallWatch
 from robotini_ray.replay.server import ReplayServer
 from robotini_ray.replay.table import TABLE, WindowLayout, WindowWriter, replay_state
 from robotini_ray.run.checkpoints import CheckpointStore
 from robotini_ray.run.memory_needed import check_memory, replay_bytes
 from robotini_ray.run.reports import CollectorReport, LearnerReport, ReplayState
-from robotini_ray.stall import StallWatch
 from tests.fake_time import FakeTime
 from tests.faults.replay_parts import drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
 
@@ -33,7 +33,7 @@ EPISODE = 1000
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
-    return FakeTime(monkeypatch, stall)
+    return FakeTime(monkeypatch, stall_watch)
 
 
 def learner_report(step: int, waiting_for: str = "") -> LearnerReport:

@@ -10,9 +10,9 @@ import numpy as np
 
 from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import Config, EnvironmentConfig, EvaluationConfig, SimulatorConfig
-from robotini_ray.evaluator import Evaluator
-from robotini_ray.lap_film import STRIP_FRAMES
 from robotini_ray.machine.redis_server import RedisServer
+from robotini_ray.parts.evaluator import Evaluator
+from robotini_ray.parts.last_lap_film import STRIP_FRAMES
 from robotini_ray.policy.hand_written import driving_policy
 from robotini_ray.run.reports import weights_version
 from tests.waiting import eventually, stored_cars

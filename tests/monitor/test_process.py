@@ -16,7 +16,7 @@ import pytest
 
 from robotini_ray.machine.terminal_text import launch_command
 from robotini_ray.monitor.process import MonitorProcess, MonitorUnavailable
-from robotini_ray.pages import PagePorts, Pages
+from robotini_ray.watch.web_pages import PagePorts, Pages
 
 PATIENCE_S = 90
 

@@ -24,7 +24,7 @@ SCRIPT = """
 import json, os, sys
 from pathlib import Path
 
-from robotini_ray.ray_token import require_token
+from robotini_ray.program.ray_token import require_token
 from robotini_ray.run.process_mark import mark_of, mark_this_process
 
 require_token(os.environ)
@@ -33,7 +33,7 @@ mark_this_process(Path(sys.argv[1]))
 import grpc
 import ray
 
-from robotini_ray.parts import start_part
+from robotini_ray.program.part import start_part
 
 
 def ask(token):

@@ -17,14 +17,14 @@ from tf_agents.train import learner as tf_agents_learner
 from robotini_ray.agents.factory import experience_dataset, flat_actor_weights, make_agent
 from robotini_ray.config import Config
 from robotini_ray.errors import RobotiniError
+from robotini_ray.parts.weight_histograms import weight_histograms
+from robotini_ray.parts.weights_broadcast import WeightsBroadcast
 from robotini_ray.replay.gauge import ASK_INTERVAL_S, ReplayGauge
 from robotini_ray.replay.table import WindowLayout
 from robotini_ray.run.checkpoints import Checkpoint, CheckpointStore
 from robotini_ray.run.histogram import Histogram
 from robotini_ray.run.reports import LearnerReport, weights_version
 from robotini_ray.run.tensorboard_files import RunSummaries
-from robotini_ray.variables import WeightsBroadcast
-from robotini_ray.weight_histograms import weight_histograms
 
 SUMMARY_INTERVAL_S = 2.0
 HISTOGRAM_INTERVAL_S = 30.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from robotini_ray.parts import PartHandle
+from robotini_ray.program.part import PartHandle
 from robotini_ray.run.directory import RunDirectory
 from robotini_ray.run.progress import Progress
 from robotini_ray.run.ray_metrics import RayMetrics

@@ -18,8 +18,8 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import Config
 from robotini_ray.environment.race_environment import RaceEnvironment
-from robotini_ray.evaluation import evaluate
-from robotini_ray.lap_film import LapFilm
+from robotini_ray.parts.evaluation import evaluate
+from robotini_ray.parts.last_lap_film import LapFilm
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_files import PolicyShelf, load_policy, save_policy
 from robotini_ray.policy.policy_spec import PolicyError, PolicySpec

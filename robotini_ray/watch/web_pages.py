@@ -10,7 +10,7 @@ from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.ports import holder_of_port, is_free
 from robotini_ray.machine.terminal_text import launch_command, near
 from robotini_ray.monitor.process import MonitorProcess, MonitorUnavailable
-from robotini_ray.tensorboard_process import HOST, TensorBoardProcess, TensorBoardUnavailable
+from robotini_ray.watch.tensorboard_process import HOST, TensorBoardProcess, TensorBoardUnavailable
 
 
 class PortTaken(RobotiniError):

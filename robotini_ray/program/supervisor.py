@@ -22,7 +22,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.processes import ProcessId
-from robotini_ray.parts import PartHandle, PartSpec
+from robotini_ray.program.part import PartHandle, PartSpec
 
 START_TIMEOUT_S = 120.0
 """From a part's start until it is constructed. One whose place in the cluster is lost meanwhile is then asked for anew."""

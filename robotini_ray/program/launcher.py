@@ -10,29 +10,29 @@ import ray
 from ray.exceptions import RayError
 
 from robotini_ray.car.connection import reachable
-from robotini_ray.checkpoint_keeper import CheckpointKeeper
 from robotini_ray.config import Config
 from robotini_ray.machine.processes import identify
 from robotini_ray.machine.stop_signal import Stopped, StopSignal
-from robotini_ray.pages import PagePorts, Pages
-from robotini_ray.part_specs import EVALUATOR, LEARNER, SupervisedParts
-from robotini_ray.parts import PartHandle
-from robotini_ray.placement import check_cluster, place_in_cluster
-from robotini_ray.program import ProgramBuilder
-from robotini_ray.ray_start import RayAddresses, start_ray, wait_for
-from robotini_ray.ray_token import LOCAL
+from robotini_ray.program.checkpoint_keeper import CheckpointKeeper
+from robotini_ray.program.part import PartHandle
+from robotini_ray.program.placement import check_cluster, place_in_cluster
+from robotini_ray.program.ray_start import RayAddresses, start_ray, wait_for
+from robotini_ray.program.ray_token import LOCAL
+from robotini_ray.program.run_records import RunRecords
+from robotini_ray.program.side_processes import SideProcesses
+from robotini_ray.program.stall_watch import StallWatch
+from robotini_ray.program.supervised_parts import EVALUATOR, LEARNER, SupervisedParts
+from robotini_ray.program.supervisor import State, last_line
+from robotini_ray.program.topology import ProgramBuilder
 from robotini_ray.run.directory import RunDirectory
 from robotini_ray.run.program_file import PartState, ProgramFile, live_figures
 from robotini_ray.run.progress import Progress, StepRate
 from robotini_ray.run.reports import CollectorReport, LearnerReport
-from robotini_ray.run_records import RunRecords
-from robotini_ray.side_processes import SideProcesses
 from robotini_ray.simulator.embedded import EmbeddedSimulator
-from robotini_ray.stall import StallWatch
-from robotini_ray.supervision import State, last_line
-from robotini_ray.terminal import Display, table_rows
 from robotini_ray.track.lap_limit import lap_limit_s
 from robotini_ray.track.track import load_track
+from robotini_ray.watch.live_table import Display, table_rows
+from robotini_ray.watch.web_pages import PagePorts, Pages
 
 T = TypeVar("T")
 

@@ -17,9 +17,9 @@ from robotini_ray.car.reconnection import SpectatorLink
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import Config
-from robotini_ray.connections import Connections
-from robotini_ray.drive import Drive
 from robotini_ray.environment.race_environment import RaceEnvironment
+from robotini_ray.parts.car_connections import Connections
+from robotini_ray.parts.collecting_car import Drive
 from robotini_ray.policy.exploration import ExplorationNoise
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec

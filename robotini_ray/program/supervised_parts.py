@@ -8,12 +8,12 @@ from typing import Any
 import ray
 
 from robotini_ray.machine.redis_server import RedisServer
-from robotini_ray.parts import PartHandle, PartSpec
-from robotini_ray.placement import is_there
-from robotini_ray.program import ProgramBuilder, Sites
+from robotini_ray.program.part import PartHandle, PartSpec
+from robotini_ray.program.placement import is_there
+from robotini_ray.program.supervisor import Supervisor
+from robotini_ray.program.topology import ProgramBuilder, Sites
 from robotini_ray.run.progress import Progress
 from robotini_ray.simulator_address import SimulatorAddress
-from robotini_ray.supervision import Supervisor
 
 REPLAY, LEARNER, EVALUATOR = "replay", "learner", "evaluator"
 A_COLLECTOR = "a collector"

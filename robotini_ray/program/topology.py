@@ -18,9 +18,9 @@ from pathlib import Path
 
 from robotini_ray.config import NO_RANDOMISATION, Config
 from robotini_ray.machine.redis_server import RedisServer
-from robotini_ray.parts import PartHandle, start_part
-from robotini_ray.placement import Placement, plan_one_machine
 from robotini_ray.policy.exploration import noise_ladder
+from robotini_ray.program.part import PartHandle, start_part
+from robotini_ray.program.placement import Placement, plan_one_machine
 from robotini_ray.run.checkpoints import CheckpointStore
 from robotini_ray.run.reports import CarSeat
 from robotini_ray.simulator.embedded import EmbeddedSimulator
@@ -114,7 +114,7 @@ class ProgramBuilder:
         return start_part(
             f"simulator-{share}",
             self._logs,
-            "robotini_ray.simulator_part:SimulatorPart",
+            "robotini_ray.parts.simulator:SimulatorPart",
             self._config.simulator,
             self._config.run.seed + 2 + share,
             self._logs / f"simulator-{share}.log",
@@ -140,7 +140,7 @@ class ProgramBuilder:
         return start_part(
             "learner",
             self._logs,
-            "robotini_ray.learner:Learner",
+            "robotini_ray.parts.learner:Learner",
             self._config,
             replay_address,
             self._run_dir,
@@ -169,7 +169,7 @@ class ProgramBuilder:
         return start_part(
             name,
             self._logs,
-            "robotini_ray.collector:Collector",
+            "robotini_ray.parts.collector:Collector",
             self._config,
             site.address,
             seats,
@@ -185,7 +185,7 @@ class ProgramBuilder:
         return start_part(
             "evaluator",
             self._logs,
-            "robotini_ray.evaluator:Evaluator",
+            "robotini_ray.parts.evaluator:Evaluator",
             self._config,
             site.address,
             site.lockstep,

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import ray
 from ray.exceptions import AuthenticationError
 
-from robotini_ray.parts import WORKER_ENVIRONMENT
-from robotini_ray.placement import PlacementError
-from robotini_ray.ray_token import LOCAL
-from robotini_ray.supervision import last_line
+from robotini_ray.program.part import WORKER_ENVIRONMENT
+from robotini_ray.program.placement import PlacementError
+from robotini_ray.program.ray_token import LOCAL
+from robotini_ray.program.supervisor import last_line
 
 POLL_S = 0.1
 SAY_AFTER_S = 2.0

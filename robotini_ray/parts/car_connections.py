@@ -19,8 +19,8 @@ from robotini_ray.car.errors import (
 )
 from robotini_ray.car.reconnection import Reconnection, SpectatorLink
 from robotini_ray.car.spectator import STALE_S
-from robotini_ray.drive import Drive
 from robotini_ray.environment.race_environment import with_frames
+from robotini_ray.parts.collecting_car import Drive
 from robotini_ray.run.reports import CarStatus
 from robotini_ray.simulator_address import SimulatorAddress
 

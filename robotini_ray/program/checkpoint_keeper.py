@@ -9,8 +9,8 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
-from robotini_ray.parts import PartHandle
-from robotini_ray.supervision import last_line
+from robotini_ray.program.part import PartHandle
+from robotini_ray.program.supervisor import last_line
 
 SLOW_S = 60.0
 

@@ -6,7 +6,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from robotini_ray.parts import PartHandle
+from robotini_ray.program.part import PartHandle
 
 GIVE_TIMEOUT_S = 10.0
 

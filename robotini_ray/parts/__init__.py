@@ -1,0 +1,1 @@
+"""The processes of the program: collector, evaluator, learner, simulator."""

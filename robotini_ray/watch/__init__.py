@@ -1,0 +1,1 @@
+"""A run looked at from the terminal and in the browser."""
