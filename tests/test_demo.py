@@ -13,7 +13,7 @@ import pytest
 from robotini_ray import launch
 from robotini_ray.car.laps import Lap
 from robotini_ray.commands.demo import CARS
-from robotini_ray.demo import ranking
+from robotini_ray.racing.demo import ranking
 from robotini_ray.shipped.files import POLICIES
 
 PATIENCE_S = 300

@@ -11,12 +11,12 @@ from PIL import Image
 from robotini_ray import launch
 from robotini_ray.car.connection import Login
 from robotini_ray.config import load_config
-from robotini_ray.lap_picture import HEIGHT, SIDE_WIDTH, WIDTH, LapPicture
-from robotini_ray.lap_recording import RecordingError, record
 from robotini_ray.policy.named_policy import load_named_policy
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_files import save_policy
 from robotini_ray.policy.policy_spec import PolicySpec
+from robotini_ray.racing.lap_picture import HEIGHT, SIDE_WIDTH, WIDTH, LapPicture
+from robotini_ray.racing.lap_recording import RecordingError, record
 from robotini_ray.track.track import load_track
 
 LOGIN = Login("car", "car", "#123456", 64, lockstep=True)
@@ -51,7 +51,7 @@ class TestRecording:
         assert [moment.state.frames_sent for moment in recording.moments] == list(range(1, 31))
 
     def test_a_policy_that_finishes_no_lap_is_said_to(self, serve, monkeypatch):
-        monkeypatch.setattr("robotini_ray.lap_recording.SECONDS_PER_LAP", 2.0)
+        monkeypatch.setattr("robotini_ray.racing.lap_recording.SECONDS_PER_LAP", 2.0)
         spec = PolicySpec.from_config(load_config(None, {"environment.image_width": 64}))
         with serve("oval", seed=3) as address, pytest.raises(RecordingError, match="no lap in 2 s"):
             record(NumpyPolicy(spec), address, LOGIN, load_track("oval"), laps=1, seconds=None)

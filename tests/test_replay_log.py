@@ -16,7 +16,7 @@ import pytest
 
 from robotini_ray import launch
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.log_replay import EventLog, LogReplay, LogReplayError
+from robotini_ray.racing.race_log_server import EventLog, LogReplay, LogReplayError
 from robotini_ray.simulator.server.wire import encode_event
 
 PATIENCE_S = 90

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.commands.driving import DriveSite, car_name, drive_site
+from robotini_ray.commands.drive_site import DriveSite, car_name, drive_site
 from robotini_ray.config import FRAMES_PER_SECOND, Config
 from robotini_ray.policy.hand_written import THROTTLE_HIGH, THROTTLE_LOW, color_balance_action
 from robotini_ray.track.track import Track, load_track

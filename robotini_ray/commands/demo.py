@@ -11,12 +11,12 @@ from pathlib import Path
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import Config, RandomisationConfig, SimulatorConfig
-from robotini_ray.demo import race, result_table
 from robotini_ray.machine.stop_signal import StopSignal
 from robotini_ray.monitor.live_page import live_page
 from robotini_ray.policy.named_policy import load_named_policy
 from robotini_ray.policy.numpy_policy import NumpyPolicy
-from robotini_ray.policy_car import PolicyCar
+from robotini_ray.racing.demo import race, result_table
+from robotini_ray.racing.policy_car import PolicyCar
 from robotini_ray.simulator.embedded import temporary_simulator
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.lap_limit import lap_limit_s

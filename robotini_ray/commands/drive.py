@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from robotini_ray.bot import Bot
 from robotini_ray.car.connection import Login
 from robotini_ray.config import ConfigError, SimulatorConfig
 from robotini_ray.machine.stop_signal import StopSignal
 from robotini_ray.policy.named_policy import load_named_policy
+from robotini_ray.racing.bot import Bot
 from robotini_ray.simulator.embedded import temporary_simulator
 from robotini_ray.simulator_address import SimulatorAddress
 

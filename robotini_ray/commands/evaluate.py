@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.commands.driving import car_name, check_randomisation, drive_site
+from robotini_ray.commands.drive_site import car_name, check_randomisation, drive_site
 from robotini_ray.config import (
     FRAMES_PER_SECOND,
     ConfigError,

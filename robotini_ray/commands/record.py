@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 from robotini_ray.car.connection import Login
-from robotini_ray.commands.driving import car_name, check_randomisation, drive_site
+from robotini_ray.commands.drive_site import car_name, check_randomisation, drive_site
 from robotini_ray.config import FRAMES_PER_SECOND, ConfigError, RandomisationConfig, SimulatorConfig
-from robotini_ray.lap_picture import LapPicture
-from robotini_ray.lap_recording import record
-from robotini_ray.picture_files import write_gif, write_png, write_webm
 from robotini_ray.policy.named_policy import load_named_policy
+from robotini_ray.racing.lap_picture import LapPicture
+from robotini_ray.racing.lap_recording import record
+from robotini_ray.racing.picture_files import write_gif, write_png, write_webm
 from robotini_ray.track.lap_limit import lap_limit_s
 from robotini_ray.track.track import load_track
 

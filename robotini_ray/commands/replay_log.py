@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from robotini_ray.config import Config, ConfigError, SimulatorConfig
-from robotini_ray.log_replay import EventLog, LogReplay
 from robotini_ray.monitor.live_page import live_page
+from robotini_ray.racing.race_log_server import EventLog, LogReplay
+from robotini_ray.racing.spectator_watch import StreamWatch
 from robotini_ray.shipped.files import shipped_tracks
-from robotini_ray.stream_watch import StreamWatch
 from robotini_ray.track.track import load_track
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from robotini_ray.commands.reach import find_simulator
+from robotini_ray.commands.find_simulator import find_simulator
 from robotini_ray.config import Config
 from robotini_ray.machine.addresses import exposure_warning, public_addresses
 from robotini_ray.machine.child_process import run_in_own_session

@@ -15,7 +15,7 @@ import pytest
 
 from robotini_ray import launch
 from robotini_ray.car.errors import SimulatorUnreachable
-from robotini_ray.commands import reach
+from robotini_ray.commands import find_simulator
 from robotini_ray.simulator_address import SimulatorAddress
 
 PATIENCE_S = 90
@@ -51,7 +51,7 @@ def test_a_wrong_port_is_the_one_named(nobody, missing):
     there = nobody.log_port if missing == "car" else nobody.car_port
     absent = nobody.car_port if missing == "car" else nobody.log_port
     with socket.create_server(("127.0.0.1", there)), pytest.raises(SimulatorUnreachable, match=f":{absent} .*{START}"):
-        reach.find_simulator(str(nobody), wait=False)
+        find_simulator.find_simulator(str(nobody), wait=False)
 
 
 def test_a_port_that_belongs_to_somebody_else_is_named(fault_server, capsys, monkeypatch):
@@ -74,11 +74,11 @@ def test_our_own_port_is_taken(capsys):
 
 def test_waiting_says_so_now_and_then_and_ends_when_somebody_comes(nobody, capsys, monkeypatch):
     """In a hundredth of the time that it takes otherwise."""
-    assert reach.WAIT_SAY_S == 10.0
-    monkeypatch.setattr(reach, "WAIT_SAY_S", 0.1)
-    monkeypatch.setattr(reach, "WAIT_POLL_S", 0.01)
+    assert find_simulator.WAIT_SAY_S == 10.0
+    monkeypatch.setattr(find_simulator, "WAIT_SAY_S", 0.1)
+    monkeypatch.setattr(find_simulator, "WAIT_POLL_S", 0.01)
     found = []
-    thread = threading.Thread(target=lambda: found.append(reach.find_simulator(str(nobody), wait=True)), daemon=True)
+    thread = threading.Thread(target=lambda: found.append(find_simulator.find_simulator(str(nobody), wait=True)), daemon=True)
     thread.start()
     said = ""
     while said.count("\n") < 3:

@@ -7,7 +7,7 @@ import dataclasses
 import secrets
 from collections.abc import Iterator
 
-from robotini_ray.commands.reach import find_simulator
+from robotini_ray.commands.find_simulator import find_simulator
 from robotini_ray.config import NO_RANDOMISATION, ConfigError, RandomisationConfig, SimulatorConfig
 from robotini_ray.simulator.embedded import temporary_simulator
 from robotini_ray.simulator_address import SimulatorAddress

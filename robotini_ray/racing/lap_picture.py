@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robotini_ray.car.protocol import image_height
 from robotini_ray.environment.observation import BadFrame, decode_png
-from robotini_ray.lap_recording import Moment, Recording
+from robotini_ray.racing.lap_recording import Moment, Recording
 from robotini_ray.track.track import Track
 
 Picture = NDArray[np.uint8]

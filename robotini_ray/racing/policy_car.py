@@ -10,8 +10,8 @@ from robotini_ray.car.errors import FrameTimeout
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state import CarState
 from robotini_ray.environment.score import RaceScore, live_state
-from robotini_ray.pilot import Pilot
 from robotini_ray.policy.numpy_policy import NumpyPolicy
+from robotini_ray.racing.pilot import Pilot
 from robotini_ray.simulator_address import SimulatorAddress
 
 PARAMETERS_TIMEOUT_S = 5.0

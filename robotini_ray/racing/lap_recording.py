@@ -9,7 +9,7 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import FRAMES_PER_SECOND
 from robotini_ray.errors import RobotiniError
 from robotini_ray.policy.numpy_policy import NumpyPolicy
-from robotini_ray.policy_car import Moment, PolicyCar
+from robotini_ray.racing.policy_car import Moment, PolicyCar
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.track import Track
 

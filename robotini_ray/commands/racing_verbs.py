@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from robotini_ray.verb_options import (
+from robotini_ray.commands.options import (
     MONITOR_HELP,
     MONITOR_PORT,
     PATH,

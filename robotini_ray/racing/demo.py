@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import FRAMES_PER_SECOND
 from robotini_ray.machine.text_table import format_table, number
-from robotini_ray.policy_car import PolicyCar
+from robotini_ray.racing.policy_car import PolicyCar
 
 STATE_INTERVAL_S = 0.05
 """Wall time between two states of a car for the monitor."""

@@ -1,0 +1,1 @@
+"""A policy on race day: bot, demo, films of laps, recorded races."""
