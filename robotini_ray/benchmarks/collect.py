@@ -22,10 +22,10 @@ import portpicker
 import reverb
 from tf_agents.policies import py_tf_eager_policy
 
-from robotini_ray.benchmarks.collector_parts import PartTimes, measure_parts
-from robotini_ray.benchmarks.figure import Figure, Measurement, MeasurementError, Say, Target
-from robotini_ray.benchmarks.old_step import OldCar, make_old_server
-from robotini_ray.benchmarks.pairs import PAIRS, interleave, ratios, spread
+from robotini_ray.benchmarks.apparatus.collector_parts import PartTimes, measure_parts
+from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, MeasurementError, Say, Target
+from robotini_ray.benchmarks.apparatus.old_step import OldCar, make_old_server
+from robotini_ray.benchmarks.apparatus.pairs import PAIRS, interleave, ratios, spread
 from robotini_ray.benchmarks.policy import tf_agents_policy
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import Config, SimulatorConfig, config_from_dict

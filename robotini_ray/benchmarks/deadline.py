@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from robotini_ray.benchmarks.figure import Figure, Measurement, MeasurementError, Say, Target
-from robotini_ray.benchmarks.live_program import LIVE_NETWORK, LiveProgram, live_config, running_program
-from robotini_ray.benchmarks.pairs import PAIRS, Spread, interleave
+from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, MeasurementError, Say, Target
+from robotini_ray.benchmarks.apparatus.live_program import LIVE_NETWORK, LiveProgram, live_config, running_program
+from robotini_ray.benchmarks.apparatus.pairs import PAIRS, Spread, interleave
 from robotini_ray.config import FRAMES_PER_SECOND
 
-COLLECTOR = "robotini_ray.benchmarks.timed_collector:TimedCollector"
+COLLECTOR = "robotini_ray.benchmarks.apparatus.timed_collector:TimedCollector"
 DEADLINE_TARGET = Target("at most", 3.0)
 BUSY_S = 20.0
 

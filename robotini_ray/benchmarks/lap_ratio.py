@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from robotini_ray.benchmarks.figure import Figure, Measurement, Say, Target
-from robotini_ray.benchmarks.pairs import Spread, spread
-from robotini_ray.benchmarks.training_run import new_folder, run_evaluation, run_training
+from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, Say, Target
+from robotini_ray.benchmarks.apparatus.pairs import Spread, spread
+from robotini_ray.benchmarks.apparatus.training_run import new_folder, run_evaluation, run_training
 from robotini_ray.shipped.files import RECIPES
 
 MINUTES = 60.0

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import contextlib
 
-from robotini_ray.benchmarks.figure import Figure, Measurement, Say, Target
-from robotini_ray.benchmarks.live_program import LIVE_NETWORK, START_TIMEOUT_S, LiveProgram, Rate, live_config, running_program
-from robotini_ray.benchmarks.pairs import PAIRS, Spread, interleave, ratios, spread
+from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, Say, Target
+from robotini_ray.benchmarks.apparatus.live_program import (
+    LIVE_NETWORK,
+    START_TIMEOUT_S,
+    LiveProgram,
+    Rate,
+    live_config,
+    running_program,
+)
+from robotini_ray.benchmarks.apparatus.pairs import PAIRS, Spread, interleave, ratios, spread
 from robotini_ray.program.part import PartHandle, start_part
 
 MFU_TARGET = Target("at least", 0.6)
 WAITING_TARGET = Target("at most", 0.02)
-PRODUCTS = "robotini_ray.benchmarks.matrix_products:MatrixProducts"
+PRODUCTS = "robotini_ray.benchmarks.apparatus.matrix_products:MatrixProducts"
 
 
 def measure(say: Say, *, window_s: float = 1.5, products_window_s: float = 0.5, rounds: int = PAIRS) -> list[Figure]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from robotini_ray.benchmarks.figure import Figure, Measurement, Say, Target
-from robotini_ray.benchmarks.live_program import LIVE_NETWORK, LiveProgram, live_config, running_program
-from robotini_ray.benchmarks.pairs import PAIRS, Spread, interleave, ratios, spread
+from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, Say, Target
+from robotini_ray.benchmarks.apparatus.live_program import LIVE_NETWORK, LiveProgram, live_config, running_program
+from robotini_ray.benchmarks.apparatus.pairs import PAIRS, Spread, interleave, ratios, spread
 
 TARGET = Target("at least", 1.85)
 

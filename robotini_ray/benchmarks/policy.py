@@ -17,8 +17,8 @@ from tf_agents.policies import actor_policy, py_tf_eager_policy
 from tf_agents.trajectories import time_step as ts
 
 from robotini_ray.agents.factory import action_spec, actor_variables, make_actor_network, observation_spec
-from robotini_ray.benchmarks.figure import Figure, Measurement, Say, Target
-from robotini_ray.benchmarks.pairs import PAIRS, Spread, interleave, ratios, spread
+from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, Say, Target
+from robotini_ray.benchmarks.apparatus.pairs import PAIRS, Spread, interleave, ratios, spread
 from robotini_ray.config import Config, config_from_dict
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec

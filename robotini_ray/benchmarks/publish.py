@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 import robotini_ray.parts.learner
-from robotini_ray.benchmarks.figure import Figure, Measurement, MeasurementError, Say, Target
-from robotini_ray.benchmarks.live_program import LIVE_NETWORK, LiveProgram, live_config, running_program
-from robotini_ray.benchmarks.pairs import PAIRS, Spread, spread
+from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, MeasurementError, Say, Target
+from robotini_ray.benchmarks.apparatus.live_program import LIVE_NETWORK, LiveProgram, live_config, running_program
+from robotini_ray.benchmarks.apparatus.pairs import PAIRS, Spread, spread
 from robotini_ray.config import Config
 from robotini_ray.parts.learner import Learner
 

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 from ray.cluster_utils import Cluster
 
-from robotini_ray.benchmarks.cpu_time import cpu_time_s
-from robotini_ray.benchmarks.figure import Figure, Measurement, MeasurementError, Say
-from robotini_ray.benchmarks.pairs import spread
+from robotini_ray.benchmarks.apparatus.cpu_time import cpu_time_s
+from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, MeasurementError, Say
+from robotini_ray.benchmarks.apparatus.pairs import spread
 from robotini_ray.benchmarks.wire import Bytes, Wire, read_wire
 from robotini_ray.config import load_config
 from robotini_ray.machine.child_process import start_child

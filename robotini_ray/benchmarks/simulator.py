@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robotini_ray.benchmarks.cpu_time import cpu_time_s
-from robotini_ray.benchmarks.figure import Figure, Measurement, Say, Target
-from robotini_ray.benchmarks.fleet import Fleet, Window
-from robotini_ray.benchmarks.pairs import PAIRS, Spread, interleave, ratios, spread
-from robotini_ray.benchmarks.simulator_parts import PartTimes, Workbench
+from robotini_ray.benchmarks.apparatus.cpu_time import cpu_time_s
+from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, Say, Target
+from robotini_ray.benchmarks.apparatus.fleet import Fleet, Window
+from robotini_ray.benchmarks.apparatus.pairs import PAIRS, Spread, interleave, ratios, spread
+from robotini_ray.benchmarks.apparatus.simulator_parts import PartTimes, Workbench
 from robotini_ray.config import FRAMES_PER_SECOND, SimulatorConfig
 from robotini_ray.simulator.embedded import EmbeddedSimulator, temporary_simulator
 from robotini_ray.track.track import load_track

@@ -18,9 +18,9 @@ from urllib.parse import urljoin
 
 import aiohttp
 
-from robotini_ray.benchmarks.figure import Figure, Measurement, MeasurementError, Say, Target
-from robotini_ray.benchmarks.live_program import LiveProgram, live_config, running_program
-from robotini_ray.benchmarks.pairs import PAIRS, interleave, spread
+from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, MeasurementError, Say, Target
+from robotini_ray.benchmarks.apparatus.live_program import LiveProgram, live_config, running_program
+from robotini_ray.benchmarks.apparatus.pairs import PAIRS, interleave, spread
 from robotini_ray.config import Config, save_config
 from robotini_ray.monitor.process import MonitorProcess
 from robotini_ray.monitor.server import NEXT

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from robotini_ray.benchmarks.figure import Figure, Measurement, Say, Target
-from robotini_ray.benchmarks.pairs import spread
-from robotini_ray.benchmarks.training_run import SECONDS_PER_HOUR, Milestones, milestones, new_folder, run_training
+from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, Say, Target
+from robotini_ray.benchmarks.apparatus.pairs import spread
+from robotini_ray.benchmarks.apparatus.training_run import SECONDS_PER_HOUR, Milestones, milestones, new_folder, run_training
 
 SEEDS = 5
 MINUTES = 10.0

@@ -19,9 +19,9 @@ from typing import NamedTuple
 import portpicker
 import reverb
 
+from robotini_ray.benchmarks.apparatus.figure import MeasurementError
+from robotini_ray.benchmarks.apparatus.relay import Relay
 from robotini_ray.benchmarks.collect import running_collector, wait_until_driving
-from robotini_ray.benchmarks.figure import MeasurementError
-from robotini_ray.benchmarks.relay import Relay
 from robotini_ray.config import Config
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.parts.collector import Collector

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from robotini_ray.benchmarks.figure import Figure, choose, measurements
-from robotini_ray.benchmarks.report import Report
-from robotini_ray.benchmarks.witness import read_witness
+from robotini_ray.benchmarks.apparatus.figure import Figure
+from robotini_ray.benchmarks.apparatus.report import Report
+from robotini_ray.benchmarks.apparatus.witness import read_witness
+from robotini_ray.benchmarks.catalog import choose, measurements
 from robotini_ray.machine.inventory import machine, versions
 
 PLAIN_WIDTH = 120

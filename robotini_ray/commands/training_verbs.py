@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from robotini_ray.benchmarks.figure import LONG_NAMES as LONG_BENCHMARKS
-from robotini_ray.benchmarks.figure import NAMES as BENCHMARKS
+from robotini_ray.benchmarks.catalog import LONG_NAMES as LONG_BENCHMARKS
+from robotini_ray.benchmarks.catalog import NAMES as BENCHMARKS
 from robotini_ray.commands.options import (
     CONFIG_EPILOG,
     LINE,

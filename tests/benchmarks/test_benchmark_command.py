@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from robotini_ray import launch
-from robotini_ray.benchmarks import figure, witness
-from robotini_ray.benchmarks.figure import Figure, Target
-from robotini_ray.benchmarks.pairs import Spread
+from robotini_ray.benchmarks import catalog
+from robotini_ray.benchmarks.apparatus import witness
+from robotini_ray.benchmarks.apparatus.figure import Figure, Target
+from robotini_ray.benchmarks.apparatus.pairs import Spread
 from robotini_ray.commands import benchmark
 
 PATIENCE_S = 170
@@ -29,8 +30,8 @@ def measured(monkeypatch):
         return measure
 
     table = {"alpha": [measurement("alpha")], "beta": [measurement("beta"), measurement("beta_late")]}
-    monkeypatch.setattr(figure, "NAMES", tuple(table))
-    monkeypatch.setattr(figure, "LONG_NAMES", ())
+    monkeypatch.setattr(catalog, "NAMES", tuple(table))
+    monkeypatch.setattr(catalog, "LONG_NAMES", ())
     monkeypatch.setattr(benchmark, "measurements", table.__getitem__)
     monkeypatch.setattr(benchmark, "read_witness", lambda: witness.Witness(1.0 + len(done), 2.0))
     return done
@@ -90,7 +91,7 @@ def test_what_is_wrong_is_said_before_anything_is_measured(measured, capsys, lin
 def test_help_names_the_figures(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    assert all(name in out for name in figure.NAMES + figure.LONG_NAMES)
+    assert all(name in out for name in catalog.NAMES + catalog.LONG_NAMES)
 
 
 @pytest.mark.slow

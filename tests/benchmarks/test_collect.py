@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import robotini_ray
+from robotini_ray.benchmarks.apparatus.old_step import old_features
 from robotini_ray.benchmarks.collect import PartTimes, Reading, Stretch, collect_figures, make_config, measure
-from robotini_ray.benchmarks.old_step import old_features
 from robotini_ray.environment.observation import features
 from robotini_ray.policy.hand_written import color_balance_action, driving_policy
 

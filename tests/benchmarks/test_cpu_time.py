@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from robotini_ray.benchmarks.cpu_time import cpu_time_s
+from robotini_ray.benchmarks.apparatus.cpu_time import cpu_time_s
 
 BUSY_S = 0.2
 SPIN = f"""

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from robotini_ray.benchmarks import fleet as fleet_module
-from robotini_ray.benchmarks.fleet import LOOK_EVERY_FRAMES, Fleet, FleetError, turn_by_colour
+from robotini_ray.benchmarks.apparatus import fleet as fleet_module
+from robotini_ray.benchmarks.apparatus.fleet import LOOK_EVERY_FRAMES, Fleet, FleetError, turn_by_colour
 from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.simulator.server.server import SimulatorServer
 from robotini_ray.simulator.world.race_parameters import RaceParameters

@@ -9,10 +9,10 @@ import pytest
 
 import robotini_ray
 from robotini_ray.benchmarks import deadline, learner, overlap, publish, tabs
-from robotini_ray.benchmarks.live_program import Rate, live_config
-from robotini_ray.benchmarks.matrix_products import Product, product_function, train_step_products
+from robotini_ray.benchmarks.apparatus.live_program import Rate, live_config
+from robotini_ray.benchmarks.apparatus.matrix_products import Product, product_function, train_step_products
+from robotini_ray.benchmarks.apparatus.timed_collector import TimedSocket
 from robotini_ray.benchmarks.overlap import Both
-from robotini_ray.benchmarks.timed_collector import TimedSocket
 from robotini_ray.replay.table import WindowLayout
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robotini_ray.benchmarks.pairs import interleave, ratios, spread
+from robotini_ray.benchmarks.apparatus.pairs import interleave, ratios, spread
 
 AMOUNTS = st.floats(1e-3, 1e6)
 PAIRS = st.lists(st.tuples(AMOUNTS, AMOUNTS), min_size=1, max_size=15)

@@ -4,10 +4,10 @@ import math
 import pytest
 from rich.console import Console
 
-from robotini_ray.benchmarks.figure import Figure, Target
-from robotini_ray.benchmarks.pairs import Spread
-from robotini_ray.benchmarks.report import Report
-from robotini_ray.benchmarks.witness import Witness
+from robotini_ray.benchmarks.apparatus.figure import Figure, Target
+from robotini_ray.benchmarks.apparatus.pairs import Spread
+from robotini_ray.benchmarks.apparatus.report import Report
+from robotini_ray.benchmarks.apparatus.witness import Witness
 
 MACHINE = {"cpu": "Abacus 3000", "cores": 2, "memory_bytes": 4_000_000_000, "gpu": None}
 VERSIONS = {"python": "3.11.9", "robotini_ray": "0.1.0", "tensorflow": None}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from robotini_ray.benchmarks import scaling
-from robotini_ray.benchmarks.relay import Relay
+from robotini_ray.benchmarks.apparatus.relay import Relay
 from robotini_ray.benchmarks.scaling import CLASSES, Reading, part_pids, rate_figures, wire_figures
 from robotini_ray.benchmarks.wire import Bytes, Wire, read_wire
 from robotini_ray.config import load_config

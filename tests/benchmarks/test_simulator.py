@@ -7,8 +7,8 @@ import pytest
 
 import robotini_ray
 from robotini_ray.benchmarks import simulator
-from robotini_ray.benchmarks.cpu_time import cpu_time_s
-from robotini_ray.benchmarks.fleet import Window
+from robotini_ray.benchmarks.apparatus.cpu_time import cpu_time_s
+from robotini_ray.benchmarks.apparatus.fleet import Window
 from robotini_ray.benchmarks.simulator import Served, measure_lockstep, measure_realtime, realtime_figures
 from robotini_ray.config import SimulatorConfig
 from robotini_ray.simulator.embedded import temporary_simulator

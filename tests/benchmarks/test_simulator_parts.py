@@ -1,7 +1,7 @@
 import pytest
 
-from robotini_ray.benchmarks import simulator_parts
-from robotini_ray.benchmarks.simulator_parts import STEPS_PER_PICTURE, Workbench
+from robotini_ray.benchmarks.apparatus import simulator_parts
+from robotini_ray.benchmarks.apparatus.simulator_parts import STEPS_PER_PICTURE, Workbench
 from robotini_ray.track.track import load_track
 
 

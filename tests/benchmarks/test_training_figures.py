@@ -1,8 +1,8 @@
 import pytest
 
 from robotini_ray.benchmarks import lap_ratio, time_to_race
-from robotini_ray.benchmarks.figure import MeasurementError
-from robotini_ray.benchmarks.training_run import Milestones, milestones, run_launch
+from robotini_ray.benchmarks.apparatus.figure import MeasurementError
+from robotini_ray.benchmarks.apparatus.training_run import Milestones, milestones, run_launch
 
 BEGAN_AT = 1000.0
 

@@ -1,7 +1,7 @@
 import pytest
 
-from robotini_ray.benchmarks import witness
-from robotini_ray.benchmarks.witness import Witness, read_witness, witness_to_json
+from robotini_ray.benchmarks.apparatus import witness
+from robotini_ray.benchmarks.apparatus.witness import Witness, read_witness, witness_to_json
 
 
 def test_a_reading_counts_what_was_done_by_the_time_it_took(monkeypatch):

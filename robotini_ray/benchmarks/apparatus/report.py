@@ -11,8 +11,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from robotini_ray.benchmarks.figure import Figure, Target
-from robotini_ray.benchmarks.witness import Witness, witness_to_json
+from robotini_ray.benchmarks.apparatus.figure import Figure, Target
+from robotini_ray.benchmarks.apparatus.witness import Witness, witness_to_json
 
 SCHEMA = 1
 """Changes when the JSON does."""

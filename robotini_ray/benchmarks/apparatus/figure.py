@@ -1,21 +1,13 @@
-"""A measured figure, and the names that figures are asked for by."""
+"""A measured figure."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from robotini_ray.benchmarks.pairs import Spread
-from robotini_ray.config import ConfigError, nearest
+from robotini_ray.benchmarks.apparatus.pairs import Spread
 from robotini_ray.errors import RobotiniError
-
-NAMES = ("simulator", "policy", "collect", "learner", "publish", "deadline", "overlap", "tabs")
-"""Each is a module of this package with a tuple ``MEASUREMENTS``. To add a figure, write its module and name it here."""
-
-LONG_NAMES: tuple[str, ...] = ("time_to_race", "lap_ratio", "scaling")
-"""The same, of figures that train for minutes: measured only when they are asked for."""
 
 
 class MeasurementError(RobotiniError):
@@ -78,21 +70,3 @@ Say = Callable[[str], None]
 """Takes a line about how far a measurement is."""
 
 Measurement = Callable[[Say], list[Figure]]
-
-
-def choose(names: Sequence[str]) -> tuple[str, ...]:
-    """The names to measure, each once; all but the long ones if none is given.
-
-    Raises:
-        ConfigError: a name is unknown.
-    """
-    for name in names:
-        if name not in NAMES + LONG_NAMES:
-            raise ConfigError(f"unknown figure {name}; {nearest(name, NAMES + LONG_NAMES)}")
-    return tuple(dict.fromkeys(names)) or NAMES
-
-
-def measurements(name: str) -> tuple[Measurement, ...]:
-    """What has to be run for a name; imports its module, and so what that needs."""
-    found: tuple[Measurement, ...] = importlib.import_module(f"robotini_ray.benchmarks.{name}").MEASUREMENTS
-    return found

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.benchmarks.fleet import COLOR, LOOK_EVERY_FRAMES, THROTTLE, turn_by_colour
+from robotini_ray.benchmarks.apparatus.fleet import COLOR, LOOK_EVERY_FRAMES, THROTTLE, turn_by_colour
 from robotini_ray.simulator.camera.camera_for_track import make_camera
 from robotini_ray.simulator.server.png_writer import encode_png
 from robotini_ray.simulator.world.race import Race

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tf_agents.policies import py_tf_eager_policy
 from tf_agents.trajectories import time_step as ts
 
-from robotini_ray.benchmarks.figure import MeasurementError
+from robotini_ray.benchmarks.apparatus.figure import MeasurementError
 from robotini_ray.car.connection import CarConnection, Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import ACTION_SIZE, FEATURES_PER_FRAME, Config

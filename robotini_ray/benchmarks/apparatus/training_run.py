@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robotini_ray.benchmarks.figure import MeasurementError, Say
+from robotini_ray.benchmarks.apparatus.figure import MeasurementError, Say
 from robotini_ray.config import FRAMES_PER_SECOND
 from robotini_ray.machine.child_process import start_child
 from robotini_ray.run.directory import RunDirectory

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import ray
 
-from robotini_ray.benchmarks.figure import MeasurementError, Say
+from robotini_ray.benchmarks.apparatus.figure import MeasurementError, Say
 from robotini_ray.config import Config, SimulatorConfig, config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.program.part import WORKER_ENVIRONMENT, PartHandle, start_part
