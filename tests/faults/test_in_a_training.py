@@ -25,7 +25,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProgra
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_row_10_without_redis_it_goes_on_and_its_cars_are_seen_again(training: RunningProgram, number: int) -> None:
+def test_without_redis_it_goes_on_and_its_cars_are_seen_again(training: RunningProgram, number: int) -> None:
     others = {name: pid for name, pid in training.pids().items() if name != "redis"}
     restarts = training.restarts("redis")
     pid = training.kill("redis", number)
@@ -35,7 +35,7 @@ def test_row_10_without_redis_it_goes_on_and_its_cars_are_seen_again(training: R
     training.wait(lambda: any("redis answers again" in line for line in training.lines), "it is said")
 
 
-def test_row_11_a_killed_collector_is_back_and_the_others_are_untouched(training: RunningProgram) -> None:
+def test_a_killed_collector_is_back_and_the_others_are_untouched(training: RunningProgram) -> None:
     others = {name: pid for name, pid in training.pids().items() if name != "collector-0"}
     restarts = training.restarts("collector-0")
     pid = training.kill("collector-0")
@@ -52,7 +52,7 @@ def test_the_embedded_simulator_is_started_again_at_its_address(training: Runnin
     assert {name: training.pid(name) for name in others} == others
 
 
-def test_row_13_a_learner_sent_sigterm_loses_nothing(training: RunningProgram) -> None:
+def test_a_learner_sent_sigterm_loses_nothing(training: RunningProgram) -> None:
     training.wait_until_it_trains()
     before = training.summary()["train_steps"]
     pid = training.kill("learner", signal.SIGTERM)
@@ -61,7 +61,7 @@ def test_row_13_a_learner_sent_sigterm_loses_nothing(training: RunningProgram) -
     assert int(line.rpartition("train step ")[2].split(")")[0].replace(",", "")) >= before, line
 
 
-def test_row_13_of_a_killed_learner_at_most_one_checkpoint_interval_is_lost(training: RunningProgram) -> None:
+def test_of_a_killed_learner_at_most_one_checkpoint_interval_is_lost(training: RunningProgram) -> None:
     store = CheckpointStore(training.run_dir / "checkpoints")
     training.wait(lambda: store.newest() is not None, "there is a checkpoint")
     newest = store.newest()
@@ -75,7 +75,7 @@ def test_row_13_of_a_killed_learner_at_most_one_checkpoint_interval_is_lost(trai
     assert best is None or summary["best_lap_s"] <= best
 
 
-def test_row_14_a_killed_replay_server_is_back_where_everybody_looks_for_it(training: RunningProgram) -> None:
+def test_a_killed_replay_server_is_back_where_everybody_looks_for_it(training: RunningProgram) -> None:
     others = {name: pid for name, pid in training.pids().items() if name != "replay"}
     restarts = training.restarts("replay")
     pid = training.kill("replay")

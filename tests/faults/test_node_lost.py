@@ -10,7 +10,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from tests.faults.test_row_11_collector_killed import Program
+from tests.faults.test_collector_killed import Program
 from tests.waiting import eventually
 
 QUICK = {"health_check_period_ms": 300, "health_check_failure_threshold": 3}

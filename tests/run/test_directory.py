@@ -147,7 +147,7 @@ sys.stdin.read()
 
 
 def test_a_second_process_is_locked_out_until_the_first_has_ended_however_it_ends(tmp_path):
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path)],
         stdin=subprocess.PIPE,
