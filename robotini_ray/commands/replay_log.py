@@ -9,8 +9,8 @@ from pathlib import Path
 
 from robotini_ray.config import Config, ConfigError, SimulatorConfig
 from robotini_ray.monitor.live_page import live_page
-from robotini_ray.racing.race_log_server import EventLog, LogReplay
-from robotini_ray.racing.spectator_watch import StreamWatch
+from robotini_ray.racing.race_log_server import EventLog, RaceLogServer
+from robotini_ray.racing.spectator_watch import SpectatorWatch
 from robotini_ray.shipped.files import shipped_tracks
 from robotini_ray.track.track import load_track
 
@@ -20,7 +20,7 @@ def run(file: Path, host: str, port: int, speed: float, loop: bool, track: str |
     log = EventLog(file)
     next(iter(log))  # a file that holds nothing is refused before anybody connects
     place = None if monitor_port is None else track or _track_of(log, file)
-    with contextlib.closing(LogReplay(log, host, port, speed)) as replay:
+    with contextlib.closing(RaceLogServer(log, host, port, speed)) as replay:
         ready = f"ready log={replay.address[0]}:{replay.address[1]}"
         try:
             if monitor_port is None or place is None:
@@ -36,13 +36,13 @@ def run(file: Path, host: str, port: int, speed: float, loop: bool, track: str |
     return 0
 
 
-def _run_with_page(replay: LogReplay, track: str, monitor_port: int, loop: bool) -> None:
+def _run_with_page(replay: RaceLogServer, track: str, monitor_port: int, loop: bool) -> None:
     """The page is the first spectator, and begins as soon as it can be opened."""
     known_track = load_track(track)
     config = Config(simulator=SimulatorConfig(track=track))
     with live_page("replay", config, monitor_port) as (address, store), ThreadPoolExecutor(1) as pool:
         print(f"watch it: {address}{'' if loop else ' until the log ends; --loop plays it again and again'}", flush=True)
-        watch = StreamWatch(*replay.address, known_track, store, replay.color_of)
+        watch = SpectatorWatch(*replay.address, known_track, store, replay.color_of)
         watched = pool.submit(watch.run)
         try:
             replay.run(lambda: loop and not watched.done())

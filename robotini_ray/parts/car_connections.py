@@ -20,8 +20,8 @@ from robotini_ray.car.errors import (
 from robotini_ray.car.reconnection import Reconnection, SpectatorLink
 from robotini_ray.car.spectator import STALE_S
 from robotini_ray.environment.race_environment import with_frames
-from robotini_ray.parts.collecting_car import Drive
-from robotini_ray.run.reports import CarStatus
+from robotini_ray.parts.collecting_car import CollectingCar
+from robotini_ray.run.reports import ConnectionState
 from robotini_ray.simulator_address import SimulatorAddress
 
 LOG = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _COUNTED_BEFORE = {FrameTimeout: "stalled", LoginRefused: "login_refused"}
 """Causes of lost connections that were counted as faults before they were lost."""
 
 
-class Connections:
+class CarConnections:
     """Who is connected. A car that is not comes back by itself, and so does the spectator.
 
     Where only the spectator is lost, all cars drive on "blind" (see ``RaceEnvironment.drive_blind``).
@@ -45,22 +45,24 @@ class Connections:
         lockstep: whether the simulator's world waits for them.
     """
 
-    def __init__(self, address: SimulatorAddress, spectator_link: SpectatorLink, drives: list[Drive], lockstep: bool) -> None:
+    def __init__(
+        self, address: SimulatorAddress, spectator_link: SpectatorLink, cars: list[CollectingCar], lockstep: bool
+    ) -> None:
         self._address = address
         self._lockstep = lockstep
         self._spectator_link = spectator_link
-        self._drives = drives
-        self._connected = {drive.environment: drive for drive in drives}
+        self._cars = cars
+        self._connected = {car.environment: car for car in cars}
         self._faults: collections.Counter[str] = collections.Counter()
         self._reconnects: collections.Counter[str] = collections.Counter()
         self._blind_since = time.monotonic()
 
-    def ready(self, timeout_s: float) -> Iterator[Drive]:
+    def ready(self, timeout_s: float) -> Iterator[CollectingCar]:
         """The cars that have something to read, while they are connected; waits for a first one."""
         for environment in with_frames(list(self._connected), timeout_s):
-            drive = self._connected.get(environment)
-            if drive is not None:  # it may have been lost with the one before
-                yield drive
+            car = self._connected.get(environment)
+            if car is not None:  # it may have been lost with the one before
+                yield car
 
     def look_around(self, standing: bool) -> None:
         """Sees to what no frame tells; to be called a few times a second.
@@ -68,18 +70,18 @@ class Connections:
         Args:
             standing: whether the world may be standing still because some car does not answer on purpose.
         """
-        for drive in self._drives:
-            meter = drive.environment.link.meter
-            if drive.environment not in self._connected:
-                self._try_to_rejoin(drive)
+        for car in self._cars:
+            meter = car.environment.link.meter
+            if car.environment not in self._connected:
+                self._try_to_rejoin(car)
             elif standing:
                 meter.excuse_silence()
             else:
-                self._check_silence(drive)
+                self._check_silence(car)
             meter.measure()
         self._look_for_spectator(standing)
 
-    def handle(self, drive: Drive, error: CarError) -> None:
+    def handle(self, car: CollectingCar, error: CarError) -> None:
         """Does what is due when a car's connection, or the spectator, has failed.
 
         Raises:
@@ -89,18 +91,18 @@ class Connections:
         if isinstance(error, SpectatorError):
             self._lose_sight(error)
         else:
-            self._leave(drive, error)
+            self._leave(car, error)
 
-    def status(self, drive: Drive) -> CarStatus:
+    def status(self, car: CollectingCar) -> ConnectionState:
         """What a car is doing, as far as its connection tells."""
-        if drive.reconnection is not None:
+        if car.reconnection is not None:
             return "reconnecting"
-        return "stalled" if drive.environment.link.stalled else "driving"
+        return "stalled" if car.environment.link.stalled else "driving"
 
-    def stale(self, drive: Drive) -> bool:
+    def stale(self, car: CollectingCar) -> bool:
         """Whether the newest state of a car says nothing about now."""
         spectator = self._spectator_link.spectator
-        if spectator is None or drive.environment.blind:
+        if spectator is None or car.environment.blind:
             return True
         return not self._lockstep and spectator.status_age_s > STALE_S
 
@@ -116,8 +118,8 @@ class Connections:
         """Counts by cause since the last call, see ``car.errors.FAULTS``."""
         faults, self._faults = self._faults, collections.Counter()
         faults["bad_line"] += self._spectator_link.take_bad_lines()
-        for drive in self._drives:
-            faults.update(drive.environment.link.take_faults())
+        for car in self._cars:
+            faults.update(car.environment.link.take_faults())
         return dict(faults)
 
     def take_reconnects(self) -> dict[str, int]:
@@ -127,7 +129,7 @@ class Connections:
 
     def take_frames(self) -> tuple[int, int]:
         """Camera frames of all cars since the last call, and how many of them came late."""
-        frames, late = zip(*(drive.environment.link.meter.take_counts() for drive in self._drives), strict=True)
+        frames, late = zip(*(car.environment.link.meter.take_counts() for car in self._cars), strict=True)
         return sum(frames), sum(late)
 
     def frame_age_s(self) -> float:
@@ -136,51 +138,51 @@ class Connections:
 
     def close(self) -> None:
         """Takes all cars off the track."""
-        for drive in self._drives:
-            drive.close()
+        for car in self._cars:
+            car.close()
         self._spectator_link.close()
 
-    def _check_silence(self, drive: Drive) -> None:
+    def _check_silence(self, car: CollectingCar) -> None:
         try:
-            if drive.environment.check_silence():
-                drive.truncate()
+            if car.environment.check_silence():
+                car.truncate()
         except CarError as error:
-            self._leave(drive, error)
+            self._leave(car, error)
 
-    def _leave(self, drive: Drive, error: CarError) -> None:
+    def _leave(self, car: CollectingCar, error: CarError) -> None:
         """Ends the car's episode as truncated; ``_try_to_rejoin`` brings it back."""
-        if not drive.has_driven:
+        if not car.has_driven:
             raise error
         LOG.warning("%s", error)
         self._count(error)
         self._reconnects[error.fault or _COUNTED_BEFORE[type(error)]] += 1
-        drive.truncate()
-        drive.environment.close()
-        del self._connected[drive.environment]
-        if drive.reconnection is None:
-            drive.reconnection = Reconnection(self._address.host, self._address.car_port)
+        car.truncate()
+        car.environment.close()
+        del self._connected[car.environment]
+        if car.reconnection is None:
+            car.reconnection = Reconnection(self._address.host, self._address.car_port)
         else:
-            drive.reconnection.retry()
+            car.reconnection.retry()
 
-    def _try_to_rejoin(self, drive: Drive) -> None:
+    def _try_to_rejoin(self, car: CollectingCar) -> None:
         """Joins the track again when a connection has come about; never waits for one."""
-        assert drive.reconnection is not None
+        assert car.reconnection is not None
         spectator = self._spectator_link.spectator
         if spectator is None:
             return  # it must follow the car from its first frame on
         try:
-            sock = drive.reconnection.take_socket()
+            sock = car.reconnection.take_socket()
             if sock is not None:
-                drive.environment.connect(spectator, sock)
-                self._connected[drive.environment] = drive
+                car.environment.connect(spectator, sock)
+                self._connected[car.environment] = car
         except SpectatorError as error:
-            drive.reconnection.retry()
+            car.reconnection.retry()
             self._lose_sight(error)
         except SimulatorUnreachable as error:
             self._count(error)
         except CarError as error:
             self._count(error)
-            drive.reconnection.retry()
+            car.reconnection.retry()
 
     def _look_for_spectator(self, standing: bool) -> None:
         """Keeps the spectator stream read, and replaces it when it is lost or has long been useless."""
@@ -202,7 +204,7 @@ class Connections:
 
     def _lose_sight(self, error: SpectatorError) -> None:
         """Every car's episode ends as truncated; they drive on, and nothing is written, until the states are back."""
-        if not any(drive.has_driven for drive in self._drives):
+        if not any(car.has_driven for car in self._cars):
             raise error
         LOG.warning("%s", error)
         self._count(error)
@@ -212,12 +214,12 @@ class Connections:
         self._drive_blind()
 
     def _drive_blind(self) -> None:
-        for drive in list(self._connected.values()):
-            drive.truncate()
+        for car in list(self._connected.values()):
+            car.truncate()
             try:
-                drive.environment.drive_blind(self._spectator_link.spectator)
+                car.environment.drive_blind(self._spectator_link.spectator)
             except CarError as error:
-                self._leave(drive, error)
+                self._leave(car, error)
 
     def _count(self, error: CarError) -> None:
         if error.fault:

@@ -16,7 +16,7 @@ from robotini_ray.run.reports import CarSeat
 
 
 @dataclasses.dataclass
-class Drive:
+class CollectingCar:
     """What a collector knows of one of its cars.
 
     Attributes:

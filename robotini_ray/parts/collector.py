@@ -18,8 +18,8 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import Config
 from robotini_ray.environment.race_environment import RaceEnvironment
-from robotini_ray.parts.car_connections import Connections
-from robotini_ray.parts.collecting_car import Drive
+from robotini_ray.parts.car_connections import CarConnections
+from robotini_ray.parts.collecting_car import CollectingCar
 from robotini_ray.policy.exploration import ExplorationNoise
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
@@ -91,19 +91,19 @@ class Collector:
         """
         host, log_port = self._address.host, self._address.log_port
         spectator = Spectator(host, log_port, track=self._track)
-        self._drives = [self._seat_car(seat, spectator) for seat in self._seats]
+        self._cars = [self._seat_car(seat, spectator) for seat in self._seats]
         link = SpectatorLink(host, log_port, spectator, self._track)
-        self._connections = Connections(self._address, link, self._drives, self._lockstep)
+        self._connections = CarConnections(self._address, link, self._cars, self._lockstep)
         try:
-            for drive in self._drives:
-                self._begin_episode(drive)
+            for car in self._cars:
+                self._begin_episode(car)
             while not self._stop.is_set():
                 self._run_once()
         finally:
             self._connections.close()
-            for drive in self._drives:
-                drive.writer.flush(timeout_ms=5000)
-                drive.writer.close()
+            for car in self._cars:
+                car.writer.flush(timeout_ms=5000)
+                car.writer.close()
             self._store.close()
 
     def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
@@ -127,9 +127,9 @@ class Collector:
         """Ends ``run`` soon."""
         self._stop.set()
 
-    def _seat_car(self, seat: CarSeat, spectator: Spectator) -> Drive:
+    def _seat_car(self, seat: CarSeat, spectator: Spectator) -> CollectingCar:
         login = Login(seat.name, seat.name, seat.color, self._config.environment.image_width, self._lockstep)
-        return Drive(
+        return CollectingCar(
             seat=seat,
             environment=RaceEnvironment(self._config.environment, self._track, self._address, login, spectator),
             writer=WindowWriter(self._replay, WindowLayout.from_config(self._config)),
@@ -152,100 +152,100 @@ class Collector:
 
     def _drive_on(self) -> None:
         """Takes in the frames that have come, waiting a little for a first one, and answers them."""
-        due: list[Drive] = []
-        for drive in self._connections.ready(FRAME_POLL_S):
+        due: list[CollectingCar] = []
+        for car in self._connections.ready(FRAME_POLL_S):
             try:
-                step = drive.environment.advance()
-                if step is not None and self._take(drive, step):
-                    due.append(drive)
+                step = car.environment.advance()
+                if step is not None and self._take(car, step):
+                    due.append(car)
             except CarError as error:
-                self._connections.handle(drive, error)
-        due = [drive for drive in due if drive.step is not None]  # the others were interrupted meanwhile
+                self._connections.handle(car, error)
+        due = [car for car in due if car.step is not None]  # the others were interrupted meanwhile
         if due:
             self._decide(due)
 
     def _waits_for_learner(self) -> bool:
         """Whether no weights have come yet though there is enough to start training on."""
-        share = self._config.replay.min_items * len(self._drives) / self._config.collection.cars
-        return self._weights is None and sum(drive.writer.items for drive in self._drives) > share
+        share = self._config.replay.min_items * len(self._cars) / self._config.collection.cars
+        return self._weights is None and sum(car.writer.items for car in self._cars) > share
 
-    def _take(self, drive: Drive, step: ts.TimeStep) -> bool:
+    def _take(self, car: CollectingCar, step: ts.TimeStep) -> bool:
         """Takes a time step in; returns whether an action is due for the car."""
-        drive.reconnection = None  # it has succeeded
-        if drive.environment.blind:
-            drive.step = step
+        car.reconnection = None  # it has succeeded
+        if car.environment.blind:
+            car.step = step
             return True
-        if drive.seen is not None:
-            assert drive.step is not None and drive.action is not None and drive.acted_state is not None
-            drive.writer.add(
-                drive.seen,
-                drive.action,
+        if car.seen is not None:
+            assert car.step is not None and car.action is not None and car.acted_state is not None
+            car.writer.add(
+                car.seen,
+                car.action,
                 float(step.reward),
                 float(step.discount),
-                drive.step.step_type == ts.StepType.FIRST,
-                drive.acted_state,
+                car.step.step_type == ts.StepType.FIRST,
+                car.acted_state,
             )
-        drive.step = step
-        drive.seen = self._seen(drive, step)
-        drive.has_driven = True
-        self._count(drive)
+        car.step = step
+        car.seen = self._seen(car, step)
+        car.has_driven = True
+        self._count(car)
         if step.step_type == ts.StepType.LAST:  # is_last() first asks whether it is a tensor: as dear as the policy
-            drive.writer.end_episode(drive.seen)
-            return self._begin_episode(drive)
+            car.writer.end_episode(car.seen)
+            return self._begin_episode(car)
         if step.step_type == ts.StepType.FIRST:
-            drive.writer.begin_episode()
-            drive.state = self._policy.initial_state(1)[0]
+            car.writer.begin_episode()
+            car.state = self._policy.initial_state(1)[0]
         return True
 
-    def _seen(self, drive: Drive, step: ts.TimeStep) -> NDArray[np.float32]:
+    def _seen(self, car: CollectingCar, step: ts.TimeStep) -> NDArray[np.float32]:
         """What the critic will see of a time step."""
         if not self._config.agent.privileged_critic:
             return step.observation
-        return np.concatenate([step.observation, drive.environment.privileged()])
+        return np.concatenate([step.observation, car.environment.privileged()])
 
-    def _begin_episode(self, drive: Drive) -> bool:
+    def _begin_episode(self, car: CollectingCar) -> bool:
         """Starts an episode; returns whether its first step is there already."""
-        drive.step = drive.seen = None
-        first = drive.environment.begin_episode()
-        return first is not None and self._take(drive, first)
+        car.step = car.seen = None
+        first = car.environment.begin_episode()
+        return first is not None and self._take(car, first)
 
-    def _decide(self, due: list[Drive]) -> None:
+    def _decide(self, due: list[CollectingCar]) -> None:
         """One batch through the policy, one action to each car."""
         if self._weights is not None and self._weights[0] != self._version:
             self._version, flat_weights, self._version_at = self._weights
             self._policy.set_weights(flat_weights)
-        observations = np.stack([drive.observation for drive in due])
-        states = np.stack([drive.state for drive in due])
+        observations = np.stack([car.observation for car in due])
+        states = np.stack([car.state for car in due])
         actions, next_states = self._policy.act(observations, states)
         done: list[list[float]] = []
-        for index, drive in enumerate(due):
-            drive.acted_state = drive.state
-            drive.state = next_states[index]
-            action = np.clip(actions[index] + drive.noise.sample(), -1.0, 1.0)
-            drive.action = action
+        for index, car in enumerate(due):
+            car.acted_state = car.state
+            car.state = next_states[index]
+            action = np.clip(actions[index] + car.noise.sample(), -1.0, 1.0)
+            car.action = action
             try:
-                drive.environment.begin_decision(action)
+                car.environment.begin_decision(action)
                 done.append(action.tolist())
             except CarError as error:
-                self._connections.handle(drive, error)
+                self._connections.handle(car, error)
         with self._lock:
             for taken in done:
                 self._report.add_action(taken)
 
-    def _count(self, drive: Drive) -> None:
+    def _count(self, car: CollectingCar) -> None:
         """Adds what the car has done to the report."""
-        score = drive.environment.score
+        score = car.environment.score
         laps, episodes = score.take()
         with self._lock:
             report = self._report
             report.decisions += 1
-            report.env_steps += score.frames - drive.frames_reported
-            report.crashes += score.crashes - drive.crashes_reported
-            report.items += drive.writer.items - drive.items_reported
+            report.env_steps += score.frames - car.frames_reported
+            report.crashes += score.crashes - car.crashes_reported
+            report.items += car.writer.items - car.items_reported
             report.laps += laps
             report.episodes += episodes
-        drive.frames_reported, drive.crashes_reported = score.frames, score.crashes
-        drive.items_reported = drive.writer.items
+        car.frames_reported, car.crashes_reported = score.frames, score.crashes
+        car.items_reported = car.writer.items
 
     def _look_around(self) -> None:
         """Sees to what no frame tells, and reports it."""
@@ -266,20 +266,20 @@ class Collector:
 
     def _store_states(self) -> None:
         """Leaves the cars' newest states for the thread that writes to Redis."""
-        for drive in self._drives:
-            state = drive.environment.state
+        for car in self._cars:
+            state = car.environment.state
             if state is not None:
-                self._store.put(drive.seat.name, self._live_state(drive), drive.environment.last_png)
+                self._store.put(car.seat.name, self._live_state(car), car.environment.last_png)
 
-    def _live_state(self, drive: Drive) -> dict[str, Any]:
-        meter = drive.environment.link.meter
-        status = self._connections.status(drive)
+    def _live_state(self, car: CollectingCar) -> dict[str, Any]:
+        meter = car.environment.link.meter
+        status = self._connections.status(car)
         return {
-            **drive.environment.live_state(),
+            **car.environment.live_state(),
             "role": "collector",
-            "color": drive.seat.color,
+            "color": car.seat.color,
             "status": "paused" if self._pause and status == "driving" else status,
-            "stale": self._connections.stale(drive),
+            "stale": self._connections.stale(car),
             "frames_per_s": round(meter.per_s, 1),
             "late_share": round(meter.late_share, 3),
             "weights_version": train_step_of(self._version),

@@ -19,7 +19,7 @@ from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import Config
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.parts.evaluation import evaluate
-from robotini_ray.parts.last_lap_film import LapFilm
+from robotini_ray.parts.last_lap_film import LastLapFilm
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_files import PolicyShelf, load_policy, save_policy
 from robotini_ray.policy.policy_spec import PolicyError, PolicySpec
@@ -98,7 +98,7 @@ class Evaluator:
             self._next_at = time.monotonic() + self._config.evaluation.interval_s
             self._version, flat_weights, self._version_at = weights
             self._policy.set_weights(flat_weights)
-            self._film = LapFilm()
+            self._film = LastLapFilm()
             try:
                 result = self._drive()
             except CarError as error:

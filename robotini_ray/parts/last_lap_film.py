@@ -13,7 +13,7 @@ MOST_KEPT = 240
 """Pictures of one lap that are kept; of a longer one every other, then every fourth, and so on."""
 
 
-class LapFilm:
+class LastLapFilm:
     """Keeps the pictures of the lap under way and of the last finished one, packed as they came."""
 
     def __init__(self) -> None:

@@ -66,20 +66,20 @@ def train(config: Config, run: RunDirectory, address: str, display: Display, por
     """
     stop = StopSignal()
     stop.install()
-    training = Training(config, run, display, stop, Pages(run.path, ports, display.say))
+    launcher = Launcher(config, run, display, stop, Pages(run.path, ports, display.say))
     try:
-        training.start(address)
-        training.watch()
+        launcher.start(address)
+        launcher.watch()
         if not stop:
-            training.judge()
+            launcher.judge()
     except Stopped:
         pass
     finally:
-        training.end()
+        launcher.end()
     return stop.exit_code
 
 
-class Training:
+class Launcher:
     """The life of one invocation, as ``train`` runs it: ``start``, ``watch``, ``judge``, ``end``."""
 
     def __init__(self, config: Config, run: RunDirectory, display: Display, stop: StopSignal, pages: Pages) -> None:

@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import GetTimeoutError
 
 from robotini_ray.machine.processes import ProcessId, this_process
-from robotini_ray.run.process_mark import run_marker
+from robotini_ray.run.process_mark import process_mark
 
 CALLS = "calls"
 """The concurrency group in which short calls are answered while a part's loop runs."""
@@ -135,23 +135,23 @@ def start_part(
     actor_class = ray.remote(num_cpus=0, num_gpus=num_gpus, concurrency_groups=groups)(Part)
     actor = actor_class.options(
         name=f"{log_dir.parent.name}/{name}-{secrets.token_hex(2)}",  # Ray frees a dead actor's name only after a while
-        runtime_env={"env_vars": {**WORKER_ENVIRONMENT, **run_marker()}},
+        runtime_env={"env_vars": {**WORKER_ENVIRONMENT, **process_mark()}},
         **place,
     ).remote(name, log_dir, path, arguments)
     return PartHandle(name, actor)
 
 
-def anything(report: Any) -> bool:
+def any_report_counts(report: Any) -> bool:
     """Takes any report for a sign of work."""
     return True
 
 
-def introduced(part: PartHandle) -> Any:
+def needs_no_introduction(part: PartHandle) -> Any:
     """For a part that nobody has to be told of."""
     return ray.put(None)
 
 
-def anywhere() -> bool:
+def always_has_place() -> bool:
     """For a part that asks for no place."""
     return True
 
@@ -174,8 +174,8 @@ class PartSpec:
     name: str
     start: Callable[[], PartHandle]
     needs: tuple[str, ...] = ()
-    has_place: Callable[[], bool] = anywhere
-    introduce: Callable[[PartHandle], Any | None] = introduced
+    has_place: Callable[[], bool] = always_has_place
+    introduce: Callable[[PartHandle], Any | None] = needs_no_introduction
     has_loop: bool = True
-    has_worked: Callable[[Any], bool] = anything
+    has_worked: Callable[[Any], bool] = any_report_counts
     is_spare: bool = False

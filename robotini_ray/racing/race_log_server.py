@@ -62,7 +62,7 @@ class EventLog:
             raise LogReplayError(f"{self._path} holds no events of a spectator stream: give a race.log or such a recording")
 
 
-class LogReplay:
+class RaceLogServer:
     """Serves one log on a spectator port. The first spectator starts it; later ones are told who is on the track.
 
     Args:

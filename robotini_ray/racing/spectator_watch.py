@@ -16,7 +16,7 @@ STATE_INTERVAL_S = 0.05
 PARAMETERS_TIMEOUT_S = 30.0
 
 
-class StreamWatch:
+class SpectatorWatch:
     """Follows a spectator stream to its end; there are no pictures and no commands on it.
 
     Args:

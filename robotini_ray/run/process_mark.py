@@ -13,7 +13,7 @@ VARIABLE = "ROBOTINI_RAY_RUN"
 
 
 @dataclasses.dataclass(frozen=True)
-class RunMark:
+class ProcessMark:
     """The program that a process belongs to."""
 
     run_dir: Path
@@ -25,18 +25,18 @@ def mark_this_process(run_dir: Path) -> None:
     os.environ[VARIABLE] = json.dumps({"run_dir": str(run_dir), "launcher": dataclasses.asdict(this_process())})
 
 
-def run_marker() -> dict[str, str]:
+def process_mark() -> dict[str, str]:
     """The mark as environment variables, for processes that inherit nothing from this one; empty without a mark."""
     return {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
 
 
-def mark_of(pid: int) -> RunMark | None:
+def mark_of(pid: int) -> ProcessMark | None:
     """The mark of a process, None if it has none that can be read."""
     text = environment_of(pid).get(VARIABLE)
     if text is None:
         return None
     try:
         fields = json.loads(text)
-        return RunMark(Path(fields["run_dir"]), ProcessId.from_json(fields["launcher"]))
+        return ProcessMark(Path(fields["run_dir"]), ProcessId.from_json(fields["launcher"]))
     except (ValueError, KeyError, TypeError):
         return None  # somebody else's variable

@@ -12,7 +12,7 @@ from robotini_ray.car.laps import Lap
 from robotini_ray.config import ACTION_SIZE, FRAMES_PER_SECOND
 from robotini_ray.environment.score import OriginalEpisode
 
-CarStatus = Literal["driving", "stalled", "reconnecting"]
+ConnectionState = Literal["driving", "stalled", "reconnecting"]
 """What a car is doing, as far as its connection tells."""
 LIFE = 10**10
 """Versions of the weights in one life of the learner: more than a run has train steps."""

@@ -16,7 +16,7 @@ import pytest
 
 from robotini_ray import launch
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.racing.race_log_server import EventLog, LogReplay, LogReplayError
+from robotini_ray.racing.race_log_server import EventLog, LogReplayError, RaceLogServer
 from robotini_ray.simulator.server.wire import encode_event
 
 PATIENCE_S = 90
@@ -64,7 +64,7 @@ def same(found, expected):
 @contextlib.contextmanager
 def served(log, speed):
     """A replay in a thread; it has ended afterwards, so long as somebody was there to see it."""
-    replay = LogReplay(log, "127.0.0.1", 0, speed)
+    replay = RaceLogServer(log, "127.0.0.1", 0, speed)
     thread = threading.Thread(target=replay.run, args=(lambda: False,))
     thread.start()
     try:

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from robotini_ray.parts.last_lap_film import MOST_KEPT, STRIP_FRAMES, LapFilm
+from robotini_ray.parts.last_lap_film import MOST_KEPT, STRIP_FRAMES, LastLapFilm
 
 WIDTH, HEIGHT = 16, 10
 
@@ -27,14 +27,14 @@ def drive(film, laps, numbers, began_s=0.0):
 
 
 def test_without_a_finished_lap_there_is_no_strip():
-    film = LapFilm()
+    film = LastLapFilm()
     film.take(0, None, picture(1))
     drive(film, 0, range(30))
     assert film.strip(WIDTH) == b""
 
 
 def test_the_pictures_of_the_last_finished_lap_evenly_over_it():
-    film = LapFilm()
+    film = LastLapFilm()
     film.take(0, None, picture(255))
     drive(film, 0, range(100))
     drive(film, 1, range(100, 123))
@@ -44,7 +44,7 @@ def test_the_pictures_of_the_last_finished_lap_evenly_over_it():
 
 
 def test_a_lap_that_was_given_up_is_none():
-    film = LapFilm()
+    film = LastLapFilm()
     drive(film, 0, range(50))
     film.take(0, None, picture(255))  # put back
     drive(film, 0, range(60, 72))
@@ -54,7 +54,7 @@ def test_a_lap_that_was_given_up_is_none():
 
 
 def test_a_lap_of_few_pictures_repeats_them():
-    film = LapFilm()
+    film = LastLapFilm()
     drive(film, 0, [3, 4])
     film.take(1, 0.0, picture(255))
     assert reds(film.strip(WIDTH)) == [3] * 6 + [4] * 6
@@ -62,7 +62,7 @@ def test_a_lap_of_few_pictures_repeats_them():
 
 @pytest.mark.parametrize("count", [MOST_KEPT, MOST_KEPT + 1, 5 * MOST_KEPT + 3])
 def test_of_a_long_lap_not_more_than_so_many_are_kept(count):
-    film = LapFilm()
+    film = LastLapFilm()
     drive(film, 0, (number * 250 // count for number in range(count)))
     assert len(film._frames) <= MOST_KEPT
     film.take(1, 0.0, picture(255))

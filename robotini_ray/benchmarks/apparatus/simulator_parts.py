@@ -54,7 +54,7 @@ class Workbench:
         while pictures == 0 or time.perf_counter() < ends_s:
             physics_s += self._step()
             began_s = clock()
-            images = self._camera.render(width, self._slots, *self._race.sight(self._slots), self._race.frame)
+            images = self._camera.render(width, self._slots, *self._race.views(self._slots), self._race.frame)
             rendered_s = clock()
             for image in images:
                 encode_png(image)

@@ -35,7 +35,7 @@ ZERO = np.float32(0.0)
 CACHED_VIEWS = 64  # of up to 0.25 MB each: as many as there are cars, and some to spare
 
 
-class Camera:
+class FlatCamera:
     """Renders pictures on one track. Not for use from several threads at once."""
 
     def __init__(self, track: Track) -> None:

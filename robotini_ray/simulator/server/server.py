@@ -161,7 +161,7 @@ class SimulatorServer:
             by_width.setdefault(driver.login.image_width, []).append(driver)
         for width, group in by_width.items():
             slots = [driver.slot for driver in group]
-            images = self._camera.render(width, slots, *self._race.sight(slots), self._race.frame)
+            images = self._camera.render(width, slots, *self._race.views(slots), self._race.frame)
             for image, driver in zip(images, group, strict=True):
                 driver.wants_frame = False
                 driver.answer_due = True
@@ -308,7 +308,7 @@ class SimulatorServer:
         scratch = Race(track, RaceParameters(), randomisation=randomisation)
         slots = [scratch.join("team", name) for name in ("ahead", "behind")]
         scratch.step()
-        self._camera.render(MAX_WIDTH, slots, *scratch.sight(slots), scratch.frame)
+        self._camera.render(MAX_WIDTH, slots, *scratch.views(slots), scratch.frame)
 
     def _close(self) -> None:
         for peer in [*self._strangers, *(driver.peer for driver in self._drivers.values()), *self._spectators]:

@@ -13,7 +13,7 @@ MAX_LATENCY_FRAMES = 4
 POSE_COLUMNS = 5  # x, z, heading, y, pitch
 
 
-class Sight:
+class PoseHistory:
     """The poses of up to `capacity` cars in the frame that is going on and the four before it."""
 
     def __init__(self, capacity: int) -> None:

@@ -18,7 +18,7 @@ from robotini_ray.simulator.world.entries import MAX_CARS, Car, Entries, Event, 
 from robotini_ray.simulator.world.free_places import nearest_free_arc, start_arc_m
 from robotini_ray.simulator.world.game_status import car_statuses
 from robotini_ray.simulator.world.laps import LapAccount, Triggers
-from robotini_ray.simulator.world.pose_history import Sight
+from robotini_ray.simulator.world.pose_history import PoseHistory
 from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.simulator.world.randomisation import Look, draw
 from robotini_ray.track.track import Track
@@ -58,7 +58,7 @@ class Race:
         self._randomisation = randomisation
         self._motion = physics.parked_cars(MAX_CARS)
         self._touching = np.zeros((MAX_CARS, MAX_CARS), np.bool_)
-        self._sight = Sight(MAX_CARS)
+        self._pose_history = PoseHistory(MAX_CARS)
         self._triggers = Triggers(track, parameters.num_segments)
         self._goes_below_0 = float(track.heights_m.min()) + physics.BODY_HEIGHT_M < 0.0
         self._heard_frame = [0] * MAX_CARS
@@ -203,7 +203,7 @@ class Race:
             self._update_laps(car, before_arcs_m[slot], after_arcs_m[slot])
             if self._must_return(car, speeds_m_s[slot], contacts_s[slot]):
                 self._return_to_track(car)
-        self._sight.record(self.frame, self._motion)
+        self._pose_history.record(self.frame, self._motion)
 
     def status(self, frames_sent: dict[int, int], upstream: bool = False) -> Event:
         """The GameStatus event; see `car_statuses`."""
@@ -223,7 +223,7 @@ class Race:
         standings = [self.lap_event(car) for car in self.ranking()]
         self.publish("CurrentStandings", standings=standings, qualifying=self._qualifying)
 
-    def sight(self, viewers: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64], list[Look]]:
+    def views(self, viewers: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64], list[Look]]:
         """What the cameras of these slots show now: poses float64[len(viewers), slots, 5], colours float64[slots, 3], looks.
 
         Poses are (x, z, heading, y, pitch), NaN where there is no car. Each viewer's are as old as its latency: in the
@@ -231,8 +231,8 @@ class Race:
         """
         conditions = [self.cars[slot].conditions for slot in viewers]
         slots = self._slots()
-        poses = self._sight.poses(self.frame, [each.latency_frames for each in conditions], slots)
-        return poses, self._sight.colours(slots), [each.look for each in conditions]
+        poses = self._pose_history.poses(self.frame, [each.latency_frames for each in conditions], slots)
+        return poses, self._pose_history.colours(slots), [each.look for each in conditions]
 
     def _slots(self) -> int:
         """All slots from here on are empty."""
@@ -251,13 +251,13 @@ class Race:
             self._motion[command][car.slot] = 0.0
         self._motion["present"][car.slot] = True
         self._place_as_drawn(car, arc_m)
-        self._sight.appear(self.frame, car.slot, car.info["color"], self._motion)
+        self._pose_history.appear(self.frame, car.slot, car.info["color"], self._motion)
         self.publish("CarAdded", car=car.info)
 
     def _clear(self, slot: int) -> None:
         self._motion["present"][slot] = False
         self._touching[slot, :] = self._touching[:, slot] = False
-        self._sight.vanish(slot)
+        self._pose_history.vanish(slot)
 
     def _report_contacts(self, new_bumps: NDArray[np.bool_], new_wall_contacts: list[int]) -> None:
         """CarBumped for each of two cars that begin to touch, CarCrashed for each contact with a wall that begins."""

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from robotini_ray.simulator.camera.flat_camera import Camera
+from robotini_ray.simulator.camera.flat_camera import FlatCamera
 from robotini_ray.simulator.world.randomisation import STANDARD_LOOK, Look
 from robotini_ray.track.track import load_track
 
@@ -169,7 +169,7 @@ def test_nearly_all_pixels_are_what_their_rays_meet(tracks, view):
     poses[0, 0, :3] = place(arc_m, offset_m, turned_rad)
     for slot, (ahead_m, right_m, turn) in enumerate(others):
         poses[0, 1 + slot, :3] = place(arc_m + ahead_m, right_m, turn)
-    picture = Camera(track).render(width, [0], poses, np.tile(colour, (4, 1)), [look], 0)[0, ..., ::-1].astype(int)
+    picture = FlatCamera(track).render(width, [0], poses, np.tile(colour, (4, 1)), [look], 0)[0, ..., ::-1].astype(int)
     seen = [pose[:3] for pose in poses[0, 1 : 1 + len(others)]]
     kinds, colours = RayCaster(track).look(width, poses[0, 0, :3], seen, colour, look)
     inside = (np.abs(colours[0] - colours[1]).max(axis=-1) == 0) & (spread(colours[0]) == 0)

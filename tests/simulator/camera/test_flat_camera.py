@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from robotini_ray.simulator.camera import flat_camera as camera_module
-from robotini_ray.simulator.camera.flat_camera import Camera
+from robotini_ray.simulator.camera.flat_camera import FlatCamera
 from robotini_ray.simulator.camera.pixel_view import picture_height
 from robotini_ray.simulator.server.png_writer import encode_png
 from robotini_ray.simulator.world.physics import BODY_HEIGHT_M
@@ -25,7 +25,7 @@ class Scene:
 
     def __init__(self, name):
         self.track = load_track(name)
-        self.camera = Camera(self.track)
+        self.camera = FlatCamera(self.track)
 
     def pose(self, arc_m, offset_m=0.0, turned_rad=0.0):
         x, z, heading = self.track.pose(arc_m)

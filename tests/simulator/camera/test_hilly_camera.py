@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robotini_ray.simulator.camera import hilly_camera
-from robotini_ray.simulator.camera.flat_camera import SKY_COLOUR, WALL_COLOUR, Camera
+from robotini_ray.simulator.camera.flat_camera import SKY_COLOUR, WALL_COLOUR, FlatCamera
 from robotini_ray.simulator.camera.hilly_camera import UNDERSIDE, HillyCamera
 from robotini_ray.simulator.camera.pixel_view import CAMERA_AHEAD_M
 from robotini_ray.simulator.world import physics
@@ -86,7 +86,7 @@ def level(make_track):
 @pytest.mark.parametrize(("width", "share"), [(128, 0.95), (32, 0.85)])
 def test_a_flat_track_looks_as_in_the_flat_camera(oval, width, share):
     """Nearly all pixels are the same within four levels; the others lie on edges and in the farthest floor."""
-    flat = Scene(oval.track, Camera)
+    flat = Scene(oval.track, FlatCamera)
     shares = []
     for arc_m in np.arange(0.1, oval.track.length_m, 0.9):
         for offset_m, turned_rad in ((0.0, 0.0), (0.2, -0.5), (-0.25, 0.3), (0.1, 2.8)):
@@ -98,7 +98,7 @@ def test_a_flat_track_looks_as_in_the_flat_camera(oval, width, share):
 
 
 def test_the_cameras_agree_on_other_cars(oval):
-    flat = Scene(oval.track, Camera)
+    flat = Scene(oval.track, FlatCamera)
     for away_m, turned_rad in ((0.4, 0.0), (0.7, 1.0), (1.5, 3.0)):
         viewer, other = oval.pose(12.0), oval.pose(12.0 + away_m, 0.05, turned_rad)
         cars = [(scene.look(viewer, other) != scene.look(viewer)).any(axis=-1) for scene in (oval, flat)]

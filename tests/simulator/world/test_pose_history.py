@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robotini_ray.simulator.world import physics
-from robotini_ray.simulator.world.pose_history import Sight, parse_colour
+from robotini_ray.simulator.world.pose_history import PoseHistory, parse_colour
 
 
 def moving(frame):
@@ -16,37 +16,37 @@ def moving(frame):
 
 
 def test_every_viewer_sees_the_world_of_its_own_latency():
-    sight = Sight(3)
-    sight.appear(0, 0, "#ff0000", moving(0))
-    sight.appear(0, 1, "#00ff00", moving(0))
+    pose_history = PoseHistory(3)
+    pose_history.appear(0, 0, "#ff0000", moving(0))
+    pose_history.appear(0, 1, "#00ff00", moving(0))
     for frame in range(1, 12):
-        sight.record(frame, moving(frame))
-        poses = sight.poses(frame, [1, 2, 4], 2)
+        pose_history.record(frame, moving(frame))
+        poses = pose_history.poses(frame, [1, 2, 4], 2)
         assert poses.shape == (3, 2, 5)
         assert poses[:, :, 0].tolist() == [[max(0, frame - latency)] * 2 for latency in (1, 2, 4)]
 
 
 def test_a_new_car_has_always_been_where_it_stands_and_others_moved():
-    sight = Sight(3)
-    sight.appear(0, 0, "", moving(0)[:1])
+    pose_history = PoseHistory(3)
+    pose_history.appear(0, 0, "", moving(0)[:1])
     for frame in range(1, 9):
-        sight.record(frame, moving(frame)[:1])
-    assert np.isnan(sight.poses(8, [4], 2)[0, 1]).all()
-    sight.appear(8, 1, "", moving(8))
-    assert sight.poses(8, [4], 2)[0, :, 0].tolist() == [4, 8]
+        pose_history.record(frame, moving(frame)[:1])
+    assert np.isnan(pose_history.poses(8, [4], 2)[0, 1]).all()
+    pose_history.appear(8, 1, "", moving(8))
+    assert pose_history.poses(8, [4], 2)[0, :, 0].tolist() == [4, 8]
 
 
 def test_a_car_that_is_gone_is_in_no_picture():
-    sight = Sight(3)
-    sight.appear(0, 1, "", moving(0))
-    sight.vanish(1)
-    assert np.isnan(sight.poses(0, [1, 2, 3, 4], 2)[:, 1]).all()
+    pose_history = PoseHistory(3)
+    pose_history.appear(0, 1, "", moving(0))
+    pose_history.vanish(1)
+    assert np.isnan(pose_history.poses(0, [1, 2, 3, 4], 2)[:, 1]).all()
 
 
 def test_colours_are_by_slot():
-    sight = Sight(3)
-    sight.appear(0, 1, "#010203", moving(0))
-    assert sight.colours(2).tolist() == [[0, 0, 0], [1, 2, 3]]
+    pose_history = PoseHistory(3)
+    pose_history.appear(0, 1, "#010203", moving(0))
+    assert pose_history.colours(2).tolist() == [[0, 0, 0], [1, 2, 3]]
 
 
 @pytest.mark.parametrize(

@@ -356,20 +356,20 @@ def test_pictures_are_two_frames_old_and_a_new_car_is_in_its_own():
     joined(race, "a")
     poses = []
     for _ in range(5):
-        poses.append(race.sight([0])[0][0, 0].copy())
+        poses.append(race.views([0])[0][0, 0].copy())
         drive(race, 1, 0.1)
     assert (poses[0] == poses[1]).all() and (poses[1] == poses[2]).all()
     drive(race, 1, 0.1)
     now = poses_of(race)[0].copy()
     drive(race, 1, 0.1)
-    assert (race.sight([0])[0][0, 0] != now).any()
+    assert (race.views([0])[0][0, 0] != now).any()
     drive(race, 1, 0.1)
-    assert (race.sight([0])[0][0, 0] == now).all()
+    assert (race.views([0])[0][0, 0] == now).all()
     (slot,) = joined(race, "b")
-    assert (race.sight([0])[0][0, slot] == poses_of(race)[slot]).all()
+    assert (race.views([0])[0][0, slot] == poses_of(race)[slot]).all()
     joined(race, "c")
     race.leave(slot)
-    assert np.isnan(race.sight([0])[0][0, slot]).all()
+    assert np.isnan(race.views([0])[0][0, slot]).all()
 
 
 def run_world(seed):

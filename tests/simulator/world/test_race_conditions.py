@@ -46,7 +46,7 @@ def test_without_randomisation_every_car_is_the_standard_one():
     race.join("team", "a")
     crash(race)
     assert race.cars[0].conditions is STANDARD
-    assert race.sight([0])[2] == [Look()]
+    assert race.views([0])[2] == [Look()]
 
 
 def test_a_join_and_a_put_back_each_draw_anew():
@@ -59,7 +59,7 @@ def test_a_join_and_a_put_back_each_draw_anew():
     crash(race)
     second = race.cars[0].conditions
     assert len({first.grip, second.grip, 1.0}) == 3
-    assert race.sight([0])[2] == [second.look]
+    assert race.views([0])[2] == [second.look]
 
 
 def test_what_is_drawn_reaches_the_physics():
@@ -158,7 +158,7 @@ def test_a_picture_is_as_old_as_the_cars_own_latency():
         past.append(race._motion["x"][slots].copy())
     latencies = [race.cars[slot].conditions.latency_frames for slot in slots]
     assert len(set(latencies)) > 1 and set(latencies) <= {1, 2, 3, 4}
-    poses, colours, looks = race.sight(slots)
+    poses, colours, looks = race.views(slots)
     assert (poses.shape, colours.shape, len(looks)) == ((6, 6, 5), (6, 3), 6)
     for viewer, latency in enumerate(latencies):
         assert poses[viewer, :, 0].tolist() == past[-1 - latency].tolist()
