@@ -41,7 +41,7 @@ class CarConnections:
     Args:
         address: of the simulator.
         spectator_link: to its event stream.
-        drives: the cars, each connected.
+        cars: the cars, each connected.
         lockstep: whether the simulator's world waits for them.
     """
 
