@@ -39,5 +39,18 @@ class SimulatorAddress:
         return f"{self.host}:{self.car_port}:{self.log_port}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """A simulator that cars drive on.
+
+    Attributes:
+        address: Its address.
+        lockstep: Whether its world waits until every car has answered its frame.
+    """
+
+    address: SimulatorAddress
+    lockstep: bool
+
+
 def _is_port(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 5 and 0 < int(text) < 65536

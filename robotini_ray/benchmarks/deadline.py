@@ -7,6 +7,7 @@ commands. A frame is answered late when the next one is due before.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -18,6 +19,13 @@ from robotini_ray.config import FRAMES_PER_SECOND
 COLLECTOR = "robotini_ray.benchmarks.apparatus.timed_collector:TimedCollector"
 DEADLINE_TARGET = Target("at most", 3.0)
 BUSY_S = 20.0
+
+
+class TimesAnswers(Protocol):
+    """The collector of ``COLLECTOR``, which this process does not import."""
+
+    def take_answers_s(self) -> list[float]:
+        """Returns how long each answer took since the last call."""
 
 
 def measure(say: Say, *, window_s: float = BUSY_S / PAIRS, idle_window_s: float = 1.0, rounds: int = PAIRS) -> list[Figure]:
@@ -58,9 +66,11 @@ def _idle_answers_ms(program: LiveProgram, seconds: float) -> list[float]:
 
 def _answers_ms(program: LiveProgram, seconds: float) -> list[float]:
     """How long each answer of a stretch took."""
-    program.ask_collectors("take_answers_s")
+    program.ask_collectors(TimesAnswers.take_answers_s)
     program.frame_rate(seconds)
-    answers_ms = [1000 * answer_s for answers_s in program.ask_collectors("take_answers_s") for answer_s in answers_s]
+    answers_ms = [
+        1000 * answer_s for answers_s in program.ask_collectors(TimesAnswers.take_answers_s) for answer_s in answers_s
+    ]
     if not answers_ms:
         raise MeasurementError("no frame was answered, or the kernel stamps none")
     return answers_ms

@@ -7,6 +7,7 @@ on, another process with as many threads does the matrix products of one train s
 from __future__ import annotations
 
 import contextlib
+from typing import Protocol
 
 from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, Say, Target
 from robotini_ray.benchmarks.apparatus.live_program import (
@@ -25,6 +26,16 @@ WAITING_TARGET = Target("at most", 0.02)
 PRODUCTS = "robotini_ray.benchmarks.apparatus.matrix_products:MatrixProducts"
 
 
+class Products(Protocol):
+    """The part of ``PRODUCTS``, which this process does not import."""
+
+    def flops(self) -> int:
+        """Returns the multiplications and additions of all products of a train step."""
+
+    def measure(self, seconds: float) -> float:
+        """Returns how often a second all products of a train step can be done."""
+
+
 def measure(say: Say, *, window_s: float = 1.5, products_window_s: float = 0.5, rounds: int = PAIRS) -> list[Figure]:
     """Trains and multiplies in turn.
 
@@ -40,7 +51,7 @@ def measure(say: Say, *, window_s: float = 1.5, products_window_s: float = 0.5, 
         products = start_part("products", program.logs, PRODUCTS, config)
         stack.callback(products.kill)
         program.start_learner()
-        flops = products.ask("flops", timeout_s=START_TIMEOUT_S)
+        flops = products.ask(START_TIMEOUT_S, Products.flops)
         measures = {
             "steps": lambda: program.learner_rate(window_s),
             "products": lambda: _products_rate(program, products, products_window_s),
@@ -65,9 +76,9 @@ def learner_figures(steps: list[Rate], products: list[Rate], flops: int) -> list
     ]
 
 
-def _products_rate(program: LiveProgram, products: PartHandle, seconds: float) -> Rate:
+def _products_rate(program: LiveProgram, products: PartHandle[Products], seconds: float) -> Rate:
     with program.learner_halted():
-        return Rate(products.ask("measure", seconds, timeout_s=START_TIMEOUT_S))
+        return Rate(products.ask(START_TIMEOUT_S, Products.measure, seconds))
 
 
 MEASUREMENTS: tuple[Measurement, ...] = (measure,)

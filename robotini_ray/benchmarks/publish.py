@@ -19,6 +19,7 @@ from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, Measur
 from robotini_ray.benchmarks.apparatus.live_program import LIVE_NETWORK, LiveProgram, live_config, running_program
 from robotini_ray.benchmarks.apparatus.pairs import PAIRS, Spread, spread
 from robotini_ray.config import Config
+from robotini_ray.parts.interfaces import Part
 from robotini_ray.parts.learner import Learner
 
 COST_TARGET = Target("at most", 0.01)
@@ -76,7 +77,7 @@ def measure(say: Say, *, window_s: float = 2.5, rounds: int = PAIRS) -> list[Fig
         rounds: stretches.
     """
     with running_program(live_config(), lambda line: say(f"publish: {line}"), learner=LEARNER) as program:
-        program.learner.tell("add_receivers", list(program.collectors))
+        program.learner.tell(Learner.add_receivers, list(program.collectors))
         program.start_learner()
         _wait_for_weights(program)
         costs, ages_ms = [], []
@@ -104,7 +105,7 @@ def _stretch(program: LiveProgram, seconds: float) -> tuple[float, list[float]]:
     spent_s, sent = _publishing(program)
     began_s, ages_s = time.perf_counter(), []
     while time.perf_counter() < began_s + seconds:
-        ages_s += [report.weights_age_s for report in program.ask_collectors("report")]
+        ages_s += [report.weights_age_s for report in program.ask_collectors(Part.report)]
         time.sleep(AGE_POLL_S)
     spent_after_s, sent_after = _publishing(program)
     if sent_after == sent:
@@ -115,15 +116,14 @@ def _stretch(program: LiveProgram, seconds: float) -> tuple[float, list[float]]:
 def _wait_for_weights(program: LiveProgram) -> None:
     """Until every collector drives with weights of the learner that have been trained."""
     deadline_s = time.monotonic() + CALL_TIMEOUT_S
-    while min(report.weights_version for report in program.ask_collectors("report")) <= 0:
+    while min(report.weights_version for report in program.ask_collectors(Part.report)) <= 0:
         if time.monotonic() > deadline_s:
             raise MeasurementError(f"no weights have reached the collectors in {CALL_TIMEOUT_S:g} s")
         time.sleep(AGE_POLL_S)
 
 
 def _publishing(program: LiveProgram) -> tuple[float, int]:
-    found: tuple[float, int] = program.learner.ask("publishing", timeout_s=CALL_TIMEOUT_S)
-    return found
+    return program.learner.ask(CALL_TIMEOUT_S, TimedLearner.publishing)
 
 
 MEASUREMENTS: tuple[Measurement, ...] = (measure,)

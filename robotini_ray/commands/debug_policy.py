@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.commands.drive_site import DriveSite, car_name, drive_site
+from robotini_ray.commands.drive_site import car_name, drive_site
 from robotini_ray.config import FRAMES_PER_SECOND, Config
 from robotini_ray.policy.hand_written import THROTTLE_HIGH, THROTTLE_LOW, color_balance_action
+from robotini_ray.simulator_address import Site
 from robotini_ray.track.track import Track, load_track
 from robotini_ray.watch.live_table import Display
 
@@ -41,7 +42,7 @@ def run(config: Config, seconds: float, wait: bool) -> int:
     return 0
 
 
-def _join(config: Config, track: Track, site: DriveSite, spectator: Spectator) -> RaceEnvironment:
+def _join(config: Config, track: Track, site: Site, spectator: Spectator) -> RaceEnvironment:
     from robotini_ray.environment.race_environment import RaceEnvironment
 
     login = Login(car_name("debug"), "debug", COLOR, config.environment.image_width, site.lockstep)

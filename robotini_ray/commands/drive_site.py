@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import secrets
 from collections.abc import Iterator
 
 from robotini_ray.commands.find_simulator import find_simulator
 from robotini_ray.config import NO_RANDOMISATION, ConfigError, RandomisationConfig, SimulatorConfig
 from robotini_ray.simulator.embedded import temporary_simulator
-from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.simulator_address import Site
 from robotini_ray.track.track import load_track
 
 
-@dataclasses.dataclass(frozen=True)
-class DriveSite:
-    """A simulator that is there, and whether its world waits for the cars."""
-
-    address: SimulatorAddress
-    lockstep: bool
-
-
 @contextlib.contextmanager
-def drive_site(config: SimulatorConfig, seed: int, randomisation: RandomisationConfig, wait: bool) -> Iterator[DriveSite]:
+def drive_site(config: SimulatorConfig, seed: int, randomisation: RandomisationConfig, wait: bool) -> Iterator[Site]:
     """The simulator of ``config.address``, or an embedded one for the time of the context; ``wait``: see ``find_simulator``."""
     if config.address is not None:
-        yield DriveSite(find_simulator(config.address, wait), lockstep=False)
+        yield Site(find_simulator(config.address, wait), lockstep=False)
         return
     load_track(config.track)  # a bad track is said before a simulator is started
     with temporary_simulator(config, seed, randomisation) as simulator:
-        yield DriveSite(simulator.address, simulator.lockstep)
+        yield Site(simulator.address, simulator.lockstep)
 
 
 def car_name(role: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from robotini_ray.config import Config
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.parts.car_connections import CarConnections
 from robotini_ray.parts.collecting_car import CollectingCar
+from robotini_ray.parts.interfaces import WeightsReceiver
 from robotini_ray.policy.exploration import ExplorationNoise
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
@@ -37,7 +39,7 @@ LOOK_AROUND_S = 0.1
 """Wall time between two looks at what comes from no frame: silence, lost connections, the spectator."""
 
 
-class Collector:
+class Collector(WeightsReceiver):
     """Drives its cars until it is told to stop.
 
     ``run`` is the hot loop: it waits for frames, and nothing else. The other methods are called from another thread and
@@ -57,7 +59,7 @@ class Collector:
         self,
         config: Config,
         address: SimulatorAddress,
-        seats: list[CarSeat],
+        seats: Sequence[CarSeat],
         lockstep: bool,
         replay_address: str,
         redis_url: str,

@@ -19,6 +19,7 @@ from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import Config
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.parts.evaluation import evaluate
+from robotini_ray.parts.interfaces import EvaluatorPart
 from robotini_ray.parts.last_lap_film import LastLapFilm
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_files import PolicyShelf, load_policy, save_policy
@@ -35,7 +36,7 @@ POLL_S = 0.05
 STATE_INTERVAL_S = 0.05
 
 
-class Evaluator:
+class Evaluator(EvaluatorPart):
     """Evaluates the newest weights again and again until it is told to stop.
 
     Args:

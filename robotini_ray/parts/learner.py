@@ -6,7 +6,7 @@ import concurrent.futures
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tf_agents.train import learner as tf_agents_learner
 from robotini_ray.agents.factory import experience_dataset, flat_actor_weights, make_agent
 from robotini_ray.config import Config
 from robotini_ray.errors import RobotiniError
+from robotini_ray.parts.interfaces import Handle, LearnerPart, WeightsReceiver
 from robotini_ray.parts.weight_histograms import weight_histograms
 from robotini_ray.parts.weights_broadcast import WeightsBroadcast
 from robotini_ray.replay.gauge import ASK_INTERVAL_S, ReplayGauge
@@ -41,7 +42,7 @@ class LearnerLeaves(RobotiniError):
     """SIGTERM: its machine is wanted for something else."""
 
 
-class Learner:
+class Learner(LearnerPart):
     """Trains until it is told to stop.
 
     ``run`` is the training loop; it owns the agent. The other methods are called from another thread; those that need the
@@ -126,7 +127,7 @@ class Learner:
         self._ended.set()
         self._serve_requests()
 
-    def add_receivers(self, handles: list[Any]) -> None:
+    def add_receivers(self, handles: Sequence[Handle[WeightsReceiver]]) -> None:
         """Ray actors that get the weights from now on."""
         self._broadcast.add(handles)
         self._next_publish_at = 0.0

@@ -6,13 +6,14 @@ import threading
 from pathlib import Path
 
 from robotini_ray.config import RandomisationConfig, SimulatorConfig
+from robotini_ray.parts.interfaces import LoopingPart
 from robotini_ray.simulator.embedded import EmbeddedSimulator, EmbeddedSimulatorError
 from robotini_ray.simulator_address import SimulatorAddress
 
 POLL_S = 0.5
 
 
-class SimulatorPart:
+class SimulatorPart(LoopingPart):
     """A simulator on 127.0.0.1 of the node that this runs on; it ends with this process, however that ends.
 
     Args:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from robotini_ray.program.part import PartHandle
+from robotini_ray.parts.interfaces import Handle, WeightsReceiver
 
 GIVE_TIMEOUT_S = 10.0
 
 
 class WeightsBroadcast:
-    """Sends the actor's weights to parts that have ``set_weights(version, flat_weights, pause)``.
+    """Sends the actor's weights to the parts that drive.
 
     One ``ray.put`` whatever the number of receivers; sending waits for nobody, and only the newest version is kept.
     """
 
     def __init__(self) -> None:
-        self._receivers: dict[str, PartHandle] = {}
+        self._receivers: dict[str, Handle[WeightsReceiver]] = {}
         self._newest: tuple[int, ray.ObjectRef[NDArray[np.float32]]] | None = None
 
-    def add(self, handles: list[PartHandle]) -> None:
+    def add(self, handles: Sequence[Handle[WeightsReceiver]]) -> None:
         """More receivers, by name: one that was started again takes the place of its earlier life.
 
         Returns when they have the newest weights, if there are any yet, or after some seconds.
@@ -29,7 +31,7 @@ class WeightsBroadcast:
         self._receivers = {**self._receivers, **{handle.name: handle for handle in handles}}
         if self._newest is not None:
             version, weights = self._newest
-            given = [handle.tell("set_weights", version, weights, False) for handle in handles]
+            given = [handle.tell(WeightsReceiver.set_weights, version, weights, False) for handle in handles]
             ray.wait(given, num_returns=len(given), timeout=GIVE_TIMEOUT_S)
 
     def send(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
@@ -37,4 +39,4 @@ class WeightsBroadcast:
         weights = ray.put(flat_weights)
         self._newest = (version, weights)
         for receiver in self._receivers.values():
-            receiver.tell("set_weights", version, weights, pause)
+            receiver.tell(WeightsReceiver.set_weights, version, weights, pause)

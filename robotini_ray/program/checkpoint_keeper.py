@@ -9,6 +9,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
+from robotini_ray.parts.interfaces import LearnerPart
 from robotini_ray.program.part import PartHandle
 from robotini_ray.program.supervisor import last_line
 
@@ -32,7 +33,7 @@ class CheckpointKeeper:
         self._under_way: Any = None
         self._slow_at = 0.0
 
-    def tick(self, learner: PartHandle | None, progress: Callable[[], dict[str, Any]]) -> None:
+    def tick(self, learner: PartHandle[LearnerPart] | None, progress: Callable[[], dict[str, Any]]) -> None:
         """Asks for a checkpoint when it is time for one, and looks what has become of the last."""
         now = time.monotonic()
         if self._under_way is not None:
@@ -40,19 +41,19 @@ class CheckpointKeeper:
         elif learner is not None and now >= self._next_at:
             self._next_at = now + self._interval_s
             self._slow_at = now + SLOW_S
-            self._under_way = learner.request("checkpoint", progress())
+            self._under_way = learner.request(LearnerPart.checkpoint, progress())
 
     def hurry(self) -> None:
         """The next one is asked for at the next ``tick``."""
         self._next_at = 0.0
 
-    def last(self, learner: PartHandle, progress: dict[str, Any], timeout_s: float) -> None:
+    def last(self, learner: PartHandle[LearnerPart], progress: dict[str, Any], timeout_s: float) -> None:
         """Writes one now and waits until it is on disk.
 
         Raises:
             RayError: it could not be written in time.
         """
-        ray.get(learner.request("checkpoint", progress), timeout=timeout_s)
+        ray.get(learner.request(LearnerPart.checkpoint, progress), timeout=timeout_s)
 
     def _look(self, now: float) -> None:
         if not ray.wait([self._under_way], timeout=0)[0]:

@@ -12,18 +12,21 @@ from ray.exceptions import RayError
 from robotini_ray.car.connection import reachable
 from robotini_ray.config import Config
 from robotini_ray.machine.processes import identify
+from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.machine.stop_signal import Stopped, StopSignal
+from robotini_ray.parts.interfaces import EvaluatorPart
 from robotini_ray.program.checkpoint_keeper import CheckpointKeeper
 from robotini_ray.program.part import PartHandle
-from robotini_ray.program.placement import check_cluster, place_in_cluster
+from robotini_ray.program.placement import Placement, check_cluster, place_in_cluster, plan_one_machine
 from robotini_ray.program.ray_start import RayAddresses, start_ray, wait_for
 from robotini_ray.program.ray_token import LOCAL
 from robotini_ray.program.run_records import RunRecords
 from robotini_ray.program.side_processes import SideProcesses
+from robotini_ray.program.sites import find_sites, listed_sites, roles_here, start_simulator
 from robotini_ray.program.stall_watch import StallWatch
-from robotini_ray.program.supervised_parts import EVALUATOR, LEARNER, SupervisedParts
+from robotini_ray.program.supervised_parts import SupervisedParts
 from robotini_ray.program.supervisor import State, last_line
-from robotini_ray.program.topology import ProgramBuilder
+from robotini_ray.program.topology import EVALUATOR, LEARNER, Topology
 from robotini_ray.run.directory import RunDirectory
 from robotini_ray.run.program_file import PartState, ProgramFile, live_figures
 from robotini_ray.run.progress import Progress, StepRate
@@ -89,7 +92,6 @@ class Launcher:
         self._say = display.say
         self._display = display
         self._stop = stop
-        self._builder = ProgramBuilder(config, run.path)
         self._limit_s = lap_limit_s(load_track(config.simulator.track))
         saved = run.progress()
         self._is_new = saved is None
@@ -114,25 +116,27 @@ class Launcher:
             PlacementError: there is no cluster at the address, or it lacks what the config asks for.
             PartFailed: a part does not start.
         """
-        listed = self._builder.listed_sites()
+        listed = listed_sites(self._config)
         for site in listed:
             reachable(str(site.address))
+        placement = Placement(plan_one_machine(self._config))
         self._say("starting Redis and Ray" if listed else "starting Redis, the embedded simulators and Ray")
         if address != LOCAL:
             check_cluster(address)
             addresses = self._start_ray(address)
-            self._builder.placement = place_in_cluster(self._config, self._run.path, self._wait_for)
-        redis = self._start(self._builder.redis, lambda server: server.stop)
+            placement = place_in_cluster(self._config, self._run.path, self._wait_for)
+        redis = self._start(lambda: self._redis(placement), lambda server: server.stop)
         self._side.add("redis", redis, "training goes on without the cars' live state")
         self._start(lambda: self._pages.start(redis.url), lambda _: self._pages.close)
-        simulators = {role: self._simulator(role) for role in self._builder.simulator_roles()}
+        simulators = {role: self._simulator(role) for role in roles_here(self._config, placement.plan)}
         self._program_file.begin(redis.url)
         if address == LOCAL:
             addresses = self._start_ray(address)
-        sites = self._builder.sites(simulators)
+        sites = find_sites(self._config, placement.plan, simulators)
         for role, simulator in simulators.items():
             self._side.add(f"simulator-{role}", simulator, "its cars stand still")
-        parts = SupervisedParts(self._builder, sites, redis, self._progress, self._is_new, self._say)
+        topology = Topology(self._config, self._run.path, placement, sites, redis, self._is_new)
+        parts = SupervisedParts(topology, self._progress, self._say)
         self._parts = parts
         self._say(f"starting the replay server, {len(parts.collectors)} collectors, the evaluator and the learner")
         self._wait_until_it_trains(parts)
@@ -161,12 +165,12 @@ class Launcher:
             self._say("there was not enough replay for a single train step: train on with the same command")
             return
         self._say("training is over; evaluating the last weights")
-        hurried: PartHandle | None = None
+        hurried: PartHandle[EvaluatorPart] | None = None
         deadline = time.monotonic() + self._config.evaluation.max_seconds + EVALUATION_MARGIN_S
         while not self._stop and time.monotonic() < deadline:
             evaluator = self._part(EVALUATOR)
             if evaluator is not None and evaluator is not hurried:
-                evaluator.tell("hurry")
+                evaluator.tell(EvaluatorPart.hurry)
                 hurried = evaluator
             self._look_after()
             if (self._progress.last_evaluation or {}).get("train_step") == self._progress.train_steps:
@@ -220,8 +224,16 @@ class Launcher:
         self._check_stopped()
         return addresses
 
+    def _redis(self, placement: Placement) -> RedisServer:
+        """Starts the store for the cars' live state; other nodes reach it where parts of the program are on them."""
+        host = placement.driver_host if placement.plan.leaves_the_driver else None
+        server = RedisServer(self._run.path / "logs" / "redis.log", host, self._run.path / "redis.password")
+        server.start()
+        return server
+
     def _simulator(self, role: str) -> EmbeddedSimulator:
-        return self._start(lambda: self._builder.simulator(role), lambda simulator: simulator.close)
+        logs = self._run.path / "logs"
+        return self._start(lambda: start_simulator(self._config, role, logs), lambda simulator: simulator.close)
 
     def _start(self, make: Callable[[], T], cleanup: Callable[[T], Callable[[], Any]]) -> T:
         made = make()
@@ -236,7 +248,7 @@ class Launcher:
         if self._stop:
             raise Stopped
 
-    def _part(self, name: str) -> PartHandle | None:
+    def _part(self, name: str) -> PartHandle[Any] | None:
         """A part that runs, else None."""
         return None if self._parts is None else self._parts.supervisor.running(name)
 

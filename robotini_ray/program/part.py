@@ -1,4 +1,4 @@
-"""How a part of the program becomes a Ray actor: a process of its own, with one thread for its loop and others for calls."""
+"""Runs a part of the program as a Ray actor: a process of its own, with one thread for its loop and others for calls."""
 
 from __future__ import annotations
 
@@ -9,24 +9,29 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 import ray
 from ray.exceptions import GetTimeoutError
 
 from robotini_ray.machine.processes import ProcessId, this_process
+from robotini_ray.parts.interfaces import WeightsReceiver
 from robotini_ray.run.process_mark import process_mark
 
+PartType = TypeVar("PartType", covariant=True)
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
 CALLS = "calls"
-"""The concurrency group in which short calls are answered while a part's loop runs."""
+"""The concurrency group that answers short calls while a part's loop runs."""
 
 WAITING_CALLS = "waiting_calls"
-"""The one of calls that wait for the loop, so that they do not keep short ones waiting."""
+"""The concurrency group of calls that wait for the loop, so that they do not hold up short ones."""
 
 WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",  # small matrices: more threads only wait for each other
+    "OMP_NUM_THREADS": "1",  # the matrices are small: more threads only wait for each other
     "OPENBLAS_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "GRPC_VERBOSITY": "ERROR",
@@ -34,20 +39,20 @@ WORKER_ENVIRONMENT = {
 }
 
 
-class Part:
-    """What Ray runs: it imports a class by name and hands calls through to its one instance.
+class PartActor:
+    """The Ray actor of a part: imports the part's class by name and passes calls through to its one instance.
 
-    So the launcher needs neither TensorFlow nor Reverb, and the classes nothing of Ray.
+    The launcher therefore needs neither TensorFlow nor Reverb, and the classes know nothing of Ray.
 
     Args:
-        name: of the part; it logs to ``LOG_DIR/NAME.log``.
-        log_dir: of the run.
-        path: ``package.module:Class``.
-        arguments: of the class; an instance with a method ``on_sigterm`` gets SIGTERM told and ends itself.
+        name: The part's name; it logs to ``LOG_DIR/NAME.log``.
+        log_dir: The run's directory for logs.
+        path: The class, as ``package.module:Class``.
+        arguments: The arguments of the class. SIGTERM calls the method ``on_sigterm`` of an instance that has one.
     """
 
     def __init__(self, name: str, log_dir: Path, path: str, arguments: tuple[Any, ...]) -> None:
-        log_dir.mkdir(parents=True, exist_ok=True)  # on another node than the launcher's nobody has
+        log_dir.mkdir(parents=True, exist_ok=True)  # on another node than the launcher's it may be missing
         logging.basicConfig(
             filename=log_dir / f"{name}.log",
             level=logging.INFO,
@@ -61,62 +66,82 @@ class Part:
         if on_sigterm is not None:  # Ray's own handler ends the process wherever it is
             signal.signal(signal.SIGTERM, lambda number, frame: on_sigterm())
 
-    def call(self, method: str, *arguments: Any) -> Any:
+    def call(self, method: str, *arguments: Any, **keywords: Any) -> Any:
         """Calls a method of the instance."""
-        return getattr(self._instance, method)(*arguments)
+        return getattr(self._instance, method)(*arguments, **keywords)
 
     def whereabouts(self) -> tuple[str, ProcessId]:
-        """Ray's id of the node, and the process there."""
+        """Returns Ray's id of the node, and the process there."""
         return ray.get_runtime_context().get_node_id(), this_process()
 
     def __repr__(self) -> str:
-        return f"Part({self._name})"
+        return f"PartActor({self._name})"
 
 
-class PartHandle:
-    """A running part, as the launcher and other parts hold it."""
+class PartHandle(Generic[PartType]):
+    """A running part, as the launcher and other parts hold it (``parts.interfaces.Handle``)."""
 
     def __init__(self, name: str, actor: Any) -> None:
         self.name = name
         self._actor = actor
 
     def start_loop(self) -> Any:
-        """Starts ``run`` of the part; the reference is done when the loop ends."""
+        """Starts ``run`` of the part; the returned reference is done when the loop ends."""
         return self._actor.call.remote("run")
 
-    def tell(self, method: str, *arguments: Any) -> Any:
-        """Calls a method while the loop runs, without waiting: a reference to the result."""
-        return self._actor.call.options(concurrency_group=CALLS).remote(method, *arguments)
+    def tell(
+        self,
+        method: Callable[Concatenate[PartType, Parameters], Result],
+        *arguments: Parameters.args,
+        **keywords: Parameters.kwargs,
+    ) -> Any:
+        """Calls a method while the loop runs and returns a reference to its result, without waiting for it."""
+        return self._remote(CALLS, method, arguments, keywords)
 
-    def request(self, method: str, *arguments: Any) -> Any:
-        """Like ``tell``, for a method that waits for the loop: others are answered meanwhile."""
-        return self._actor.call.options(concurrency_group=WAITING_CALLS).remote(method, *arguments)
+    def request(
+        self,
+        method: Callable[Concatenate[PartType, Parameters], Result],
+        *arguments: Parameters.args,
+        **keywords: Parameters.kwargs,
+    ) -> Any:
+        """Does the same as ``tell`` for a method that waits for the loop: other calls are answered meanwhile."""
+        return self._remote(WAITING_CALLS, method, arguments, keywords)
 
-    def ask(self, method: str, *arguments: Any, timeout_s: float) -> Any:
+    def ask(
+        self,
+        timeout_s: float,
+        method: Callable[Concatenate[PartType, Parameters], Result],
+        *arguments: Parameters.args,
+        **keywords: Parameters.kwargs,
+    ) -> Result:
         """Calls a method while the loop runs and waits for its result.
 
         Raises:
-            TimeoutError: the part has not answered in time; names it.
+            TimeoutError: The part has not answered in time; the message names it.
         """
         try:
-            return ray.get(self.tell(method, *arguments), timeout=timeout_s)
+            result: Result = ray.get(self.tell(method, *arguments, **keywords), timeout=timeout_s)
         except GetTimeoutError:
-            raise TimeoutError(f"{self.name} has not answered {method} in {timeout_s:g} s") from None
+            raise TimeoutError(f"{self.name} has not answered {method.__name__} in {timeout_s:g} s") from None
+        return result
 
     def whereabouts(self) -> Any:
-        """A reference to the node's id and the ``ProcessId`` of the part."""
+        """Returns a reference to the node's id and the ``ProcessId`` of the part."""
         return self._actor.whereabouts.options(concurrency_group=CALLS).remote()
 
     def kill(self, pid_here: int | None = None) -> None:
         """Ends the process at once.
 
         Args:
-            pid_here: its process id where it is on this machine: Ray's kill does not reach a stopped process.
+            pid_here: The process id if the part is on this machine: Ray's kill does not reach a stopped process.
         """
         ray.kill(self._actor, no_restart=True)
         if pid_here is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid_here, signal.SIGKILL)
+
+    def _remote(self, group: str, method: Callable[..., Any], arguments: Any, keywords: Any) -> Any:
+        return self._actor.call.options(concurrency_group=group).remote(method.__name__, *arguments, **keywords)
 
 
 def start_part(
@@ -126,13 +151,21 @@ def start_part(
     *arguments: Any,
     num_gpus: float = 0.0,
     **place: Any,
-) -> PartHandle:
-    """Starts a part as a Ray actor, where Ray's options say; its constructor's errors come with the first call.
+) -> PartHandle[Any]:
+    """Starts a part as a Ray actor; errors of its constructor come with the first call.
 
-    Ray never starts it again by itself: ``supervision.py`` does, in the right order.
+    Ray never starts it again by itself: ``supervisor.py`` does, in the right order.
+
+    Args:
+        name: The part's name.
+        log_dir: The run's directory for logs.
+        path: The class, as ``package.module:Class``.
+        arguments: The arguments of the class.
+        num_gpus: The GPUs that Ray reserves for it.
+        place: Ray's options for the node, of a ``Placement``.
     """
     groups = {CALLS: 1, WAITING_CALLS: 1}
-    actor_class = ray.remote(num_cpus=0, num_gpus=num_gpus, concurrency_groups=groups)(Part)
+    actor_class = ray.remote(num_cpus=0, num_gpus=num_gpus, concurrency_groups=groups)(PartActor)
     actor = actor_class.options(
         name=f"{log_dir.parent.name}/{name}-{secrets.token_hex(2)}",  # Ray frees a dead actor's name only after a while
         runtime_env={"env_vars": {**WORKER_ENVIRONMENT, **process_mark()}},
@@ -141,41 +174,60 @@ def start_part(
     return PartHandle(name, actor)
 
 
-def any_report_counts(report: Any) -> bool:
-    """Takes any report for a sign of work."""
-    return True
+class Program(Protocol):
+    """The program as a part that is about to start finds it."""
 
+    def running(self, name: str) -> PartHandle[Any] | None:
+        """Returns the handle of a part that runs, else None."""
 
-def needs_no_introduction(part: PartHandle) -> Any:
-    """For a part that nobody has to be told of."""
-    return ray.put(None)
+    def first_report(self, name: str) -> Any:
+        """Returns the first report of a part's newest life, None before its first."""
+
+    def starts(self, name: str) -> int:
+        """Returns how often a part has been started."""
 
 
 def always_has_place() -> bool:
-    """For a part that asks for no place."""
+    """Returns True: the default of a part that may start anywhere."""
+    return True
+
+
+def needs_no_introduction(program: Program, part: PartHandle[WeightsReceiver]) -> Any:
+    """Returns a reference that is done: the default of a part whose loop may start at once."""
+    return ray.put(None)
+
+
+def any_report_counts(report: Any) -> bool:
+    """Returns True: the default of a part whose every report is a sign of work."""
     return True
 
 
 @dataclasses.dataclass(frozen=True)
 class PartSpec:
-    """How a part is started, whenever that is.
+    """One part, as the topology declares it.
 
     Attributes:
-        name: of the part.
-        start: makes it, with what is known when it is called.
-        needs: parts that have to run when it is started.
-        has_place: whether there is room for it now; it is not started before.
-        introduce: asked before its loop starts until it gives a reference; the loop starts when that is done.
-        has_loop: whether it has a loop.
-        has_worked: whether a report shows that it does its work.
-        is_spare: whether a program that has begun goes on without it, however often it fails.
+        name: The part's name.
+        path: Its class, as ``package.module:Class``.
+        arguments: Returns the arguments of the class, from what the program knows at each start.
+        place: Returns Ray's options for its node and its GPUs, at each start.
+        needs: The parts that have to run when it is started. It is started again when one of them has moved.
+        has_place: Returns whether there is room for it now; it is not started before.
+        introduce: Called before its loop starts until it returns a reference; the loop starts when that is done.
+        address: Returns from its first report where others reach it; None for a part that nobody connects to.
+        has_loop: Whether it has a loop.
+        has_worked: Returns whether a report shows that it does its work.
+        is_spare: Whether a program that has begun goes on without it, however often it fails.
     """
 
     name: str
-    start: Callable[[], PartHandle]
+    path: str
+    arguments: Callable[[Program], tuple[Any, ...]] = lambda program: ()
+    place: Callable[[], Mapping[str, Any]] = dict
     needs: tuple[str, ...] = ()
     has_place: Callable[[], bool] = always_has_place
-    introduce: Callable[[PartHandle], Any | None] = needs_no_introduction
+    introduce: Callable[[Program, PartHandle[Any]], Any | None] = needs_no_introduction
+    address: Callable[[Any], Any] | None = None
     has_loop: bool = True
     has_worked: Callable[[Any], bool] = any_report_counts
     is_spare: bool = False

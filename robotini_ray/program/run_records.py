@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from robotini_ray.parts.interfaces import LearnerPart
 from robotini_ray.program.part import PartHandle
 from robotini_ray.run.directory import RunDirectory
+from robotini_ray.run.histogram import Histogram
 from robotini_ray.run.progress import Progress
 from robotini_ray.run.ray_metrics import RayMetrics
 from robotini_ray.run.reports import Evaluation, LearnerReport
@@ -28,7 +30,7 @@ class RunRecords:
         run: RunDirectory,
         progress: Progress,
         limit_s: float,
-        learner: Callable[[], PartHandle | None],
+        learner: Callable[[], PartHandle[LearnerPart] | None],
         say: Callable[[str], None],
     ) -> None:
         self._run = run
@@ -77,7 +79,13 @@ class RunRecords:
             self._progress.add_fault("summary failed")
             self._say(f"summary.json could not be written: {error.strerror}; the last one stays")
 
-    def _tell_learner(self, *record: object) -> None:
+    def _tell_learner(
+        self,
+        section: str,
+        scalars: dict[str, float],
+        histograms: dict[str, Histogram] | None = None,
+        pngs: dict[str, bytes] | None = None,
+    ) -> None:
         learner = self._learner()
         if learner is not None:
-            learner.tell("record", *record)
+            learner.tell(LearnerPart.record, section, scalars, histograms, pngs)

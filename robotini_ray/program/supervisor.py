@@ -15,6 +15,7 @@ import enum
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -22,7 +23,8 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.processes import ProcessId
-from robotini_ray.program.part import PartHandle, PartSpec
+from robotini_ray.parts.interfaces import LoopingPart, Part
+from robotini_ray.program.part import PartHandle, PartSpec, start_part
 
 START_TIMEOUT_S = 120.0
 """From a part's start until it is constructed. One whose place in the cluster is lost meanwhile is then asked for anew."""
@@ -58,10 +60,11 @@ class _Watched:
     def __init__(self, spec: PartSpec) -> None:
         self.spec = spec
         self.state = State.DOWN
-        self.handle: PartHandle | None = None
+        self.handle: PartHandle[Any] | None = None
         self.process: ProcessId | None = None
         self.node: str | None = None
         self.first_report: Any = None
+        self.address: Any = None
         self.since = time.monotonic()
         self.not_before = 0.0
         self.waits_for_place = False
@@ -86,7 +89,8 @@ class Supervisor:
     """Keeps the parts of a program running.
 
     Args:
-        specs: of all parts, those that are needed first.
+        specs: All parts, those that others need first.
+        log_dir: The run's directory for logs.
         say: takes a line for a person.
         count: takes the name of a part that is started again, and why.
         on_running: called with the name of a part whose loop has just started.
@@ -95,11 +99,13 @@ class Supervisor:
     def __init__(
         self,
         specs: list[PartSpec],
+        log_dir: Path,
         say: Callable[[str], None],
         count: Callable[[str, str], None],
         on_running: Callable[[str], None],
     ) -> None:
         self._parts = {spec.name: _Watched(spec) for spec in specs}
+        self._log_dir = log_dir
         self._say = say
         self._count = count
         self._on_running = on_running
@@ -136,7 +142,7 @@ class Supervisor:
         """The program does its work; from now on only a part that cannot be made, or fails again and again, ends it."""
         self._begun = True
 
-    def running(self, name: str) -> PartHandle | None:
+    def running(self, name: str) -> PartHandle[Any] | None:
         """The handle of a part that runs, else None."""
         part = self._parts[name]
         return part.handle if part.state is State.RUNNING else None
@@ -190,7 +196,7 @@ class Supervisor:
         running = [part for part in parts if part.state is State.RUNNING and part.handle is not None]
         for part in running:
             assert part.handle is not None
-            part.handle.tell("stop")
+            part.handle.tell(LoopingPart.stop)
         loops = [part.loop for part in running if part.loop is not None]
         if loops:
             ray.wait(loops, num_returns=len(loops), timeout=timeout_s)
@@ -203,7 +209,7 @@ class Supervisor:
             if part.state is State.RUNNING and part.handle is not None:
                 earlier, part.report = part.report, None
                 asked += [(name, earlier)] if earlier is not None else []
-                asked.append((name, part.handle.tell("report")))
+                asked.append((name, part.handle.tell(Part.report)))
         if asked:
             ray.wait([reference for _, reference in asked], num_returns=len(asked), timeout=timeout_s)
         reports: list[tuple[str, Any]] = []
@@ -238,10 +244,11 @@ class Supervisor:
             part.waits_for_place = True
             return
         part.waits_for_place = False
-        part.handle = part.spec.start()
+        spec = part.spec
+        part.handle = start_part(spec.name, self._log_dir, spec.path, *spec.arguments(self), **spec.place())
         part.lives += 1
         part.worked = False
-        part.waits = [part.handle.tell("report"), part.handle.whereabouts()]
+        part.waits = [part.handle.tell(Part.report), part.handle.whereabouts()]
         part.enter(State.STARTING)
 
     def _await_construction(self, part: _Watched) -> None:
@@ -256,7 +263,7 @@ class Supervisor:
     def _await_introduction(self, part: _Watched) -> None:
         assert part.handle is not None
         if not part.waits:
-            reference = part.spec.introduce(part.handle)
+            reference = part.spec.introduce(self, part.handle)
             part.waits = [] if reference is None else [reference]
         if not part.waits or not _done(part.waits):
             self._check_alive(part)
@@ -270,6 +277,17 @@ class Supervisor:
         part.report, part.asked_at = None, time.monotonic()
         part.enter(State.RUNNING)
         self._on_running(part.spec.name)
+        self._follow_address(part)
+
+    def _follow_address(self, part: _Watched) -> None:
+        """Starts the parts again that know a part which has just begun to run by an earlier address."""
+        if part.spec.address is None:
+            return
+        known, part.address = part.address, part.spec.address(part.first_report)
+        if known not in (None, part.address):
+            for name, user in self._parts.items():
+                if part.spec.name in user.spec.needs:
+                    self.restart(name, f"{part.spec.name} has moved")
 
     def _attend(self, part: _Watched, reports: dict[str, Any]) -> None:
         if part.loop is not None and _done([part.loop]):
@@ -286,7 +304,7 @@ class Supervisor:
         """Asks for a report unless it has been asked for; returns it when it is there."""
         assert part.handle is not None
         if part.report is None:
-            part.report, part.asked_at = part.handle.tell("report"), time.monotonic()
+            part.report, part.asked_at = part.handle.tell(Part.report), time.monotonic()
             return None
         if _done([part.report]):
             reference, part.report = part.report, None

@@ -1,214 +1,175 @@
-"""The whole topology: which parts there are, and who knows whom.
+"""The whole topology: which parts there are, what each needs, and which of them hear from each other.
 
     embedded simulators --frames--> collectors --windows--> replay --batches--> learner
             |                          ^                                           |
             |                          +------------------ weights ----------------+
             +----frames--> evaluator <---------------------------------------------+
 
-Every part is a Ray actor of its own, but for Redis and the simulators on the launcher's machine, which are its child
-processes. Which node of a cluster a part is on, ``placement.py`` says.
+Every part is a Ray actor of its own, except Redis and the simulators on the launcher's machine, which are its child
+processes. ``placement.py`` decides which node of a cluster a part is on; ``supervisor.py`` starts the parts, now and whenever
+one has ended.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from robotini_ray.config import NO_RANDOMISATION, Config
+import ray
+
+from robotini_ray.config import Config
 from robotini_ray.machine.redis_server import RedisServer
-from robotini_ray.policy.exploration import noise_ladder
-from robotini_ray.program.part import PartHandle, start_part
-from robotini_ray.program.placement import Placement, plan_one_machine
+from robotini_ray.parts.interfaces import LearnerPart
+from robotini_ray.program.part import PartHandle, PartSpec, Program
+from robotini_ray.program.placement import Placement, is_there
+from robotini_ray.program.seats import Crew, deal_cars
+from robotini_ray.program.sites import Sites, embedded_site
 from robotini_ray.run.checkpoints import CheckpointStore
-from robotini_ray.run.reports import CarSeat
-from robotini_ray.simulator.embedded import EmbeddedSimulator
-from robotini_ray.simulator_address import SimulatorAddress
 
-COLLECT, EVALUATE = "collect", "evaluate"
-"""The embedded simulators of the launcher's machine."""
-
-COLORS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf")
+REPLAY, LEARNER, EVALUATOR = "replay", "learner", "evaluator"
 
 
-@dataclasses.dataclass(frozen=True)
-class Site:
-    """A simulator as the parts are told of it."""
-
-    address: SimulatorAddress
-    lockstep: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Sites:
-    """Where the cars drive.
-
-    Attributes:
-        shares: of each share of the plan; None where an embedded simulator is a part of its own, which says where it listens.
-        evaluator: of the evaluator's car.
-    """
-
-    shares: tuple[Site | None, ...]
-    evaluator: Site
-
-
-class ProgramBuilder:
-    """Starts the parts of a run, one by one, in the order in which they need each other.
+class Topology:
+    """The parts of a run.
 
     Args:
-        config: of the run.
-        run_dir: of the run.
+        config: The run's config.
+        run_dir: The run directory.
+        placement: The node of each part.
+        sites: The simulators that the cars drive on.
+        redis: The store for the cars' live state.
+        is_new: Whether the run has no checkpoint; its first cars then need not wait for weights.
     """
 
-    def __init__(self, config: Config, run_dir: Path) -> None:
+    def __init__(
+        self, config: Config, run_dir: Path, placement: Placement, sites: Sites, redis: RedisServer, is_new: bool
+    ) -> None:
         self._config = config
         self._run_dir = run_dir
-        self._logs = run_dir / "logs"
+        self.log_dir = run_dir / "logs"
+        self.placement = placement
+        self._sites = sites
+        self._redis = redis
+        self._is_new = is_new
         self._tag = f"{run_dir.name}-{secrets.token_hex(2)}"  # names of cars are unique to this invocation
-        self.placement = Placement(plan_one_machine(config))
-        """Where the parts go; replaced once a cluster has been joined."""
+        self._crews = deal_cars(config, placement.plan.shares, self._tag)
+        self.collectors = [crew.name for crew in self._crews]
+        self.cars = [*self.collectors, EVALUATOR]
+        """The parts that drive with the learner's weights."""
 
-    def redis(self) -> RedisServer:
-        """The cars' live state, for the monitor and other machines."""
-        host = self.placement.driver_host if self.placement.plan.leaves_the_driver else None
-        server = RedisServer(self._logs / "redis.log", host, self._run_dir / "redis.password")
-        server.start()
-        return server
+    def parts(self) -> list[PartSpec]:
+        """Returns all parts of the run, those that others need first."""
+        embedded = [share for share, site in enumerate(self._sites.shares) if site is None]
+        return [
+            self._replay(),
+            *(self._simulator(share) for share in embedded),
+            *(self._collector(crew) for crew in self._crews),
+            self._evaluator(),
+            self._learner(),
+        ]
 
-    def simulator(self, role: str) -> EmbeddedSimulator:
-        """An embedded simulator of this machine, for ``COLLECT`` or ``EVALUATE``, where every car is the standard one."""
-        collecting = role == COLLECT
-        return EmbeddedSimulator(
-            self._config.simulator,
-            self._config.run.seed + (0 if collecting else 1),
-            self._logs / f"simulator-{role}.log",
-            self._config.randomisation if collecting else NO_RANDOMISATION,
-        )
-
-    def simulator_roles(self) -> tuple[str, ...]:
-        """Which embedded simulators this machine needs."""
-        if self.listed_sites():
-            return ()
-        collects = any(not share.bundle for share in self.placement.plan.shares)
-        return (COLLECT, EVALUATE) if collects else (EVALUATE,)
-
-    def listed_sites(self) -> tuple[Site, ...]:
-        """The simulators that the config names, one for each share of the cars; none where embedded ones are started."""
-        return tuple(Site(SimulatorAddress.parse(address), lockstep=False) for address in self._config.simulator_addresses)
-
-    def sites(self, simulators: Mapping[str, EmbeddedSimulator]) -> Sites:
-        """Where the cars drive, once the simulators of ``simulator_roles`` listen."""
-        listed = self.listed_sites()
-        if listed:
-            return Sites(listed, listed[0])
-        here = {role: self.embedded_site(simulator.address) for role, simulator in simulators.items()}
-        return Sites(tuple(None if share.bundle else here[COLLECT] for share in self.placement.plan.shares), here[EVALUATE])
-
-    def embedded_site(self, address: SimulatorAddress) -> Site:
-        """The simulator of ``simulator`` or ``simulator_part``."""
-        return Site(address, lockstep=self._config.simulator.pace == "max")
-
-    def simulator_part(self, share: int) -> PartHandle:
-        """An embedded simulator on the node where the cars of this share are collected."""
-        return start_part(
-            f"simulator-{share}",
-            self._logs,
-            "robotini_ray.parts.simulator:SimulatorPart",
-            self._config.simulator,
-            self._config.run.seed + 2 + share,
-            self._logs / f"simulator-{share}.log",
-            self._config.randomisation,
-            **self.placement.shares[share],
-        )
-
-    def replay(self, port: int | None) -> PartHandle:
-        """The Reverb server, on its old port where it had one."""
-        return start_part(
-            "replay",
-            self._logs,
+    def _replay(self) -> PartSpec:
+        return PartSpec(
+            REPLAY,
             "robotini_ray.replay.server:ReplayServer",
-            self._config,
-            self._run_dir,
-            self.placement.learner_host,
-            port,
-            **self.placement.learner,
+            arguments=lambda program: (self._config, self._run_dir, self.placement.learner_host, _port(program)),
+            place=lambda: self.placement.learner,
+            has_place=lambda: is_there(self.placement.learner),
+            address=lambda report: f"{self.placement.learner_host}:{report.port}",
+            has_loop=False,
         )
 
-    def learner(self, replay_address: str, life: int) -> PartHandle:
-        """Trains on replay; broadcasts to whom ``add_receivers`` names. ``life`` counts its earlier starts."""
-        return start_part(
-            "learner",
-            self._logs,
-            "robotini_ray.parts.learner:Learner",
-            self._config,
-            replay_address,
-            self._run_dir,
-            life,
-            self._newest_step(),
-            num_gpus=self._config.learner.num_gpus,
-            **self.placement.learner,
+    def _simulator(self, share: int) -> PartSpec:
+        """An embedded simulator on the node where the cars of this share are collected."""
+        name, config = _simulator_name(share), self._config
+        return PartSpec(
+            name,
+            "robotini_ray.parts.simulator:SimulatorPart",
+            arguments=lambda program: (
+                config.simulator,
+                config.run.seed + 2 + share,
+                self.log_dir / f"{name}.log",
+                config.randomisation,
+            ),
+            place=lambda: self.placement.shares[share],
+            has_place=lambda: is_there(self.placement.shares[share]),
+            address=lambda report: report,
+            is_spare=True,
         )
+
+    def _collector(self, crew: Crew) -> PartSpec:
+        """Drives the cars of one crew, on the node of their share."""
+        site, simulator = self._sites.shares[crew.share], _simulator_name(crew.share)
+
+        def arguments(program: Program) -> tuple[Any, ...]:
+            at = site or embedded_site(self._config, program.first_report(simulator))
+            replay_address = self._replay_address(program)
+            run_name = self._run_dir.name
+            return self._config, at.address, crew.seats, at.lockstep, replay_address, self._redis.network_url, run_name
+
+        return PartSpec(
+            crew.name,
+            "robotini_ray.parts.collector:Collector",
+            arguments,
+            place=lambda: self.placement.shares[crew.share],
+            needs=(REPLAY,) if site else (REPLAY, simulator),
+            has_place=lambda: is_there(self.placement.shares[crew.share]),
+            introduce=self._introduce,
+            has_worked=lambda report: report.env_steps > 0,
+            is_spare=bool(self.placement.plan.shares[crew.share].bundle),
+        )
+
+    def _evaluator(self) -> PartSpec:
+        """Judges the newest policy and keeps the best."""
+        site, name, policies = self._sites.evaluator, f"{self._tag}-{EVALUATOR}", self._run_dir / "policies"
+        redis_url, run_name = self._redis.url, self._run_dir.name
+        return PartSpec(
+            EVALUATOR,
+            "robotini_ray.parts.evaluator:Evaluator",
+            arguments=lambda program: (self._config, site.address, site.lockstep, name, policies, redis_url, run_name),
+            place=lambda: self.placement.driver,
+            introduce=self._introduce,
+            has_worked=bool,
+        )
+
+    def _learner(self) -> PartSpec:
+        """Trains on replay and sends its weights to the collectors and the evaluator."""
+
+        def arguments(program: Program) -> tuple[Any, ...]:
+            earlier_lives = program.starts(LEARNER)
+            return self._config, self._replay_address(program), self._run_dir, earlier_lives, self._newest_step()
+
+        return PartSpec(
+            LEARNER,
+            "robotini_ray.parts.learner:Learner",
+            arguments,
+            place=lambda: {**self.placement.learner, "num_gpus": self._config.learner.num_gpus},
+            needs=(REPLAY,),
+            has_place=lambda: is_there(self.placement.learner),
+            has_worked=lambda report: report.train_steps_per_s > 0,
+        )
+
+    def _introduce(self, program: Program, car: PartHandle[Any]) -> Any | None:
+        """Has the learner give a car its weights before it drives; the first cars of a new run need not wait for any."""
+        learner: PartHandle[LearnerPart] | None = program.running(LEARNER)
+        if learner is not None:
+            return learner.tell(LearnerPart.add_receivers, [car])
+        return ray.put(None) if self._is_new and program.starts(LEARNER) <= 1 else None
+
+    def _replay_address(self, program: Program) -> str:
+        return f"{self.placement.learner_host}:{_port(program)}"
 
     def _newest_step(self) -> int:
         newest = CheckpointStore(self._run_dir / "checkpoints").newest()
         return int(newest.progress["train_steps"]) if newest else 0
 
-    @property
-    def collector_names(self) -> list[str]:
-        """The collectors, at most ``cars_per_collector`` cars each, all of one share."""
-        return [f"collector-{index}" for index in range(len(self._groups()))]
 
-    def share_of(self, name: str) -> int:
-        """Which share of the plan one of ``collector_names`` belongs to."""
-        return self._groups()[self.collector_names.index(name)][0]
+def _port(program: Program) -> int | None:
+    """Returns the port of the replay server's newest life, which the next one takes too; None before the first."""
+    report = program.first_report(REPLAY)
+    return None if report is None else report.port
 
-    def collector(self, name: str, site: Site, replay_address: str, redis_url: str) -> PartHandle:
-        """One of ``collector_names``, on the node of its share."""
-        share, seats = self._groups()[self.collector_names.index(name)]
-        return start_part(
-            name,
-            self._logs,
-            "robotini_ray.parts.collector:Collector",
-            self._config,
-            site.address,
-            seats,
-            site.lockstep,
-            replay_address,
-            redis_url,
-            self._run_dir.name,
-            **self.placement.shares[share],
-        )
 
-    def evaluator(self, site: Site, redis_url: str) -> PartHandle:
-        """The judge of the newest policy."""
-        return start_part(
-            "evaluator",
-            self._logs,
-            "robotini_ray.parts.evaluator:Evaluator",
-            self._config,
-            site.address,
-            site.lockstep,
-            f"{self._tag}-evaluator",
-            self._run_dir / "policies",
-            redis_url,
-            self._run_dir.name,
-            **self.placement.driver,
-        )
-
-    def _groups(self) -> list[tuple[int, list[CarSeat]]]:
-        """For each collector its share, and its cars. They are dealt out, so that each share has the whole ladder of noise."""
-        shares, size = self.placement.plan.shares, self._config.collection.cars_per_collector
-        dealt: list[list[CarSeat]] = [[] for _ in shares]
-        for seat in self._seats():
-            emptiest = min(range(len(shares)), key=lambda k: len(dealt[k]) / shares[k].cars)
-            dealt[emptiest].append(seat)
-        return [(share, seats[k : k + size]) for share, seats in enumerate(dealt) for k in range(0, len(seats), size)]
-
-    def _seats(self) -> list[CarSeat]:
-        collection, seed = self._config.collection, self._config.run.seed
-        ladder = noise_ladder(collection.cars, collection.noise_low, collection.noise_high)
-        return [
-            CarSeat(f"{self._tag}-car{index}", COLORS[index % len(COLORS)], stddev, seed * 1000 + index)
-            for index, stddev in enumerate(ladder)
-        ]
+def _simulator_name(share: int) -> str:
+    return f"simulator-{share}"

@@ -118,6 +118,11 @@ class ReplayReport:
     address: str
     warnings: list[str]
 
+    @property
+    def port(self) -> int:
+        """The port of the address."""
+        return int(self.address.rpartition(":")[2])
+
 
 @dataclasses.dataclass(frozen=True)
 class LearnerReport:

@@ -1,50 +1,39 @@
-"""A program whose parts do nothing but live and report: placement, supervisor and Ray are real."""
+"""A program whose parts do nothing but live and report: topology, placement, supervisor and Ray are real."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from pathlib import Path
 from typing import Any
 
-from robotini_ray.program.part import PartHandle, start_part
-from robotini_ray.program.topology import ProgramBuilder, Site
+from robotini_ray.program.part import PartSpec, Program
+from robotini_ray.program.topology import REPLAY, Topology
 from robotini_ray.run.reports import CollectorReport, LearnerReport, ReplayReport, ReplayState
 from robotini_ray.simulator_address import SimulatorAddress
 
-HERE = __name__
 
+class DummyTopology(Topology):
+    """The topology with dummies in place of the real classes; they are given the real ones' arguments.
 
-class DummyBuilder(ProgramBuilder):
-    """Starts dummies where the real parts would be.
-
-    Args:
-        config: of the run.
-        run_dir: of the run; ``NAME.txt`` there gets a line for each life of a collector.
+    ``NAME.txt`` in the run directory gets a line for each life of a collector.
     """
 
-    def __init__(self, config: Any, run_dir: Path) -> None:
-        super().__init__(config, run_dir)
-        self._folder = run_dir
+    def parts(self) -> list[PartSpec]:
+        return [self._dummy(spec) for spec in super().parts()]
 
-    def _dummy(self, name: str, kind: str, *arguments: Any, **place: Any) -> PartHandle:
-        return start_part(name, self._folder / "logs", f"{HERE}:{kind}", *arguments, **place)
+    def _dummy(self, spec: PartSpec) -> PartSpec:
+        kind = spec.path.rpartition(":")[2]
+        diary = self.log_dir.parent / f"{spec.name}.txt"
 
-    def simulator_part(self, share: int) -> PartHandle:
-        return self._dummy(f"simulator-{share}", "Simulator", **self.placement.shares[share])
+        def arguments(program: Program) -> tuple[Any, ...]:
+            real = spec.arguments(program)
+            if kind == "Collector":
+                return diary, f"on {real[1]} for {real[4]}"
+            return real[2:] if spec.name == REPLAY else ()
 
-    def replay(self, port: int | None) -> PartHandle:
-        return self._dummy("replay", "Replay", self.placement.learner_host, port or 5000, **self.placement.learner)
-
-    def learner(self, replay_address: str, life: int) -> PartHandle:
-        return self._dummy("learner", "Learner", **self.placement.learner)
-
-    def collector(self, name: str, site: Site, replay_address: str, redis_url: str) -> PartHandle:
-        line = f"on {site.address} for {replay_address}"
-        return self._dummy(name, "Collector", self._folder / f"{name}.txt", line, **self.placement.shares[self.share_of(name)])
-
-    def evaluator(self, site: Site, redis_url: str) -> PartHandle:
-        return self._dummy("evaluator", "Evaluator", **self.placement.driver)
+        return dataclasses.replace(spec, path=f"{__name__}:{kind}", arguments=arguments)
 
 
 class Living:
@@ -63,17 +52,17 @@ class Living:
         pass
 
 
-class Simulator(Living):
+class SimulatorPart(Living):
     """Its ports are those of its process, so that each life has others."""
 
     def report(self) -> SimulatorAddress:
         return SimulatorAddress("127.0.0.1", 1024 + os.getpid() % 60_000, 1024)
 
 
-class Replay(Living):
-    def __init__(self, host: str, port: int) -> None:
+class ReplayServer(Living):
+    def __init__(self, host: str, port: int | None) -> None:
         super().__init__()
-        self._report = ReplayReport(f"{host}:{port}", [])
+        self._report = ReplayReport(f"{host}:{port or 5000}", [])
 
     def report(self) -> ReplayReport:
         return self._report

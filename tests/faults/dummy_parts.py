@@ -46,7 +46,7 @@ class Giver:
     def add_receivers(self, handles: list[Any]) -> None:
         import ray
 
-        ray.get([handle.tell("set_weights", self._version) for handle in handles])
+        ray.get([handle.tell(Car.set_weights, self._version) for handle in handles])
 
     def report(self) -> tuple[int, int]:
         return os.getpid(), 1

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import ray
 
-from robotini_ray.program.part import PartHandle, PartSpec, start_part
+from robotini_ray.parts.interfaces import LearnerPart, LoopingPart
+from robotini_ray.program.part import PartHandle, PartSpec
 from robotini_ray.program.supervisor import PartFailed, Supervisor
 from tests.waiting import eventually
 
@@ -37,20 +38,17 @@ class Program:
         self.version = "first"
         names = ["car-0", "car-1"]
         specs = [
-            PartSpec("giver", lambda: start_part("giver", folder / "logs", f"{DUMMIES}:Giver", self.version, **giver_place)),
-            *(PartSpec(name, lambda name=name: self.car(name, car_place), introduce=self.introduce) for name in names),
+            PartSpec("giver", f"{DUMMIES}:Giver", lambda program: (self.version,), lambda: giver_place),
+            *(self.car(name, car_place) for name in names),
         ]
         self.supervisor = Supervisor(
-            specs, self.said.append, lambda name, cause: self.counted.append((name, cause)), lambda name: None
+            specs, folder / "logs", self.said.append, lambda name, cause: self.counted.append((name, cause)), lambda name: None
         )
         eventually(self.all_report, "all run")
 
-    def car(self, name: str, place: dict[str, Any]) -> PartHandle:
-        return start_part(name, self.folder / "logs", f"{DUMMIES}:Car", self.folder / f"{name}.txt", **place)
-
-    def introduce(self, car: PartHandle) -> Any:
-        giver = self.supervisor.running("giver")
-        return None if giver is None else giver.tell("add_receivers", [car])
+    def car(self, name: str, place: dict[str, Any]) -> PartSpec:
+        diary = self.folder / f"{name}.txt"
+        return PartSpec(name, f"{DUMMIES}:Car", lambda program: (diary,), lambda: place, introduce=introduce)
 
     def tick(self) -> None:
         self.newest.update(self.supervisor.tick())
@@ -69,6 +67,11 @@ class Program:
     def drives_as_another(self, name: str, pid: int) -> bool:
         self.tick()
         return self.newest[name][0] != pid and self.newest[name][1] > 0
+
+
+def introduce(program: Any, car: PartHandle[Any]) -> Any:
+    giver = program.running("giver")
+    return None if giver is None else giver.tell(LearnerPart.add_receivers, [car])
 
 
 @pytest.fixture
@@ -120,15 +123,15 @@ def test_a_loop_that_has_ended_is_started_again(program: Program) -> None:
     pid = program.pid("car-0")
     car = program.supervisor.running("car-0")
     assert car is not None
-    car.tell("stop")
+    car.tell(LoopingPart.stop)
     eventually(lambda: program.drives_as_another("car-0", pid), "the car drives again")
     assert program.counted == [("car-0", "error")] and "ended by itself" in program.said[0]
 
 
 def test_a_part_that_cannot_be_made_ends_the_run_in_one_line(ray_here: None, tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    spec = PartSpec("broken", lambda: start_part("broken", tmp_path / "logs", f"{DUMMIES}:Broken", "no wheels: buy some"))
-    supervisor = Supervisor([spec], pytest.fail, lambda name, cause: None, lambda name: None)
+    spec = PartSpec("broken", f"{DUMMIES}:Broken", lambda program: ("no wheels: buy some",))
+    supervisor = Supervisor([spec], tmp_path / "logs", pytest.fail, lambda name, cause: None, lambda name: None)
 
     def fails() -> bool:
         try:

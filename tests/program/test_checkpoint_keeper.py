@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ray.exceptions import RayActorError, RayTaskError
 
+from robotini_ray.parts.interfaces import LearnerPart
 from robotini_ray.program import checkpoint_keeper
 from robotini_ray.program.checkpoint_keeper import SLOW_S, CheckpointKeeper
 
@@ -27,8 +28,8 @@ class World:
     def monotonic(self) -> float:
         return self.now_s
 
-    def request(self, method: str, progress: dict[str, Any]) -> str:
-        assert method == "checkpoint"
+    def request(self, method: Any, progress: dict[str, Any]) -> str:
+        assert method is LearnerPart.checkpoint
         self.asked.append(progress)
         self.done = False
         return "reference"

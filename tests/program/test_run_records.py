@@ -54,7 +54,7 @@ def test_where_the_run_is_goes_to_tensorboard_to_ray_and_into_the_summary(record
     report.add_action([0.0, 0.5])
     records._progress.add_collections([report])
     records.record(LEARNER, 123.0)
-    (_, section, scalars, histograms), (_, other, training) = records.learner.told
+    (_, section, scalars, histograms, _), (_, other, training, _, _) = records.learner.told
     assert (section, other) == ("collection", "training")
     assert (scalars["driving/env_steps"], scalars["rates/env_steps_per_s"], scalars["rates/frames_per_s"]) == (30, 123.0, 60.0)
     assert set(histograms) == {"actions/throttle", "actions/turn"}

@@ -15,11 +15,11 @@ from ray.cluster_utils import Cluster
 from robotini_ray.config import config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.program.placement import place_in_cluster
+from robotini_ray.program.sites import Sites
 from robotini_ray.program.supervised_parts import SupervisedParts
-from robotini_ray.program.topology import Site, Sites
 from robotini_ray.run.progress import Progress
-from robotini_ray.simulator_address import SimulatorAddress
-from tests.cluster.dummy_program import DummyBuilder
+from robotini_ray.simulator_address import SimulatorAddress, Site
+from tests.cluster.dummy_program import DummyTopology
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -48,14 +48,15 @@ class Program:
         self.folder = folder
         self.said: list[str] = []
         (folder / "logs").mkdir()
-        builder = DummyBuilder(config_from_dict({"collection": {"cars": 2, "cars_per_collector": 1}}), folder)
-        builder.placement = place_in_cluster(config_from_dict({"collection": {"cars": 2}}), folder, waits)
-        sites = Sites(tuple(None for _ in builder.placement.plan.shares), HERE)
+        config = config_from_dict({"collection": {"cars": 2, "cars_per_collector": 1}})
+        placement = place_in_cluster(config, folder, waits)
+        sites = Sites(tuple(None for _ in placement.plan.shares), HERE)
         redis = RedisServer(folder / "redis.log")
         redis.start()
         self._redis = redis
         self.progress = Progress()
-        self.parts = SupervisedParts(builder, sites, redis, self.progress, True, self.said.append)
+        topology = DummyTopology(config, folder, placement, sites, redis, True)
+        self.parts = SupervisedParts(topology, self.progress, self.said.append)
 
     def until(self, holds: Callable[[], bool], what: str) -> None:
         def ticked_and_holds() -> bool:

@@ -13,18 +13,21 @@ import signal
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import ray
 
 from robotini_ray.benchmarks.apparatus.figure import MeasurementError, Say
 from robotini_ray.config import Config, SimulatorConfig, config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
+from robotini_ray.parts.interfaces import Part
 from robotini_ray.program.part import WORKER_ENVIRONMENT, PartHandle, start_part
 from robotini_ray.run.reports import CarSeat, LearnerReport
 from robotini_ray.simulator.embedded import temporary_simulator
+
+Result = TypeVar("Result")
 
 CARS = 6
 CARS_PER_COLLECTOR = 3
@@ -91,12 +94,13 @@ class LiveProgram:
 
     def learner_report(self) -> LearnerReport:
         """The learner's report."""
-        report: LearnerReport = self.learner.ask("report", timeout_s=START_TIMEOUT_S)
+        report: LearnerReport = self.learner.ask(START_TIMEOUT_S, Part.report)
         return report
 
-    def ask_collectors(self, method: str) -> list[Any]:
+    def ask_collectors(self, method: Callable[[Any], Result]) -> list[Result]:
         """What a method of each collector returns."""
-        return ray.get([part.tell(method) for part in self.collectors], timeout=CALL_TIMEOUT_S)
+        answers: list[Result] = ray.get([part.tell(method) for part in self.collectors], timeout=CALL_TIMEOUT_S)
+        return answers
 
     def learner_rate(self, seconds: float) -> Rate:
         """Train steps a second, from the end of one call of TF-Agents' learner to that of another."""
@@ -125,10 +129,10 @@ class LiveProgram:
 
     def frame_rate(self, seconds: float) -> Rate:
         """Frames a second that the cars have acted on."""
-        self.ask_collectors("report")
+        self.ask_collectors(Part.report)
         began_s = time.perf_counter()
         time.sleep(seconds)
-        frames = sum(report.env_steps for report in self.ask_collectors("report"))
+        frames = sum(report.env_steps for report in self.ask_collectors(Part.report))
         return Rate(frames / (time.perf_counter() - began_s))
 
     @contextlib.contextmanager
@@ -168,7 +172,7 @@ def running_program(config: Config, say: Say, *, learner: str = LEARNER, collect
         _start_ray(stack)
         replay = start_part("replay", logs, "robotini_ray.replay.server:ReplayServer", config, run_dir)
         stack.callback(replay.kill)
-        address = replay.ask("report", timeout_s=START_TIMEOUT_S).address
+        address = replay.ask(START_TIMEOUT_S, Part.report).address
         learning = start_part("learner", logs, learner, config, address, run_dir)
         stack.callback(learning.kill)
         collectors = []
@@ -177,10 +181,10 @@ def running_program(config: Config, say: Say, *, learner: str = LEARNER, collect
             part = start_part(f"collector-{number}", logs, collector, *arguments)
             stack.callback(part.kill)
             collectors.append(part)
-        learning.ask("report", timeout_s=START_TIMEOUT_S)
+        learning.ask(START_TIMEOUT_S, Part.report)
         world_pids = [simulator.pid, *(_pid(part) for part in collectors)]
         for part in collectors:
-            part.ask("report", timeout_s=START_TIMEOUT_S)
+            part.ask(START_TIMEOUT_S, Part.report)
             part.start_loop()
         yield LiveProgram(config, learning, collectors, logs, world_pids, _pid(learning), redis.url)
 
