@@ -1,9 +1,9 @@
-# `make` lists the targets. Everything is installed into .venv; nothing needs root.
+# Run `make` to list the targets. Everything is installed into .venv, and nothing needs root.
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.10 python3,$(shell command -v $(name) 2>/dev/null)))
 FLAVOR ?= $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
 BIN := .venv/bin
-# Of make test, whose tests wait more than they reckon.
+# The number of processes that `make test` uses; its tests spend more time waiting than computing.
 WORKERS ?= 2
 READY := .venv/ready-$(FLAVOR)
 
@@ -18,22 +18,22 @@ setup: $(READY)  ## install everything into .venv (about 0.9 GB to download on t
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no python3 on the PATH: install Python 3.10 or 3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' || \
-		{ echo "$(PYTHON) is $$($(PYTHON) --version); Python 3.10 or 3.11 is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+		{ echo "$(PYTHON) is $$($(PYTHON) --version), but Python 3.10 or 3.11 is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-		{ echo "$(PYTHON) has no venv: sudo apt install python3-venv"; exit 1; }
-	@echo "installing into .venv: about $(if $(filter gpu,$(FLAVOR)),3,0.9) GB to download, 2.5 GB on disk; takes some minutes"
+		{ echo "$(PYTHON) has no venv module; install it with: sudo apt install python3-venv"; exit 1; }
+	@echo "installing into .venv: about $(if $(filter gpu,$(FLAVOR)),3,0.9) GB to download, 2.5 GB on disk; this takes some minutes"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --upgrade pip
 	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[$(FLAVOR),dev]'
 	@touch $@
 
-train: $(READY)  ## train a race car on this machine, about ten minutes; goes on where it left off
+train: $(READY)  ## train a race car on this machine for about ten minutes; run it again to resume
 	@$(BIN)/python -m robotini_ray.launch train $(ARGS)
 
-demo: $(READY)  ## six cars race, and a page shows them
+demo: $(READY)  ## let six cars race, and show them on a web page
 	@$(BIN)/python -m robotini_ray.launch demo $(ARGS)
 
-check: $(READY)  ## ruff and mypy
+check: $(READY)  ## run ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -41,19 +41,19 @@ check: $(READY)  ## ruff and mypy
 tests-only: $(READY)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
-test: check tests-only  ## lint, types and the tests, under ten minutes
+test: check tests-only  ## run ruff, mypy and the tests (under ten minutes)
 
-test-all: $(READY)  ## the slower tests
+test-all: $(READY)  ## run the slower tests
 	@$(BIN)/python -m pytest -q -m slow $(ARGS)
 
-chaos: $(READY)  ## training under random faults for a minute, judged afterwards
+chaos: $(READY)  ## train for a minute under random faults and check the result
 	@$(BIN)/python -m pytest -q -s -m chaos $(ARGS)
 
-tensorboard: $(READY)  ## the curves of all runs on http://127.0.0.1:6006
+tensorboard: $(READY)  ## show the curves of all runs on http://127.0.0.1:6006
 	@$(BIN)/tensorboard --logdir runs --host 127.0.0.1 --port 6006
 
-screenshots: $(READY)  ## train some minutes and take the README's pictures of the monitor (needs Chromium)
+screenshots: $(READY)  ## train for some minutes and take the README's pictures of the monitor (needs Chromium)
 	@$(BIN)/python tests/monitor/screenshots.py
 
-clean:  ## remove .venv (runs stay)
+clean:  ## remove .venv (the runs are kept)
 	rm -rf .venv
