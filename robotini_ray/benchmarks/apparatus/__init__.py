@@ -1,1 +1,1 @@
-"""What the measurements are made with."""
+"""Tools that the benchmarks share: measured programs, timed parts, statistics and the report."""

@@ -1,4 +1,4 @@
-"""What the parts of a collector's step cost alone, without the loop around them."""
+"""Times the parts of a collector's step alone, without the loop around them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMEOUT_S = 5.0
 
 
 class PartTimes(NamedTuple):
-    """Processor time of this thread for one frame of one car; ``receive`` includes sending the answer."""
+    """Processor time of the measuring thread for one frame of one car; ``receive_s`` includes sending the answer."""
 
     receive_s: float
     decode_s: float
@@ -29,13 +29,13 @@ class PartTimes(NamedTuple):
 
 
 def measure_parts(config: Config, png: bytes, replay: reverb.Client, window_s: float) -> PartTimes:
-    """Times every part for so long.
+    """Times every part alone.
 
     Args:
-        config: of the environment and the windows.
-        png: a picture as the simulator sends it.
-        replay: a server of ``make_server`` of this config.
-        window_s: for each part.
+        config: Config of the environment and of the windows in the replay buffer.
+        png: A picture as the simulator sends it, without its length.
+        replay: A client of a server that ``make_server`` made for windows of this layout.
+        window_s: Duration for which each part is timed.
     """
     width = config.environment.image_width
     height = width * 80 // 128
@@ -80,7 +80,7 @@ def _append_s(config: Config, replay: reverb.Client, window_s: float) -> float:
             writer.add(observation, action, 0.5, 1.0, False, state)
         spent_s += time.thread_time() - began_s
         count += BATCH
-        writer.flush(timeout_ms=int(1000 * TIMEOUT_S))  # a loop without pictures is faster than the server
+        writer.flush(timeout_ms=int(1000 * TIMEOUT_S))  # without waiting, this loop would outrun the server
     writer.close()
     return spent_s / count
 

@@ -1,4 +1,4 @@
-"""A measured figure."""
+"""Defines a measured figure, its target, and the type of a measurement."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from robotini_ray.errors import RobotiniError
 
 
 class MeasurementError(RobotiniError):
-    """Something that was to be measured does not run; the message is one line for a person."""
+    """Raised when something that is to be measured does not run; the message is one line for people."""
 
 
 class Target(NamedTuple):
-    """What a figure should be at least or at most."""
+    """The least or the greatest value that a figure should have."""
 
     bound: Literal["at least", "at most"]
     value: float
 
     def met_by(self, value: float) -> bool:
-        """Whether a value is good enough."""
+        """Returns whether a value meets the target."""
         return value >= self.value if self.bound == "at least" else value <= self.value
 
 
@@ -29,13 +29,13 @@ class Target(NamedTuple):
 class Figure:
     """One row of the benchmark's table.
 
-    Args:
-        name: of the row; the first row of a measurement has the name that it is asked for by.
-        spread: the value, between which values it lay, and in how many repetitions.
-        unit: of value and target.
-        target: None for a figure that only informs.
-        pace: of the simulator, if one ran.
-        network: of the policy or the learner, if one was needed.
+    Attributes:
+        name: Name of the row, in the table and in JSON.
+        spread: The value, its extremes over the repetitions, and the number of repetitions.
+        unit: Unit of the value and of the target.
+        target: The target; None for a figure that only informs.
+        pace: Pace of the simulator; None if no simulator ran.
+        network: Network of the policy or of the learner; None if none was needed.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is reached; None where there is none."""
+        """Result of the comparison with the target: whether the value meets it, or None if there is no target."""
         return None if self.target is None else self.target.met_by(self.spread.value)
 
     def to_json(self) -> dict[str, Any]:
-        """The figure as benchmark files hold it."""
+        """Returns the figure as the benchmark's JSON files hold it."""
         return {
             "name": self.name,
             "value": self.spread.value,
@@ -67,6 +67,7 @@ class Figure:
 
 
 Say = Callable[[str], None]
-"""Takes a line about how far a measurement is."""
+"""Takes a line of progress at a time."""
 
 Measurement = Callable[[Say], list[Figure]]
+"""Takes a measurement, reports its progress, and returns its figures."""

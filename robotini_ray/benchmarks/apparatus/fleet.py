@@ -1,8 +1,9 @@
-"""A client that reads and answers, to measure a simulator with: plain sockets, all its cars in one loop.
+"""Drives cars at little cost, in order to measure a simulator: a client with plain sockets and one loop for all its cars.
 
 Every frame is read whole and answered in one packet with throttle, turn and, in lock-step, the blank line that ends the
-answer. One frame in sixteen of each car is unpacked, and its colours say where to turn until the next one; the cars take
-turns at that. So they follow the road at 0.86 m/s and stand at no wall, and a frame costs the client little.
+answer. Only one frame in sixteen of each car is unpacked, at different times for different cars; its colours decide the
+turn until the next one. The cars thus follow the road at 0.86 m/s without getting stuck at a wall, and a frame costs the
+client little.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ THROTTLE = 0.05  # 0.86 m/s
 TURN_GAIN = 1.3
 LOOK_EVERY_FRAMES = 16
 LOOK_COLUMNS = 32
-BRIGHT = 100  # a channel of the road is over it, everything else below
+BRIGHT = 100  # the road has a channel brighter than this, everything else is darker
 COLOR = "#1f77b4"
 
 CONNECT_TIMEOUT_S = 5.0
@@ -37,11 +38,11 @@ LARGEST_FRAME_BYTES = 2 + 0xFFFF
 
 
 class FleetError(RobotiniError):
-    """The simulator has hung up on a car or fallen silent."""
+    """Raised when the simulator has closed a car's connection, does not read, or sends no more frames."""
 
 
 class Window(NamedTuple):
-    """What a stretch of driving came to; `intervals_s` are those between the frames of each car, all cars mixed."""
+    """Results of a stretch of driving; ``intervals_s`` are the times between two frames of the same car, over all cars."""
 
     frames: int
     wall_s: float
@@ -50,10 +51,10 @@ class Window(NamedTuple):
 
 
 def turn_by_colour(picture: NDArray[np.uint8]) -> float:
-    """Turn in [-1, 1], positive to the left: towards the blue middle between red (left) and green (right).
+    """Computes a turn in [-1, 1], positive to the left, towards the road's blue middle, between red (left) and green (right).
 
     Args:
-        picture: ``<uint8>[height, width, 3]``, blue first.
+        picture: ``<uint8>[height, width, 3]`` in the channel order blue, green, red.
     """
     step = max(1, picture.shape[1] // LOOK_COLUMNS)
     road = picture[picture.shape[0] // 4 :: step, ::step]
@@ -63,16 +64,16 @@ def turn_by_colour(picture: NDArray[np.uint8]) -> float:
 
 
 class Fleet:
-    """Cars that have logged in. The car's first frame waits to be read by `drive`.
+    """A number of cars that have logged in; their first frames stay unread until ``drive``.
 
     Args:
-        address: of the simulator.
-        cars: how many; their names are free for the next fleet once this one is closed.
-        width: of their pictures.
-        lockstep: whether the world waits for them.
+        address: The simulator's address.
+        cars: Number of cars; their names can be used by the next fleet once this one is closed.
+        width: Width of the cars' pictures in pixels.
+        lockstep: Whether the simulated world waits for the cars' answers.
 
     Raises:
-        SimulatorUnreachable: nobody listens there.
+        SimulatorUnreachable: No simulator listens at the address.
     """
 
     def __init__(self, address: SimulatorAddress, cars: int, width: int, lockstep: bool) -> None:
@@ -96,10 +97,10 @@ class Fleet:
         self.close()
 
     def drive(self, seconds: float) -> Window:
-        """Reads and answers for so long, and at least one frame. The next call goes on where this one ended.
+        """Reads and answers frames for a number of seconds, at least one; the next call continues where this one ended.
 
         Raises:
-            FleetError: the simulator hung up on a car, does not read, or sent no frame for 10 s.
+            FleetError: The simulator closed a car's connection, does not read, or sent no frame for 10 s.
         """
         poll, cars, clock = self._poll.poll, self._cars, time.perf_counter
         intervals_s: list[float] = []
@@ -119,7 +120,7 @@ class Fleet:
         return Window(len(intervals_s), clock() - began_s, time.thread_time() - began_cpu_s, intervals_s)
 
     def close(self) -> None:
-        """Leaves the track; returns when the simulator has taken the cars off it."""
+        """Closes the connections and blocks until the simulator has taken the cars off the track (at most 5 s a car)."""
         for car in self._cars.values():
             car.hang_up()
         for car in self._cars.values():
@@ -143,7 +144,10 @@ class _Car:
         self._send(login_line(self._name, "fleet", COLOR, width, self._lockstep))
 
     def receive(self) -> bool:
-        """Reads what has arrived; whether that completes a frame. The simulator sends the next one when we have answered."""
+        """Reads what has arrived and returns whether that completes a frame.
+
+        The simulator sends the next frame only after the answer, so that the buffer never holds parts of two frames.
+        """
         try:
             count = self._socket.recv_into(self._view[self._filled :])
         except ConnectionError:
@@ -167,14 +171,14 @@ class _Car:
         self._send(self._commands)
 
     def hang_up(self) -> None:
-        """Says that nothing more will come."""
-        with contextlib.suppress(OSError):  # the simulator has hung up already
+        """Shuts down the sending side of the connection."""
+        with contextlib.suppress(OSError):  # the simulator has closed the connection already
             self._socket.shutdown(socket.SHUT_WR)
 
     def wait_until_gone(self) -> None:
-        """Returns when the simulator has hung up as well: then the car is off the track."""
+        """Blocks until the simulator has closed the connection as well, and so taken the car off the track."""
         self._socket.settimeout(CONNECT_TIMEOUT_S)
-        with contextlib.suppress(OSError):  # it may have broken the connection, or may hang; a later login would tell
+        with contextlib.suppress(OSError):  # a reset, or a simulator that hangs; a later login would fail
             while self._socket.recv_into(self._view):
                 pass
         self._socket.close()

@@ -1,7 +1,7 @@
-"""The program itself, running, for figures of what it does at the same time: six cars, replay, a learner that never waits.
+"""Runs the whole program for figures of its parts at work together: six cars, replay, and a learner that never waits.
 
-The parts are the program's own, or subclasses that also take the time. A part, or the whole world of the cars, is halted
-and goes on by signals: so two states of one program can be measured in turn.
+The parts are the program's own, or subclasses that also take times. The learner, or the simulator with the collectors, is
+halted and resumed by signals (SIGSTOP, SIGCONT), so that two states of one running program can be measured in turn.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ SETTLE_S = 0.3
 
 
 def live_config() -> Config:
-    """The recurrent agent of 64 units on 32 sequences of 20 rows; the replay ratio holds nobody back."""
+    """Returns the config: a recurrent agent of 64 units that trains on batches of 32 sequences of 20 rows.
+
+    The replay ratio is so high that it holds back neither the learner nor the cars.
+    """
     return config_from_dict(
         {
             "simulator": {"pace": "realtime"},
@@ -65,7 +68,7 @@ def live_config() -> Config:
 
 
 class Rate(NamedTuple):
-    """Work over a stretch of wall time; ``waiting_share`` is the learner's own account of its time without data."""
+    """Rate of work over a stretch of wall time; ``waiting_share`` is the share without data that the learner itself reports."""
 
     per_s: float
     waiting_share: float = 0.0
@@ -73,7 +76,7 @@ class Rate(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class LiveProgram:
-    """The running parts."""
+    """The running parts, the process ids of those that can be halted, and measurements of their rates."""
 
     config: Config
     learner: PartHandle
@@ -84,7 +87,11 @@ class LiveProgram:
     redis_url: str
 
     def start_learner(self) -> None:
-        """Starts training and waits for the first train steps."""
+        """Starts training and blocks until the first train steps are done.
+
+        Raises:
+            MeasurementError: There is no train step within 60 s.
+        """
         self.learner.start_loop()
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not self.learner_report().train_step:
@@ -93,17 +100,21 @@ class LiveProgram:
             time.sleep(10 * POLL_S)
 
     def learner_report(self) -> LearnerReport:
-        """The learner's report."""
+        """Fetches the learner's report."""
         report: LearnerReport = self.learner.ask(START_TIMEOUT_S, Part.report)
         return report
 
     def ask_collectors(self, method: Callable[[Any], Result]) -> list[Result]:
-        """What a method of each collector returns."""
+        """Calls a method of every collector and returns the results."""
         answers: list[Result] = ray.get([part.tell(method) for part in self.collectors], timeout=CALL_TIMEOUT_S)
         return answers
 
     def learner_rate(self, seconds: float) -> Rate:
-        """Train steps a second, from the end of one call of TF-Agents' learner to that of another."""
+        """Measures train steps per second, from the end of one call of TF-Agents' learner to the end of a later one.
+
+        Raises:
+            MeasurementError: The learner does no train step for 10 s.
+        """
         first, began_s, _ = self._next_call()
         waited_s, step, now_s = 0.0, first, began_s
         while now_s < began_s + seconds:
@@ -113,7 +124,7 @@ class LiveProgram:
         return Rate((step - first) / (now_s - began_s), waited_s / (now_s - began_s))
 
     def _next_call(self) -> tuple[int, float, float]:
-        """Train step, time and share of waiting when the learner has done its next call."""
+        """Blocks until the learner has done its next call; returns the train step, the time and the share of waiting."""
         report = self.learner_report()
         first, waited_s, began_s = report.train_step, 0.0, time.perf_counter()
         reported_s = began_s
@@ -128,7 +139,7 @@ class LiveProgram:
         return report.train_step, reported_s, waited_s / (reported_s - began_s)
 
     def frame_rate(self, seconds: float) -> Rate:
-        """Frames a second that the cars have acted on."""
+        """Measures the frames per second that all cars together act on."""
         self.ask_collectors(Part.report)
         began_s = time.perf_counter()
         time.sleep(seconds)
@@ -137,26 +148,26 @@ class LiveProgram:
 
     @contextlib.contextmanager
     def learner_halted(self) -> Iterator[None]:
-        """The learner's process stands still for the time of the context."""
+        """Halts the learner's process within the context."""
         with _halted([self.learner_pid]):
             yield
 
     @contextlib.contextmanager
     def cars_halted(self) -> Iterator[None]:
-        """The simulator and the collectors stand still for the time of the context."""
+        """Halts the processes of the simulator and of the collectors within the context."""
         with _halted(self.world_pids):
             yield
 
 
 @contextlib.contextmanager
 def running_program(config: Config, say: Say, *, learner: str = LEARNER, collector: str = COLLECTOR) -> Iterator[LiveProgram]:
-    """Cars that drive and fill replay, and a learner that has not begun; ended with the context.
+    """Runs a program whose cars drive and fill replay and whose learner has not begun; ends it with the context.
 
     Args:
-        config: see ``live_config``.
-        say: is told how far it is.
+        config: Config of the program, such as ``live_config()``.
+        say: Takes a line of progress at a time.
         learner: ``package.module:Class`` of the learner.
-        collector: the same of the collectors.
+        collector: ``package.module:Class`` of the collectors.
     """
     with contextlib.ExitStack() as stack:
         run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="robotini-")))

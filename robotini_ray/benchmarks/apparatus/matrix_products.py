@@ -1,4 +1,4 @@
-"""The matrix products of a train step alone: their number of operations, and how long they take in a row."""
+"""Computes the matrix products of a train step alone: their number of operations, and the time they take one after another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WARM_UPS = 3
 
 
 class Product(NamedTuple):
-    """``<float32>[rows, inner] @ <float32>[inner, columns]``, either of which may be stored the other way round."""
+    """A product ``<float32>[rows, inner] @ <float32>[inner, columns]``; either operand may be stored transposed."""
 
     rows: int
     inner: int
@@ -26,21 +26,23 @@ class Product(NamedTuple):
 
     @property
     def flops(self) -> int:
-        """Multiplications and additions."""
+        """Number of multiplications and additions."""
         return 2 * self.rows * self.inner * self.columns
 
 
 class MatrixProducts:
-    """A part of the benchmark with the learner's number of threads.
+    """A part of the benchmark that computes the products, with as many threads as the learner has.
+
+    It sets TensorFlow's threads and optimizer for the whole process, and so needs a process of its own.
 
     Args:
-        config: of the learner.
+        config: The learner's config.
     """
 
     def __init__(self, config: Config) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(config.learner.threads)
         tf.config.threading.set_inter_op_parallelism_threads(config.learner.threads)
-        # Else the optimizer of graphs would drop products whose values nobody asks for.
+        # Otherwise the graph optimizer would drop products whose values are not used.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         products = train_step_products(config)
         self._flops = sum(product.flops for product in products)
@@ -49,11 +51,11 @@ class MatrixProducts:
             self._run()
 
     def flops(self) -> int:
-        """Of all products of a train step."""
+        """Returns the number of floating-point operations in all products of a train step."""
         return self._flops
 
     def measure(self, seconds: float) -> float:
-        """How often a second all products of a train step can be done."""
+        """Measures how often per second all products of a train step can be computed."""
         count, began_s = 0, time.perf_counter()
         while (elapsed_s := time.perf_counter() - began_s) < seconds or not count:
             self._run()
@@ -62,7 +64,7 @@ class MatrixProducts:
 
 
 def train_step_products(config: Config) -> list[Product]:
-    """Every matrix product in the graph of one train step, those of both gradients included."""
+    """Finds every matrix product in the graph of one train step, including those of both gradients."""
     agent = make_agent(config, tf.Variable(0, dtype=tf.int64))
     experience, _ = experience_map(config)(_random_item(config))
     graph = tf.function(agent._train, autograph=False).get_concrete_function(experience, None).graph
@@ -70,7 +72,7 @@ def train_step_products(config: Config) -> list[Product]:
 
 
 def product_function(products: list[Product]) -> Any:
-    """Does all of them, each on matrices of its own, one after the other."""
+    """Returns a function that computes all products, each on matrices of its own."""
     pairs = [
         (
             _matrix(product.rows, product.inner, product.transpose_a),

@@ -1,9 +1,13 @@
-"""The step path of the trainer that this program replaces, for comparison: every frame of every car on its own.
+"""Rebuilds the step of the trainer that this program replaces (robotini-ddpg), for comparison.
 
-The picture is unpacked by TensorFlow; the features are scaled column by column and row by row in NumPy, as scikit-learn's
-``minmax_scale`` does (which is no dependency of ours, and slower: so the comparison flatters the old path a little); a
-snapshot of the car is packed as JPEG and JSON, but sent nowhere, which flatters it too; the policy is TF-Agents' through a
-``tf.function``, a car at a time; the six columns of a TF-Agents trajectory go to Reverb in chunks of one.
+Every frame of every car is processed on its own:
+
+- TensorFlow unpacks the picture.
+- NumPy scales the features column by column and row by row, as scikit-learn's ``minmax_scale`` does. The latter is slower
+  and no dependency of this project; the comparison thus flatters the old path a little.
+- A snapshot of the car is packed as JPEG and JSON but not sent, which flatters the old path too.
+- The policy is TF-Agents', called through a ``tf.function`` for one car at a time.
+- The six columns of a TF-Agents trajectory go to Reverb in chunks of one.
 """
 
 from __future__ import annotations
@@ -36,14 +40,20 @@ TIMEOUT_S = 10.0
 
 
 def make_old_server(port: int) -> reverb.Server:
-    """A Reverb server with a table of pairs of steps."""
+    """Starts a Reverb server with a table of pairs of steps."""
     limiter = reverb.rate_limiters.MinSize(1)
     table = reverb.Table(TABLE, reverb.selectors.Uniform(), reverb.selectors.Fifo(), CAPACITY, limiter)
     return reverb.Server([table], port=port)
 
 
 def old_features(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What ``environment.observation.features`` computes where 4 divides the size, step by step on whole arrays."""
+    """Computes the features step by step on whole arrays.
+
+    The result equals that of ``environment.observation.features`` if 4 divides the width and the height of the road part.
+
+    Args:
+        frame: ``<uint8>[height, width, 3]`` in the channel order red, green, blue.
+    """
     road = frame[frame.shape[0] // 4 :]
     brightest = np.maximum(road.max(axis=2, keepdims=True), DARKEST_COLOR)
     colors = np.where(road == brightest, np.float32(1.0), np.float32(0.0))
@@ -55,7 +65,7 @@ def old_features(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _minmax_scale(shares: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Each row to [0, 1]; a row of equal numbers to 0."""
+    """Scales each row to [0, 1]; a row of equal numbers becomes 0."""
     low, high = shares.min(axis=1, keepdims=True), shares.max(axis=1, keepdims=True)
     spread = np.where(high > low, high - low, 1.0)
     scaled: NDArray[np.float32] = (shares - low) / spread
@@ -63,15 +73,15 @@ def _minmax_scale(shares: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class OldCar:
-    """One car of the old path.
+    """A car of the old path: its connection, its recurrent state and its Reverb writer.
 
     Args:
-        config: of the environment.
-        address: of a simulator in lock-step.
-        name: of the car.
-        spectator: of the process.
-        replay: the server of ``make_old_server``.
-        policy: for a batch of one car; may be shared.
+        config: Config of the environment.
+        address: A simulator in lock-step.
+        name: The car's name, also used as its team id.
+        spectator: The spectator stream, shared by all cars of the process.
+        replay: A client of the server of ``make_old_server``.
+        policy: A policy for a batch of one car; several cars may share it.
     """
 
     def __init__(
@@ -100,11 +110,15 @@ class OldCar:
         self._connection = CarConnection.connect(address.host, address.car_port, login)
 
     def fileno(self) -> int:
-        """Readable when ``step`` would not wait."""
+        """Returns the file descriptor of the connection; it is readable when ``step`` need not wait for a frame."""
         return self._connection.fileno()
 
     def step(self) -> None:
-        """Takes a frame in and answers it."""
+        """Receives a frame, writes it to Reverb and answers it.
+
+        Raises:
+            MeasurementError: The simulator sent no frame for 10 s.
+        """
         frames = self._connection.receive(TIMEOUT_S)
         if not frames:
             raise MeasurementError(f"the simulator sent no frame for {TIMEOUT_S:g} s")
@@ -123,11 +137,11 @@ class OldCar:
         self._act()
 
     def flush(self) -> None:
-        """Waits until the server has all steps."""
+        """Blocks until Reverb has acknowledged all steps."""
         self._writer.flush(timeout_ms=int(1000 * TIMEOUT_S))
 
     def close(self) -> None:
-        """Leaves the track."""
+        """Closes the connection, so that the car leaves the track, and the writer."""
         self._connection.close()
         self._writer.close()
 

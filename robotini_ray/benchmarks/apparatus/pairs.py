@@ -1,4 +1,7 @@
-"""Comparisons on a machine whose speed wanders: repeated, interleaved, judged by the median of what lay side by side."""
+"""Compares measurements on a machine whose speed drifts.
+
+Readings are repeated and interleaved; the result is the median over pairs of readings that were taken next to each other.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ Key = TypeVar("Key")
 Reading = TypeVar("Reading")
 
 PAIRS = 7
-"""Repetitions of every measurement, at least."""
+"""Default, and least, number of repetitions of a measurement."""
 
 
 class Spread(NamedTuple):
-    """A value, the lowest and the highest of the repetitions it stands for, and their number."""
+    """A value with the lowest and the highest reading among its repetitions, and the number of repetitions."""
 
     value: float
     low: float
@@ -23,24 +26,27 @@ class Spread(NamedTuple):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """The median of repetitions, with their extremes."""
+    """Returns the median of repeated readings, with their extremes."""
     return Spread(statistics.median(values), min(values), max(values), len(values))
 
 
 def ratios(over: Sequence[float], under: Sequence[float]) -> Spread:
-    """The ratio of two quantities, each pair of which was measured at about the same time."""
+    """Returns the median ratio of two quantities, with its extremes; each pair was measured at about the same time."""
     return spread([one / other for one, other in zip(over, under, strict=True)])
 
 
 def interleave(
     measures: Mapping[Key, Callable[[], Reading]], rounds: int, say_round: Callable[[int], None]
 ) -> dict[Key, list[Reading]]:
-    """Takes every measure once a round, forwards and backwards in turn, so that a steady drift hits all alike.
+    """Takes every measure once a round, in alternating order, so that a steady drift of speed affects all equally.
 
     Args:
-        measures: what takes a reading, by what the readings are kept under.
-        rounds: how often each is taken.
-        say_round: is told the number of each round, from 1, when it begins.
+        measures: Functions that take a reading, by the key of their readings in the result.
+        rounds: Number of readings of each measure.
+        say_round: Is called at the beginning of each round with its number, from 1.
+
+    Returns:
+        The readings of each measure in the order taken.
     """
     readings: dict[Key, list[Reading]] = {key: [] for key in measures}
     for number in range(1, rounds + 1):

@@ -1,4 +1,4 @@
-"""A relay between a client and a server on this machine that counts the bytes of every direction."""
+"""Relays connections between clients and a server on this machine and counts the bytes of each direction."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ POLL_S = 0.1
 
 
 class Relay:
-    """Listens on a free port of 127.0.0.1 and hands on to a server; ends with the context.
+    """A relay that listens on a free port of 127.0.0.1 and forwards to a server, in a thread that ends with the context.
+
+    Args:
+        port: The server's port on 127.0.0.1.
 
     Attributes:
-        port: that it listens on.
-        to_server_bytes: sent by clients so far.
-        to_client_bytes: sent by the server so far.
+        port: The port that the relay listens on.
+        to_server_bytes: Bytes sent by clients so far.
+        to_client_bytes: Bytes sent by the server so far.
     """
 
     def __init__(self, port: int) -> None:
@@ -48,7 +51,7 @@ class Relay:
                 assert isinstance(sock, socket.socket)
                 if sock is self._listener:
                     self._accept()
-                elif sock in self._others:  # else it was closed with its other end
+                elif sock in self._others:  # otherwise it was closed together with its other end
                     self._hand_on(sock)
         for sock in (self._listener, *self._others):
             sock.close()
@@ -67,7 +70,7 @@ class Relay:
         other = self._others[sock]
         try:
             data = sock.recv(RECEIVE_BYTES)
-            if sock in self._servers:  # counted first: who has read it can look
+            if sock in self._servers:  # counted before sending: the reader may look at the count at once
                 self.to_client_bytes += len(data)
             else:
                 self.to_server_bytes += len(data)

@@ -1,4 +1,4 @@
-"""What is said about a measurement: a table for a person, one line of JSON for a program."""
+"""Formats the results of the benchmark: a table for people, one line of JSON for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from robotini_ray.benchmarks.apparatus.figure import Figure, Target
 from robotini_ray.benchmarks.apparatus.witness import Witness, witness_to_json
 
 SCHEMA = 1
-"""Changes when the JSON does."""
+"""Version of the JSON format; it changes when the format does."""
 
 BOUND_SIGNS = {"at least": ">=", "at most": "<="}
 MET_WORDS = {True: "yes", False: "no", None: ""}
@@ -23,7 +23,7 @@ MET_WORDS = {True: "yes", False: "no", None: ""}
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Everything that one call of the benchmark has found out."""
+    """The results of one run of the benchmark, with the machine, the versions and the noise witness."""
 
     machine: dict[str, Any]
     versions: dict[str, str | None]
@@ -31,7 +31,7 @@ class Report:
     figures: Sequence[Figure]
 
     def to_json(self) -> str:
-        """One line, without its end."""
+        """Returns the report as one line of JSON, without a line end."""
         content = {
             "schema": SCHEMA,
             "machine": self.machine,
@@ -42,7 +42,7 @@ class Report:
         return json.dumps(content, allow_nan=False)
 
     def to_text(self) -> Group:
-        """The table, with the machine and the witness under it."""
+        """Returns the table, with the machine, the versions and the noise witness below it."""
         return Group(_table(self.figures), *(Text(line) for line in self._notes()))
 
     def _notes(self) -> list[str]:
@@ -83,7 +83,7 @@ def _target(target: Target | None) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that count, more only before the point."""
+    """Formats a number with three significant digits; a number of 100 or more as a whole number."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

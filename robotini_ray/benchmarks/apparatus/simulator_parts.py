@@ -1,4 +1,4 @@
-"""What a frame of the embedded simulator costs, part by part: the server's own objects, without its sockets."""
+"""Times a frame of the embedded simulator part by part, with the server's own objects but without its sockets."""
 
 from __future__ import annotations
 
@@ -17,11 +17,20 @@ from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.track.track import Track
 
 STEPS_PER_PICTURE = 4
-"""What a picture costs depends on the place. Fewer of them let a measurement see more of the track."""
+"""Steps of the world for each picture.
+
+The cost of a picture depends on the place; fewer pictures let a measurement cover more of the track.
+"""
 
 
 class PartTimes(NamedTuple):
-    """Processor time of one frame of one car. Physics is all of `Race.step`; the camera includes what it needs to see."""
+    """Processor time of one frame of one car.
+
+    Attributes:
+        physics_s: All of ``Race.step``.
+        camera_s: Rendering, including the views of the cars that it needs.
+        png_s: Encoding as PNG.
+    """
 
     physics_s: float
     camera_s: float
@@ -29,12 +38,12 @@ class PartTimes(NamedTuple):
 
 
 class Workbench:
-    """A world with cars that drive as the client's do (see `fleet`), each part of it under a stop-watch.
+    """A simulated world whose cars drive like those of the client (``fleet``), with a stop-watch on each part.
 
     Args:
-        track: to drive on.
-        cars: that are on it.
-        widths: of the pictures that will be measured; each is made once, which compiles what needs compiling.
+        track: The track to drive on.
+        cars: Number of cars on it.
+        widths: Widths of the pictures to be measured, in pixels; each is rendered once, which compiles the code for it.
     """
 
     def __init__(self, track: Track, cars: int, widths: Sequence[int]) -> None:
@@ -47,7 +56,7 @@ class Workbench:
             self.measure(width, seconds=0.0)
 
     def measure(self, width: int, seconds: float) -> PartTimes:
-        """Drives for so long, at least to the next picture, which is so many pixels wide."""
+        """Drives for ``seconds`` of wall time, at least to the next picture, with pictures ``width`` pixels wide."""
         clock = time.thread_time
         physics_s = camera_s = png_s = 0.0
         pictures, ends_s = 0, time.perf_counter() + seconds
@@ -65,7 +74,7 @@ class Workbench:
         return PartTimes(physics_s / (pictures * STEPS_PER_PICTURE), camera_s / pictures, png_s / pictures)
 
     def _step(self) -> float:
-        """Drives to the next picture; returns the processor time of that."""
+        """Drives to the next picture; returns the processor time of the physics."""
         for slot in self._slots:
             self._race.heard_from(slot)
         began_s = time.thread_time()
@@ -76,7 +85,7 @@ class Workbench:
         return spent_s
 
     def _steer(self, images: NDArray[np.uint8]) -> None:
-        """The cars take turns at looking at their pictures."""
+        """Steers the cars whose turn it is by their pictures."""
         turn = self._race.frame // STEPS_PER_PICTURE
         for slot, image in zip(self._slots, images, strict=True):
             if (turn + slot) % (LOOK_EVERY_FRAMES // STEPS_PER_PICTURE) == 0:

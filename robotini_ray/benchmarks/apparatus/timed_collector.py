@@ -1,4 +1,4 @@
-"""A collector that knows how long each frame waited for its answer, by the kernel's own time stamps."""
+"""Runs a collector that measures how long each frame waits for its answer, by the kernel's time stamps."""
 
 from __future__ import annotations
 
@@ -11,14 +11,22 @@ import robotini_ray.car.link
 from robotini_ray.parts.collector import Collector
 
 SO_TIMESTAMPNS = 35
-"""socket(7): every read tells when its last byte arrived, in real time. Python has no name for it."""
+"""Linux socket option, see ``socket(7)``: every read reports when its last byte arrived. Python has no name for it.
+
+The time is that of the real-time clock, as ``time.time`` returns it.
+"""
 
 ANCILLARY_BYTES = 64
 TIME_STAMP = struct.Struct("@qq")
 
 
 class TimedSocket(socket.socket):
-    """A socket that leaves the time from the last byte read to the last byte written, for each answer, in ``answers_s``."""
+    """A socket that measures the time of each answer, from the arrival of the last byte read to the return of the write.
+
+    Args:
+        connected: A connected socket, which this one replaces.
+        answers_s: The times are appended to this list.
+    """
 
     def __init__(self, connected: socket.socket, answers_s: list[float]) -> None:
         super().__init__(fileno=connected.detach())
@@ -28,7 +36,7 @@ class TimedSocket(socket.socket):
         self._arrived_s: float | None = None
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """As a socket's, and notes when the bytes arrived."""
+        """Reads like ``socket.recv_into`` and notes when the bytes arrived."""
         count, ancillary, _, _ = self.recvmsg_into([buffer], ANCILLARY_BYTES)
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
@@ -37,7 +45,7 @@ class TimedSocket(socket.socket):
         return count
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """As a socket's, and notes how long the answer took."""
+        """Sends like ``socket.send`` and notes how long the answer took."""
         sent = super().send(data, flags)
         if self._arrived_s is not None:
             self._answers_s.append(time.time() - self._arrived_s)
@@ -46,7 +54,10 @@ class TimedSocket(socket.socket):
 
 
 class TimedCollector(Collector):
-    """The collector with such sockets under its cars; for a process of its own."""
+    """A collector whose cars use sockets of the class ``TimedSocket``.
+
+    It replaces ``open_socket`` of ``robotini_ray.car.link`` for the whole process, and so needs a process of its own.
+    """
 
     def __init__(self, *arguments: Any) -> None:
         self._answers_s: list[float] = []
@@ -56,7 +67,7 @@ class TimedCollector(Collector):
         super().__init__(*arguments)
 
     def take_answers_s(self) -> list[float]:
-        """How long each answer took since the last call."""
+        """Returns the times of the answers since the last call, in seconds, and clears them."""
         count = len(self._answers_s)
         taken = self._answers_s[:count]
         del self._answers_s[:count]

@@ -1,4 +1,4 @@
-"""A whole training as users start it, as a child process, and what its evaluations tell afterwards."""
+"""Runs a whole training as users start it, as a child process, and derives its milestones from its evaluations."""
 
 from __future__ import annotations
 
@@ -27,21 +27,24 @@ RUNS = Path("runs")
 
 
 def new_folder(name: str) -> Path:
-    """``runs/NAME-DATE-TIME``, made: the trainings of a figure stay there, to be looked at."""
+    """Creates ``runs/NAME-DATE-TIME`` and returns it; the trainings of a figure stay there for inspection."""
     folder = RUNS / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder.mkdir(parents=True)
     return folder
 
 
 class Milestones(NamedTuple):
-    """Seconds from the start of the process to the end of the evaluation that showed it; None where none did.
+    """The milestones of a training; None for those that it has not reached.
+
+    Times run from the start of the process to the end of the evaluation that showed the milestone.
 
     Attributes:
-        first_lap_s: a flying lap.
-        clean_laps_s: ten clean laps one after the other, over one or more evaluations, and no crash among them.
-        bot_lap_s: a lap within 1.31 times the limit.
-        car_hours: game time of all collecting cars up to that lap.
-        worst_after: how far an evaluation after the ten clean laps fell back at most: its return over the best one up to then.
+        first_lap_s: Seconds to the first flying lap.
+        clean_laps_s: Seconds to ten clean laps in a row, over one or more evaluations, with no crash among them.
+        bot_lap_s: Seconds to a lap within 1.31 times the limit.
+        car_hours: Game time in hours of all collecting cars up to that lap.
+        worst_after: The worst setback after the ten clean laps: the least ratio of an evaluation's return to the best
+            return before it.
     """
 
     first_lap_s: float | None
@@ -52,7 +55,12 @@ class Milestones(NamedTuple):
 
 
 def milestones(evaluations: Sequence[dict[str, Any]], began_at: float) -> Milestones:
-    """What the lines of evaluations.jsonl come to; ``began_at`` is the Unix time of the start."""
+    """Computes the milestones from the lines of ``evaluations.jsonl``.
+
+    Args:
+        evaluations: The lines in order.
+        began_at: Unix time of the start of the training's process.
+    """
     first_lap_s = clean_laps_s = bot_lap_s = car_hours = None
     in_a_row = 0
     best_return = 0.0
@@ -77,19 +85,19 @@ def milestones(evaluations: Sequence[dict[str, Any]], began_at: float) -> Milest
 
 
 def run_training(run_dir: Path, minutes: float, arguments: Sequence[str], say: Say) -> tuple[list[dict[str, Any]], float]:
-    """Trains to the end of the time.
+    """Runs a training for a number of minutes and blocks until it has ended.
 
     Args:
-        run_dir: a new directory.
-        minutes: of the training.
-        arguments: further ones of ``launch train``.
-        say: is told every minute how many evaluations there were.
+        run_dir: The run directory, which must be new; the output goes to ``RUN_DIR.log`` beside it.
+        minutes: Duration of the training.
+        arguments: Further arguments of ``launch train``.
+        say: Takes a line of progress every minute.
 
     Returns:
         The evaluations and the Unix time of the start.
 
     Raises:
-        MeasurementError: the training failed.
+        MeasurementError: The training failed.
     """
     run_dir.parent.mkdir(parents=True, exist_ok=True)
     began_at = time.time()
@@ -99,7 +107,16 @@ def run_training(run_dir: Path, minutes: float, arguments: Sequence[str], say: S
 
 
 def run_evaluation(policy: Path, laps: int, track: str) -> dict[str, Any]:
-    """The result of ``launch evaluate`` with a car in a simulator of its own."""
+    """Runs ``launch evaluate`` with one car in a simulator of its own and returns the result.
+
+    Args:
+        policy: Directory ``policies/NAME`` of a run; the result's file is written into the run directory.
+        laps: Number of laps to drive.
+        track: Name of a track, or path of its file.
+
+    Raises:
+        MeasurementError: The evaluation failed or did not end within 30 s a lap.
+    """
     result = policy.parent.parent / f"laps-{Path(track).stem}.json"
     command = ["evaluate", "--policy", str(policy), "--laps", str(laps), "--track", track, "--json-file", str(result)]
     run_launch(command, result.with_suffix(".log"), 30.0 * laps, lambda: None)
@@ -108,10 +125,16 @@ def run_evaluation(policy: Path, laps: int, track: str) -> dict[str, Any]:
 
 
 def run_launch(arguments: list[str], log: Path, timeout_s: float, watch: Any) -> None:
-    """Runs the command line; ``watch`` is called every minute.
+    """Runs a command of ``launch`` and blocks until it has ended; one that takes too long is terminated.
+
+    Args:
+        arguments: Arguments of ``launch``.
+        log: File for the output.
+        timeout_s: Time after which the command is terminated.
+        watch: Is called every minute, without arguments.
 
     Raises:
-        MeasurementError: it failed or did not end; says what its output ends with.
+        MeasurementError: The command ended with an exit code other than 0; the message ends with its last line of output.
     """
     with log.open("wb") as output:
         command = [sys.executable, "-m", "robotini_ray.launch", *arguments]
@@ -129,7 +152,7 @@ def run_launch(arguments: list[str], log: Path, timeout_s: float, watch: Any) ->
                 child.terminate()
                 child.wait(END_TIMEOUT_S)
     if child.returncode:
-        last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        last = (log.read_text(errors="replace").strip().splitlines() or ["it printed nothing"])[-1]
         raise MeasurementError(f"launch {arguments[0]} ended with code {child.returncode}: {last}")
 
 

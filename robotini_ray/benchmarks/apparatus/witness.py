@@ -1,4 +1,4 @@
-"""The noise witness: two fixed loads that tell how fast the machine itself was while figures were measured."""
+"""Reads the noise witness: two fixed loads that show how fast the machine itself was while figures were measured."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ LOOP_TURNS = 20_000
 
 
 class Witness(NamedTuple):
-    """One reading: products of two float32 matrices with NumPy's own threads, and turns of a loop of plain Python."""
+    """One reading: rates of a float32 matrix product with NumPy's own threads, and of a loop in plain Python."""
 
     matrix_product_gflop_s: float
     python_million_loops_s: float
 
 
 def read_witness(seconds: float = READING_S) -> Witness:
-    """Takes a reading; both loads run for `seconds` each."""
+    """Takes a reading; each of the two loads runs for ``seconds``."""
     matrix = np.full((MATRIX_SIZE, MATRIX_SIZE), 0.5, np.float32)
     product = np.empty_like(matrix)
     products_s = _rate(lambda: np.matmul(matrix, matrix, out=product), seconds)
@@ -31,12 +31,12 @@ def read_witness(seconds: float = READING_S) -> Witness:
 
 
 def witness_to_json(readings: Sequence[Witness]) -> dict[str, list[float]]:
-    """The readings in the order they were taken: before, between and after the measurements."""
+    """Returns the readings by load, in the order taken: before, between and after the measurements."""
     return {name: [getattr(reading, name) for reading in readings] for name in Witness._fields}
 
 
 def _rate(work: Callable[[], object], seconds: float) -> float:
-    """How often a second `work` is done."""
+    """Measures how often per second ``work`` can be done."""
     warm_at_s = time.perf_counter() + min(WARM_UP_S, seconds)
     while time.perf_counter() < warm_at_s:
         work()
