@@ -1,1 +1,1 @@
-"""Figures of how fast the program is, measured on the machine at hand."""
+"""Benchmarks: figures of how fast the program is, measured on the machine at hand."""

@@ -1,4 +1,4 @@
-"""The names that figures are asked for by, and the measurements behind each."""
+"""Lists the names of the benchmarks and finds the measurements behind each name."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from robotini_ray.benchmarks.apparatus.figure import Measurement
 from robotini_ray.config import ConfigError, nearest
 
 NAMES = ("simulator", "policy", "collect", "learner", "publish", "deadline", "overlap", "tabs")
-"""Each is a module of this package with a tuple ``MEASUREMENTS``. To add a figure, write its module and name it here."""
+"""Benchmarks that run by default; each is a module of this package with a tuple ``MEASUREMENTS``.
+
+To add a benchmark, write its module and add its name here.
+"""
 LONG_NAMES: tuple[str, ...] = ("time_to_race", "lap_ratio", "scaling")
-"""The same, of figures that train for minutes: measured only when they are asked for."""
+"""Further such modules, which train for minutes; they run only when they are named."""
 
 
 def choose(names: Sequence[str]) -> tuple[str, ...]:
-    """The names to measure, each once; all but the long ones if none is given.
+    """Returns the names to measure, each once; without any names, all but the long ones.
 
     Raises:
-        ConfigError: a name is unknown.
+        ConfigError: A name is unknown.
     """
     for name in names:
         if name not in NAMES + LONG_NAMES:
@@ -27,6 +30,6 @@ def choose(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def measurements(name: str) -> tuple[Measurement, ...]:
-    """What has to be run for a name; imports its module, and so what that needs."""
+    """Imports the module of a name, with all that it needs, and returns its measurements."""
     found: tuple[Measurement, ...] = importlib.import_module(f"robotini_ray.benchmarks.{name}").MEASUREMENTS
     return found

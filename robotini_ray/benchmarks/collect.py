@@ -1,9 +1,12 @@
-"""``collect_speedup`` and ``collector_roofline``: how fast six cars are driven into replay.
+"""Measures ``collect_speedup`` and ``collector_roofline``: how fast the experience of six cars gets into the replay buffer.
 
-One process drives the cars, by our path or by the one of the trainer before (``old_step``), in turn on the same simulator
-in lock-step, with the same network, weights and history. Both decide at every frame, so that their steps are the same; how
-fast ours is when a decision lasts three frames stands beside it. A stretch ends when Reverb has acknowledged every insert.
-The roofline holds the parts, each timed alone (``collector_parts``), against the processor time of the collector's thread.
+One process drives the cars, in turn with this program's collector (the new path) and with the step of the trainer that
+it replaces (the old path, ``old_step``). Both paths use the same simulator in lock-step, the same network, weights and
+history, and decide at every frame, so that their steps are the same. The speed of the new path with decisions that last
+three frames is reported beside them. A measured stretch ends when Reverb has acknowledged every insert.
+
+The roofline is the time of the indispensable parts of a step, each timed alone (``collector_parts``), over the processor
+time that the collector's thread takes for the whole step.
 """
 
 from __future__ import annotations
@@ -53,14 +56,14 @@ FRAME_TIMEOUT_S = 10.0
 
 
 class Stretch(NamedTuple):
-    """Environment steps (camera frames) a second, and processor time of the driving thread for each."""
+    """Environment steps (camera frames) per second in one stretch, and the driving thread's processor time for each step."""
 
     steps_per_s: float
     cpu_s: float
 
 
 class Reading(NamedTuple):
-    """One round at one width."""
+    """One round of measurements at one picture width; ``repeated`` is the new path with ``REPEAT`` frames per decision."""
 
     old: Stretch
     new: Stretch
@@ -69,7 +72,7 @@ class Reading(NamedTuple):
 
 
 def make_config(width: int, action_repeat: int = 1) -> Config:
-    """Both paths' environment and network."""
+    """Returns the config of the environment and the network, the same for both paths."""
     environment = {"image_width": width, "action_repeat": action_repeat}
     return config_from_dict(
         {"environment": environment, "collection": {"cars": CARS, "noise_damping": 1.0}, "replay": {"min_items": 100}}
@@ -77,13 +80,13 @@ def make_config(width: int, action_repeat: int = 1) -> Config:
 
 
 class Workbench:
-    """Drives stretches of both paths.
+    """Drives stretches with both paths.
 
     Args:
-        address: of the simulator in lock-step.
-        redis_url: for our collector's live states.
-        replay: of ours, for the windows of ``make_config``.
-        old_replay: of the old path.
+        address: A simulator in lock-step.
+        redis_url: The Redis server to which the new path's collector writes the live states of its cars.
+        replay: ``HOST:PORT`` of the new path's Reverb server, made for the windows of ``make_config``.
+        old_replay: ``HOST:PORT`` of the old path's Reverb server.
     """
 
     def __init__(self, address: SimulatorAddress, redis_url: str, replay: str, old_replay: str) -> None:
@@ -92,7 +95,7 @@ class Workbench:
         self._old_policies: dict[int, py_tf_eager_policy.PyTFEagerPolicy] = {}
 
     def read(self, width: int, window_s: float, parts_window_s: float) -> Reading:
-        """Both paths, then the parts alone, with a picture of the last stretch."""
+        """Measures both paths, then the parts alone, with the last picture of the old path's stretch as their input."""
         old, png = self._drive_old(make_config(width), window_s)
         new = self._drive_new(make_config(width), window_s)
         repeated = self._drive_new(make_config(width, REPEAT), window_s / 2)
@@ -115,7 +118,7 @@ class Workbench:
             began_s, began_cpu_s = time.perf_counter(), time.clock_gettime(cpu_clock)
             time.sleep(window_s)
             if not thread.is_alive():
-                raise MeasurementError("the collector has ended by itself")
+                raise MeasurementError("the collector's thread ended during the measurement; its error is printed above")
             steps, cpu_s = collector.report().env_steps, time.clock_gettime(cpu_clock) - began_cpu_s
         wall_s = time.perf_counter() - began_s
         return Stretch((steps + collector.report().env_steps) / wall_s, cpu_s / max(1, steps))
@@ -148,13 +151,13 @@ class Workbench:
 
 
 def measure(say: Say, *, window_s: float = 0.6, parts_window_s: float = 0.08, rounds: int = PAIRS) -> list[Figure]:
-    """Both paths at both widths.
+    """Measures both paths at both picture widths.
 
     Args:
-        say: is told how far it is.
-        window_s: length of a stretch of either path; half of it where decisions last longer.
-        parts_window_s: the same of each part alone.
-        rounds: pairs of stretches.
+        say: Takes a line of progress at a time.
+        window_s: Duration of a stretch with either path; half of it where a decision lasts several frames.
+        parts_window_s: Duration for which each part is timed alone.
+        rounds: Number of pairs of stretches.
     """
     say("collect: starting simulator, Redis and replay")
     with _workbench() as workbench:
@@ -167,7 +170,7 @@ def measure(say: Say, *, window_s: float = 0.6, parts_window_s: float = 0.08, ro
 
 
 def collect_figures(width: int, readings: Sequence[Reading]) -> list[Figure]:
-    """The rows of one width."""
+    """Computes the figures of one picture width from its rounds."""
     suffix = "" if width == WIDTHS[0] else f"_width_{width}"
 
     def rate(reading: Stretch) -> float:
@@ -216,7 +219,7 @@ def _workbench() -> Iterator[Workbench]:
 
 @contextlib.contextmanager
 def running_collector(collector: Collector) -> Iterator[threading.Thread]:
-    """The thread in which a collector drives, for the time of the context."""
+    """Runs a collector in a thread of its own, which it yields; stops and joins it at the end of the context."""
     thread = threading.Thread(target=collector.run, name="collector")
     thread.start()
     try:
@@ -227,20 +230,20 @@ def running_collector(collector: Collector) -> Iterator[threading.Thread]:
 
 
 def wait_until_driving(collector: Collector, thread: threading.Thread) -> None:
-    """Returns after the first frames.
+    """Blocks until the collector has acted on its first frames.
 
     Raises:
-        MeasurementError: there are none.
+        MeasurementError: The thread has ended, or no frame came within 20 s.
     """
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while not collector.report().env_steps:
         if not thread.is_alive() or time.monotonic() > deadline_s:
-            raise MeasurementError("the collector does not drive")
+            raise MeasurementError("the collector drives no car: its thread ended, or no frame came in time")
         time.sleep(POLL_S)
 
 
 def _drive(cars: Sequence[OldCar], seconds: float) -> int:
-    """Reads and answers for so long; the frames that were."""
+    """Reads and answers frames for a number of seconds, at least one frame; returns how many there were."""
     poll, by_descriptor = select.poll(), {car.fileno(): car for car in cars}
     for descriptor in by_descriptor:
         poll.register(descriptor, select.POLLIN)

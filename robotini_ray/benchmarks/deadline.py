@@ -1,7 +1,7 @@
-"""``wire_deadline``: how long a frame waits for its answer in real time, beside a busy learner and beside a halted one.
+"""Measures ``wire_deadline``: how long a frame waits for its answer in real time, with the learner busy and halted.
 
-The time runs from the frame's last byte in the collector's kernel (its time stamp) to the return of the write of both
-commands. A frame is answered late when the next one is due before.
+The time runs from the arrival of the frame's last byte in the kernel of the collector's machine (the kernel's time stamp)
+to the return of the write of both commands. An answer is late if it takes longer than the interval between two frames.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def measure(say: Say, *, window_s: float = BUSY_S / PAIRS, idle_window_s: float 
     """Drives with the learner busy and halted in turn.
 
     Args:
-        say: is told how far it is.
-        window_s: length of a stretch beside the busy learner.
-        idle_window_s: the same beside the halted one.
-        rounds: pairs of stretches.
+        say: Takes a line of progress at a time.
+        window_s: Duration of a stretch with the learner busy.
+        idle_window_s: Duration of a stretch with the learner halted.
+        rounds: Number of pairs of stretches.
     """
     with running_program(live_config(), lambda line: say(f"deadline: {line}"), collector=COLLECTOR) as program:
         program.start_learner()
@@ -45,7 +45,7 @@ def measure(say: Say, *, window_s: float = BUSY_S / PAIRS, idle_window_s: float 
 
 
 def deadline_figures(busy_ms: list[list[float]], idle_ms: list[list[float]]) -> list[Figure]:
-    """The rows; values are those of all stretches, with the lowest and highest of one."""
+    """Computes the figures: each value is over all stretches together, its extremes are those of single stretches."""
     late_idle = _over_all(idle_ms, _late_share)
 
     def figure(name: str, value: Spread, unit: str, target: Target | None = None) -> Figure:
@@ -65,14 +65,14 @@ def _idle_answers_ms(program: LiveProgram, seconds: float) -> list[float]:
 
 
 def _answers_ms(program: LiveProgram, seconds: float) -> list[float]:
-    """How long each answer of a stretch took."""
+    """Returns the time that each answer of a stretch took, in milliseconds, over all cars."""
     program.ask_collectors(TimesAnswers.take_answers_s)
     program.frame_rate(seconds)
     answers_ms = [
         1000 * answer_s for answers_s in program.ask_collectors(TimesAnswers.take_answers_s) for answer_s in answers_s
     ]
     if not answers_ms:
-        raise MeasurementError("no frame was answered, or the kernel stamps none")
+        raise MeasurementError("no answer was timed: the cars got no frames, or the kernel does not time-stamp them")
     return answers_ms
 
 

@@ -1,4 +1,4 @@
-"""``lap_ratio``: how near a trained policy comes to the limit of the track, there and on one that it never saw."""
+"""Measures ``lap_ratio``: lap times of a trained policy over the track's limit, on its own track and on an unseen one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LAPS = 50
 RECIPE = RECIPES / "record.yaml"
 TRACK, UNSEEN_TRACK = "default", "twisty"
 NEVER = 100.0
-"""Counts as the ratio of a policy that finishes no lap."""
+"""Ratio that stands for a policy that finishes no lap."""
 
 RATIO_TARGETS = {TRACK: Target("at most", 1.15), UNSEEN_TRACK: Target("at most", 1.25)}
 CRASH_TARGET = Target("at most", 0.0)
@@ -25,10 +25,10 @@ def measure(say: Say, *, minutes: float = MINUTES, laps: int = LAPS, arguments: 
     """Trains once and drives the best policy on both tracks.
 
     Args:
-        say: is told how far it is.
-        minutes: of the training.
-        laps: to drive on each track.
-        arguments: of ``launch train``: the config, and perhaps more.
+        say: Takes a line of progress at a time.
+        minutes: Duration of the training.
+        laps: Number of laps to drive on each track.
+        arguments: Arguments of ``launch train``: the config file and, if wanted, flags.
     """
     run_dir = new_folder("lap_ratio") / "run"
     say(f"lap_ratio: {run_dir}, {minutes:g} minutes")
@@ -42,7 +42,7 @@ def measure(say: Say, *, minutes: float = MINUTES, laps: int = LAPS, arguments: 
 
 
 def lap_figures(track: str, row: dict[str, Any]) -> list[Figure]:
-    """The rows of one track, from a result of ``launch evaluate``; extremes are those of single laps."""
+    """Computes the figures of one track from a result of ``launch evaluate``; extremes are those of single laps."""
     suffix = "" if track == TRACK else "_unseen"
     ratios = [lap_s / row["limit_s"] for lap_s in row["laps"]] or [NEVER]
     crashes = float(row["crashes"])

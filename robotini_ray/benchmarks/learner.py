@@ -1,7 +1,7 @@
-"""``learner_mfu`` and ``learner_waiting``: how near the learner is to doing nothing but its matrix products.
+"""Measures ``learner_mfu`` and ``learner_waiting``: how near the learner comes to the speed of its matrix products alone.
 
-The learner trains on what six cars in real time write into replay; in turn with it, while it is halted and the cars drive
-on, another process with as many threads does the matrix products of one train step, with the same shapes, and no more.
+The learner trains on what six cars write into the replay buffer in real time. In turn with it, while it is halted and the
+cars drive on, another process with as many threads computes only the matrix products of a train step, with the same shapes.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Products(Protocol):
 
 
 def measure(say: Say, *, window_s: float = 1.5, products_window_s: float = 0.5, rounds: int = PAIRS) -> list[Figure]:
-    """Trains and multiplies in turn.
+    """Measures the training and the matrix products alone in turn.
 
     Args:
-        say: is told how far it is.
-        window_s: length of a stretch of training.
-        products_window_s: the same of the products alone.
-        rounds: pairs of stretches.
+        say: Takes a line of progress at a time.
+        window_s: Duration of a stretch of training.
+        products_window_s: Duration of a stretch of products alone.
+        rounds: Number of pairs of stretches.
     """
     config = live_config()
     with contextlib.ExitStack() as stack:
@@ -61,7 +61,13 @@ def measure(say: Say, *, window_s: float = 1.5, products_window_s: float = 0.5, 
 
 
 def learner_figures(steps: list[Rate], products: list[Rate], flops: int) -> list[Figure]:
-    """The rows; ``products`` are train steps a second if a step were its products only."""
+    """Computes the figures.
+
+    Args:
+        steps: Train steps per second of the learner, and its share of waiting for data, by stretch.
+        products: Train steps per second if a step were its matrix products only, by stretch.
+        flops: Floating-point operations in the matrix products of one train step.
+    """
     steps_per_s, products_per_s = [rate.per_s for rate in steps], [rate.per_s for rate in products]
 
     def figure(name: str, value: Spread, unit: str, target: Target | None = None) -> Figure:

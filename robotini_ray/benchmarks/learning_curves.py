@@ -1,7 +1,7 @@
-"""``python -m robotini_ray.benchmarks.learning_curves RUN ... -o FILE.png``: how trainings went, as one picture.
+"""Draws the learning curves of trainings: ``python -m robotini_ray.benchmarks.learning_curves RUN ... -o FILE.png``.
 
-Above the average return of each evaluation, below its median lap, both against the wall time of the run; as lines the
-track's limit and the laps of the best hand-made bot and of the original trainer.
+The upper plot is the average return of each evaluation, the lower one its median lap, both over the wall time of the run.
+Horizontal lines mark the track's limit and the laps of the best hand-made bot and of the original trainer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SECONDS_PER_MINUTE = 60.0
 SIZE_INCHES = (8.0, 6.5)
 PIXELS_PER_INCH = 100
 LINES = {"limit_s": "the track's limit", "best_bot_s": "best hand-made bot", "original_s": "original trainer (20 h)"}
-"""By field of ``ReferenceLaps``: what is written at its line."""
+"""The label of each horizontal line, by field of ``ReferenceLaps``."""
 
 
 @click.command()
@@ -35,17 +35,17 @@ def main(runs: tuple[Path, ...], output: Path) -> None:
 
 
 def draw(runs: Sequence[Path], output: Path) -> None:
-    """Writes the picture of these runs.
+    """Writes one picture of the curves of all runs, in the format that the file name of ``output`` says.
 
     Raises:
-        ConfigError: a run has no evaluation, or they are of tracks with different limits.
+        ConfigError: A run has no evaluation, or the runs are of tracks with different limits.
     """
-    from matplotlib.figure import Figure  # of the extra `dev`, which training does without
+    from matplotlib.figure import Figure  # only installed with the extra ``dev``; training does without it
 
     curves = {run: _evaluations(run) for run in runs}
     limits = {evaluations[0]["limit_s"] for evaluations in curves.values()}
     if len(limits) > 1:
-        raise ConfigError(f"the runs are of tracks with different limits ({sorted(limits)} s): draw them apart")
+        raise ConfigError(f"the runs are of tracks with different limits ({sorted(limits)} s): draw one picture for each track")
     figure = Figure(SIZE_INCHES, layout="constrained")
     returns, laps = figure.subplots(2, 1, sharex=True)
     for run, evaluations in curves.items():
@@ -54,7 +54,7 @@ def draw(runs: Sequence[Path], output: Path) -> None:
     returns.set_ylabel("return of an evaluation")
     returns.legend(loc="lower right", fontsize="small")
     _draw_references(laps, ReferenceLaps.of(limits.pop()))
-    laps.set_ylabel("its median lap, s")
+    laps.set_ylabel("median lap of the evaluation, s")
     laps.set_xlabel("wall time, minutes")
     for axes in (returns, laps):
         axes.grid(alpha=0.3)
@@ -65,7 +65,7 @@ def draw(runs: Sequence[Path], output: Path) -> None:
 def _evaluations(run: Path) -> list[dict[str, Any]]:
     evaluations = RunDirectory(run, fresh=False).evaluations()
     if not evaluations:
-        raise ConfigError(f"{run} holds no evaluations: give directories of runs that have driven, such as runs/quickstart")
+        raise ConfigError(f"{run} holds no evaluations: give run directories with at least one, such as runs/quickstart")
     return evaluations
 
 

@@ -1,7 +1,8 @@
-"""``overlap``: how much of its speed each half of the program keeps while the other one works, in real-time pace.
+"""Measures ``overlap``: how much of its speed each half of the program keeps while the other half works, in real time.
 
-Six cars with the learner on over those with it halted, plus the learner (one thread) with the cars on over it with simulator
-and collectors halted: 2 where neither feels the other.
+The figure is a sum of two ratios: the frame rate of six cars with the learner running over that with it halted, and the
+train steps per second of the learner (one thread) with the cars driving over those with simulator and collectors halted.
+It is 2 if neither half slows the other.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ TARGET = Target("at least", 1.85)
 
 
 class Both(NamedTuple):
-    """Frames and train steps a second."""
+    """Rates of both halves of the program: frames and train steps per second; 0 for a halted half."""
 
     frames_per_s: float
     steps_per_s: float
 
 
 def measure(say: Say, *, window_s: float = 0.9, rounds: int = PAIRS) -> list[Figure]:
-    """Both together, and each alone.
+    """Measures both halves together and each alone.
 
     Args:
-        say: is told how far it is.
-        window_s: length of a stretch.
-        rounds: of the three states.
+        say: Takes a line of progress at a time.
+        window_s: Duration of a stretch.
+        rounds: Number of rounds, each of which measures all three states.
     """
     with running_program(live_config(), lambda line: say(f"overlap: {line}")) as program:
         program.start_learner()
@@ -42,7 +43,7 @@ def measure(say: Say, *, window_s: float = 0.9, rounds: int = PAIRS) -> list[Fig
 
 
 def overlap_figures(cars: list[Both], both: list[Both], learner: list[Both]) -> list[Figure]:
-    """The rows: the sum, and its two terms."""
+    """Computes the figures: the sum and its two terms."""
     collecting = ratios([one.frames_per_s for one in both], [one.frames_per_s for one in cars])
     training = ratios([one.steps_per_s for one in both], [one.steps_per_s for one in learner])
     sums = spread(
@@ -69,7 +70,7 @@ def _learner_alone(program: LiveProgram, seconds: float) -> Both:
 
 
 def _both(program: LiveProgram, seconds: float) -> Both:
-    """The two rates, one after the other, while both work."""
+    """Measures the two rates one after the other while both halves work."""
     return Both(program.frame_rate(seconds).per_s, program.learner_rate(seconds).per_s)
 
 

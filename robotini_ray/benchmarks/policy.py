@@ -1,7 +1,7 @@
-"""``policy``: what one call of the acting path costs beside TF-Agents' own, and how far apart their actions are.
+"""Measures the figures of ``policy``: the time of a policy call beside TF-Agents' own, and how far their actions differ.
 
-Both hold the same weights and see the same observations of six cars; each carries its own recurrent state, so that an error
-would add up. The weights are drawn wide enough for actions all over [-1, 1].
+Both policies have the same weights and get the same observations of six cars. Each carries its own recurrent state, so that
+an error would add up. The weights are drawn wide enough for actions all over [-1, 1].
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ DIFFERENCE_TARGET = Target("at most", 1e-5)
 EPISODE_STEPS = 500
 SAID_EVERY = 2500
 OBSERVATIONS = 64
-"""Different observations in a timed stretch; they come again in order."""
+"""Number of different observations in a timed stretch, which repeats them in order."""
 
 NumpyStep = Callable[[NDArray[np.float32], bool], NDArray[np.float32]]
-"""Actions for the observations of all cars; the flag says that an episode begins."""
+"""Maps ``<float32>[cars, observation]`` to ``<float32>[cars, action]``; the flag says that an episode begins."""
 
 
 def make_config() -> Config:
-    """A recurrent policy of 64 units."""
+    """Returns the config of a recurrent policy with 64 units in each layer."""
     agent = {"algorithm": "rdpg", "actor_layers": [64], "lstm_units": 64}
     return config_from_dict({"agent": agent})
 
 
 def random_policy(config: Config, seed: int = 0) -> NumpyPolicy:
-    """Our policy with weights that give actions all over the range."""
+    """Returns the program's NumPy policy with random weights that give actions all over [-1, 1]."""
     policy = NumpyPolicy(PolicySpec.from_config(config))
     random = np.random.default_rng(seed)
     for weights in policy.weights.values():
@@ -54,7 +54,7 @@ def random_policy(config: Config, seed: int = 0) -> NumpyPolicy:
 
 
 def tf_agents_policy(config: Config, policy: NumpyPolicy) -> py_tf_eager_policy.PyTFEagerPolicy:
-    """TF-Agents' policy for a batch of cars, called through a ``tf.function``, with a copy of the weights."""
+    """Returns TF-Agents' policy for a batch of cars, called through a ``tf.function``, with a copy of the weights."""
     network = make_actor_network(config)
     network.create_variables()
     for name, variable in actor_variables(network.variables).items():
@@ -65,7 +65,7 @@ def tf_agents_policy(config: Config, policy: NumpyPolicy) -> py_tf_eager_policy.
 
 
 def our_step(policy: NumpyPolicy, cars: int = CARS) -> NumpyStep:
-    """The acting path, with the states of the cars."""
+    """Returns a step of the NumPy policy that carries the recurrent states of the cars from call to call."""
     state = policy.initial_state(cars)
 
     def step(observations: NDArray[np.float32], begins: bool) -> NDArray[np.float32]:
@@ -79,7 +79,7 @@ def our_step(policy: NumpyPolicy, cars: int = CARS) -> NumpyStep:
 
 
 def their_step(policy: py_tf_eager_policy.PyTFEagerPolicy, cars: int = CARS) -> NumpyStep:
-    """TF-Agents' path, with the states of the cars."""
+    """Returns a step of TF-Agents' policy that carries the recurrent states of the cars from call to call."""
     state: Any = policy.get_initial_state(cars)
     rewards, discounts = np.zeros(cars, np.float32), np.ones(cars, np.float32)
 
@@ -94,13 +94,13 @@ def their_step(policy: py_tf_eager_policy.PyTFEagerPolicy, cars: int = CARS) -> 
 
 
 def measure(say: Say, *, window_s: float = 0.7, steps: int = 10_000, rounds: int = PAIRS) -> list[Figure]:
-    """Times both paths in turn, then compares their actions.
+    """Times both policies in turn, then compares their actions.
 
     Args:
-        say: is told how far it is.
-        window_s: length of a stretch.
-        steps: of the comparison.
-        rounds: pairs of stretches.
+        say: Takes a line of progress at a time.
+        window_s: Duration of a timed stretch.
+        steps: Number of steps over which the actions are compared.
+        rounds: Number of pairs of stretches.
     """
     say("policy: building TF-Agents' policy")
     config = make_config()
@@ -123,7 +123,7 @@ def measure(say: Say, *, window_s: float = 0.7, steps: int = 10_000, rounds: int
 
 
 def largest_difference(theirs: NumpyStep, ours: NumpyStep, config: Config, steps: int, say: Say) -> float:
-    """The largest difference of an action of any car in so many steps; episodes begin again and again."""
+    """Returns the largest difference between two actions of any car in ``steps`` steps; an episode begins every 500 steps."""
     random = np.random.default_rng(1)
     size = (CARS, config.environment.observation_size)
     largest = 0.0
@@ -141,7 +141,7 @@ def _observations(config: Config, count: int) -> NDArray[np.float32]:
 
 
 def _call_s(step: NumpyStep, observations: NDArray[np.float32], window_s: float) -> float:
-    """Wall time of one call, over a stretch of calls."""
+    """Returns the wall time of one call, as a mean over a stretch of calls."""
     step(observations[0], True)
     calls, began_s = 0, time.perf_counter()
     while (elapsed_s := time.perf_counter() - began_s) < window_s or not calls:

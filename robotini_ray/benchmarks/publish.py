@@ -1,8 +1,8 @@
-"""``publish_cost``: what sending the weights takes from the learner, and how old those are that the cars drive with.
+"""Measures ``publish_cost`` and ``publish_age_p95``: what sending weights costs the learner, and the age of those in use.
 
-The learner is the program's own; a watch runs whenever it copies its weights out and hands them to Ray. The age is a
-collector's own account, asked for again and again: the time since it took its weights into use. It does not hold the
-milliseconds that they were on their way.
+The learner is the program's own, with a stop-watch around the two steps of publishing: copying the weights out of
+TensorFlow and handing them to Ray. The age is polled from the reports of the collectors: the time since a collector took
+its weights into use. It leaves out the few milliseconds of their transfer.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ CALL_TIMEOUT_S = 10.0
 
 
 class StopWatch:
-    """Adds up the time spent in what it is put around."""
+    """Adds up the time spent in the functions that it wraps, and counts their calls."""
 
     def __init__(self) -> None:
         self.spent_s = 0.0
         self.calls = 0
 
     def around(self, work: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, timed."""
+        """Returns the function with its time and calls counted."""
 
         def timed(*arguments: Any) -> Any:
             began_s = time.perf_counter()
@@ -51,7 +51,10 @@ class StopWatch:
 
 
 class TimedLearner(Learner):
-    """The learner, with a watch on the two steps of publishing; for a process of its own."""
+    """A learner with a stop-watch on each of the two steps of publishing.
+
+    It replaces functions of ``robotini_ray.parts.learner`` for the whole process, and so needs a process of its own.
+    """
 
     def __init__(self, config: Config, replay_address: str, run_dir: Path) -> None:
         self.watches = (StopWatch(), StopWatch())
@@ -63,18 +66,18 @@ class TimedLearner(Learner):
         super().__init__(config, replay_address, run_dir)
 
     def publishing(self) -> tuple[float, int]:
-        """Seconds spent so far, and how often weights were sent."""
+        """Returns the seconds spent on publishing so far, and how often weights were sent."""
         copying, sending = self.watches
         return copying.spent_s + sending.spent_s, sending.calls
 
 
 def measure(say: Say, *, window_s: float = 2.5, rounds: int = PAIRS) -> list[Figure]:
-    """Watches a learner and its cars for so many stretches.
+    """Measures a learner and its collectors over a number of stretches.
 
     Args:
-        say: is told how far it is.
-        window_s: length of a stretch.
-        rounds: stretches.
+        say: Takes a line of progress at a time.
+        window_s: Duration of a stretch.
+        rounds: Number of stretches, one after the other.
     """
     with running_program(live_config(), lambda line: say(f"publish: {line}"), learner=LEARNER) as program:
         program.learner.tell(Learner.add_receivers, list(program.collectors))
@@ -90,7 +93,12 @@ def measure(say: Say, *, window_s: float = 2.5, rounds: int = PAIRS) -> list[Fig
 
 
 def publish_figures(costs: list[float], ages_ms: list[list[float]]) -> list[Figure]:
-    """The rows; the 95th percentile is that of all stretches, with the lowest and highest of one."""
+    """Computes the figures; the 95th percentile is over all stretches, its extremes are those of single stretches.
+
+    Args:
+        costs: Share of the learner's time spent on publishing, by stretch.
+        ages_ms: Ages of weights in use, by stretch.
+    """
     p95s = [float(np.percentile(ages, 95)) for ages in ages_ms]
     overall = float(np.percentile([age for ages in ages_ms for age in ages], 95))
     age = Spread(overall, min(p95s), max(p95s), len(p95s))
@@ -101,7 +109,7 @@ def publish_figures(costs: list[float], ages_ms: list[list[float]]) -> list[Figu
 
 
 def _stretch(program: LiveProgram, seconds: float) -> tuple[float, list[float]]:
-    """Share of the learner's time, and ages."""
+    """Returns the share of the learner's time spent on publishing, and the ages of the collectors' weights in seconds."""
     spent_s, sent = _publishing(program)
     began_s, ages_s = time.perf_counter(), []
     while time.perf_counter() < began_s + seconds:
@@ -114,7 +122,7 @@ def _stretch(program: LiveProgram, seconds: float) -> tuple[float, list[float]]:
 
 
 def _wait_for_weights(program: LiveProgram) -> None:
-    """Until every collector drives with weights of the learner that have been trained."""
+    """Blocks until every collector drives with weights of the learner that have been trained."""
     deadline_s = time.monotonic() + CALL_TIMEOUT_S
     while min(report.weights_version for report in program.ask_collectors(Part.report)) <= 0:
         if time.monotonic() > deadline_s:

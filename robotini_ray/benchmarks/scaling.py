@@ -1,10 +1,10 @@
-"""``scaling``: how fast cars are collected from and trained on, by the number of cars and of nodes, all on this machine.
+"""Measures ``scaling``: rates of collecting and training by the number of cars and of nodes, all on this machine.
 
-Each row is a short training of ``launch/quickstart.yaml`` as users start it, on one node or on a Ray cluster of several: a head
-with launcher, learner and replay, and nodes that offer ``sim``. The replay ratio ties both rates together: with few cars the
-learner waits for them, with many they wait for it. The nodes share the machine's cores, so that more of them show what being
-apart costs, not what more machines bring. ``cluster/SCALING.md`` reckons on from the processor time of replay, Redis, learner
-and simulators, and from the bytes of each stream (``wire``).
+Each reading is a short training of ``launch/quickstart.yaml`` as users start it, on one node or on a Ray cluster of several:
+a head with launcher, learner and replay, and nodes that offer the resource ``sim``. The replay ratio ties both rates
+together: with few cars the learner waits for experience, with many the cars wait for the learner. The nodes share the
+machine's cores, so that more nodes show what distribution costs, not what more machines gain. ``cluster/SCALING.md``
+extrapolates from the processor time of replay, Redis, learner and simulators, and from the bytes of each stream (``wire``).
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ POLL_S = 0.2
 WARM_UP_SUMMARIES = 2
 
 CLASSES = ("replay", "redis", "learner", "simulator", "collector")
-"""Processes by what the names of their logs begin with."""
+"""Classes of processes: the beginnings of the names of their log files."""
 
 
 class Reading(NamedTuple):
-    """One training: rates, and by class the processor seconds of its processes for each frame."""
+    """Rates of one training, and the processor seconds per frame of its processes by class (``CLASSES``)."""
 
     frames_per_s: float
     train_steps_per_s: float
@@ -60,14 +60,14 @@ class Reading(NamedTuple):
 def measure(
     say: Say, *, cars: Sequence[int] = CARS, nodes: Sequence[int] = NODES, window_s: float = 15.0, wire_window_s: float = 10.0
 ) -> list[Figure]:
-    """A training for every pair of numbers, then the wire.
+    """Measures one training for each number of nodes and cars, then the bytes of each stream.
 
     Args:
-        say: is told how far it is.
-        cars: collecting cars.
-        nodes: of the cluster; 1 is no cluster at all.
-        window_s: time over which a training is looked at.
-        wire_window_s: the same for the bytes.
+        say: Takes a line of progress at a time.
+        cars: Numbers of collecting cars.
+        nodes: Numbers of nodes; 1 means a local Ray without a cluster.
+        window_s: Duration over which each training is measured.
+        wire_window_s: Duration over which bytes are counted.
     """
     readings: dict[tuple[int, int], Reading] = {}
     for count in nodes:
@@ -85,7 +85,13 @@ def measure(
 
 
 def rate_figures(readings: dict[tuple[int, int], Reading]) -> list[Figure]:
-    """The rows of the trainings, by nodes and cars; the first is what most cars on one node are to one car."""
+    """Computes the figures of the trainings.
+
+    The first is the ratio of frame rates between the most and the fewest cars (one, by default) on the fewest nodes.
+
+    Args:
+        readings: By number of nodes and number of cars.
+    """
     counts = sorted({cars for _, cars in readings})
     nodes = min(count for count, _ in readings)
     few, many = readings[nodes, counts[0]], readings[nodes, counts[-1]]
@@ -102,7 +108,7 @@ def rate_figures(readings: dict[tuple[int, int], Reading]) -> list[Figure]:
 
 
 def wire_figures(wire: Wire) -> list[Figure]:
-    """The rows of the bytes; those of a frame are of one car."""
+    """Computes the figures of the bytes; bytes per frame are those of one car."""
 
     def row(name: str, value: float, unit: str) -> Figure:
         return Figure(f"scaling_bytes_{name}", spread([value]), unit, None, "realtime")
@@ -127,7 +133,7 @@ def wire_figures(wire: Wire) -> list[Figure]:
 
 @contextlib.contextmanager
 def _cluster(nodes: int, cars: int) -> Iterator[str]:
-    """The address of a Ray cluster whose nodes but the head offer ``sim`` for all cars, or ``local``."""
+    """Yields the address of a Ray cluster whose nodes, except the head, offer ``sim`` for all cars; ``local`` for one node."""
     if nodes == 1:
         yield LOCAL
         return
@@ -158,7 +164,7 @@ def _read(address: str, cars: int, window_s: float) -> Reading:
 
 
 def _watch(child: subprocess.Popen[bytes], run_dir: Path, log: Path, window_s: float) -> Reading:
-    """Rates between two of the training's own summaries, after the learner has begun and some time more."""
+    """Computes rates between two of the training's summaries, ``WARM_UP_SUMMARIES`` or more after the learner has begun."""
     summary = _next_summary(child, run_dir, log, None)
     while not summary["train_steps"]:
         summary = _next_summary(child, run_dir, log, summary)
@@ -185,12 +191,12 @@ def _next_summary(child: subprocess.Popen[bytes], run_dir: Path, log: Path, last
             summary: dict[str, Any] = json.loads(path.read_text())
             if last is None or summary["wall_s"] > last["wall_s"]:
                 return summary
-    said = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-    raise MeasurementError(f"the training does not go on: {said}")
+    said = (log.read_text(errors="replace").strip().splitlines() or ["it printed nothing"])[-1]
+    raise MeasurementError(f"the training has ended or writes no new summary.json; its last line: {said}")
 
 
 def part_pids(run_dir: Path) -> dict[int, str]:
-    """Process ids of a run on this machine and their classes, by the log that each holds open."""
+    """Returns the classes, by process id, of a run's processes on this machine, found by the log file that each holds open."""
     found: dict[int, str] = {}
     for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         try:

@@ -1,10 +1,11 @@
-"""``simulator``: how fast the embedded simulator serves its cars, and what a frame's time goes to.
+"""Measures the figures of ``simulator``: how fast the embedded simulator serves its cars, and where a frame's time goes.
 
-The simulator is a process of its own, as users start it, and the client (`fleet`) is this one: two cores do the work. In
-lock-step the value is the number of frames over the socket, as a multiple of the 60 a second that each car has in real
-time. Times are processor time of one frame of one car: physics, camera and PNG as `simulator_parts` takes them alone in
-this process, socket what remains of the server's processor time (sockets, lines, the loop), waiting what remains of the
-wall time (for the client, or for a core), client what the client takes.
+The simulator is a process of its own, as users start it, and the client (``fleet``) is this process: two cores do the work.
+In lock-step the value is the rate of frames over the socket, as a multiple of the 60 a second that each car gets in real
+time. The ``simulator_time_`` figures are times per frame of one car: ``physics``, ``camera`` and ``png`` are processor
+times that ``simulator_parts`` takes alone in this process; ``socket`` is the rest of the server's processor time (sockets,
+parsing of lines, the loop); ``waiting`` is the rest of the wall time (for the client, or for a core); ``client`` is the
+processor time of the client.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ REALTIME_WARM_UP_S = 1.0
 
 
 class Served(NamedTuple):
-    """A stretch of driving, and the server's processor time meanwhile."""
+    """A stretch of driving, and the processor time that the server used during it."""
 
     window: Window
     server_cpu_s: float
 
 
 class WidthReading(NamedTuple):
-    """One round at one width: stretches by number of cars, and the parts alone."""
+    """One round at one picture width: stretches by number of cars, and the times of the parts alone."""
 
     served: dict[int, Served]
     parts: PartTimes
@@ -55,16 +56,16 @@ class WidthReading(NamedTuple):
 def measure_lockstep(
     say: Say, *, window_s: float = 1.3, short_window_s: float = 0.25, parts_window_s: float = 0.3, rounds: int = PAIRS
 ) -> list[Figure]:
-    """Rates and times per frame at pace max.
+    """Measures rates and times per frame in lock-step (pace ``max``).
 
     Args:
-        say: is told how far it is.
-        window_s: length of a stretch with six cars, in each of the rounds.
-        short_window_s: the same with one car and with 24.
-        parts_window_s: the same of the parts alone.
-        rounds: repetitions.
+        say: Takes a line of progress at a time.
+        window_s: Duration of the stretch with six cars in each round.
+        short_window_s: Duration of the stretches with one car and with 24.
+        parts_window_s: Duration for which the parts are timed alone.
+        rounds: Number of repetitions.
     """
-    say("simulator: starting one in lock-step")
+    say("simulator: starting a simulator in lock-step")
     windows_s = {CARS: window_s, **dict.fromkeys(MORE_CARS, short_window_s)}
     with temporary_simulator(SimulatorConfig(track=TRACK, pace="max"), SEED) as simulator:
         workbench = Workbench(load_track(TRACK), CARS, WIDTHS)
@@ -80,14 +81,14 @@ def measure_lockstep(
 
 
 def measure_realtime(say: Say, *, window_s: float = 1.5, rounds: int = PAIRS) -> list[Figure]:
-    """Evenness and processor time in real time, with six cars and pictures of 128x80.
+    """Measures the evenness of frames and the processor time in real time, with six cars and pictures of 128x80 pixels.
 
     Args:
-        say: is told how far it is.
-        window_s: length of a stretch.
-        rounds: stretches, one after the other.
+        say: Takes a line of progress at a time.
+        window_s: Duration of a stretch.
+        rounds: Number of stretches, one after the other.
     """
-    say("simulator: starting one in real time")
+    say("simulator: starting a simulator in real time")
     with (
         temporary_simulator(SimulatorConfig(track=TRACK, pace="realtime"), SEED) as simulator,
         Fleet(simulator.address, CARS, WIDTHS[0], lockstep=False) as fleet,
@@ -99,8 +100,10 @@ def measure_realtime(say: Say, *, window_s: float = 1.5, rounds: int = PAIRS) ->
 
 
 def realtime_figures(stretches: Sequence[Served]) -> list[Figure]:
-    """The 99th percentile of the time between two frames of a car, over all stretches and at its lowest and highest in
-    one of them; and the share of one core that the server takes.
+    """Computes the interval between frames and the processor share of the server.
+
+    The interval is the 99th percentile of the time between two frames of a car over all stretches; its extremes are those
+    of single stretches. The processor share is in cores: 1 is one core fully used.
     """
     p99s_ms = [_p99_ms(stretch.window.intervals_s) for stretch in stretches]
     overall_ms = _p99_ms([interval_s for stretch in stretches for interval_s in stretch.window.intervals_s])
@@ -130,7 +133,7 @@ def _drive(simulator: EmbeddedSimulator, fleet: Fleet, seconds: float) -> Served
 
 
 def _rate_figure(width: int, cars: int, readings: Sequence[WidthReading]) -> Figure:
-    """Frames a second over those of real time. Only the rate with six cars has a target."""
+    """Computes frames per second as a multiple of real time. Only the rate with six cars has a target."""
     windows = [reading.served[cars].window for reading in readings]
     rate = ratios([window.frames for window in windows], [FRAMES_PER_SECOND * cars * window.wall_s for window in windows])
     words = () if cars == CARS else ("1_car" if cars == 1 else f"{cars}_cars",)
@@ -138,7 +141,7 @@ def _rate_figure(width: int, cars: int, readings: Sequence[WidthReading]) -> Fig
 
 
 def _time_figures(width: int, readings: Sequence[WidthReading]) -> list[Figure]:
-    """Where a frame's time goes with six cars; no target."""
+    """Computes where the time of a frame goes with six cars. None of these figures has a target."""
 
     def figure(word: str, time_s: Callable[[WidthReading], float]) -> Figure:
         times_us = spread([1e6 * time_s(reading) for reading in readings])
@@ -168,7 +171,7 @@ def _p99_ms(intervals_s: Sequence[float]) -> float:
 
 
 def _name(*words: str, width: int) -> str:
-    """At full width the figures have the short names."""
+    """Joins the words of a figure's name; the width is added unless it is the full one (128)."""
     return "_".join(["simulator", *words, *([] if width == WIDTHS[0] else [f"width_{width}"])])
 
 

@@ -1,8 +1,8 @@
-"""``tabs``: what people who watch cost the cars: frames a second that six cars lose while eight tabs show the monitor.
+"""Measures ``tabs``: the share of the frame rate that six cars lose while eight browser tabs show the monitor.
 
-A tab is the connection that the page opens, which asks for each message when it has had the last one. What a browser then
-draws is not in the figure: it is usually on another machine. In real-time pace the cars drive as they do against Unity, with
-the learner on; in lock-step they take all the processor time that there is.
+A tab is represented by the WebSocket that the page opens, which asks for each message after it has received the last one.
+The browser's drawing is not in the figure, since a browser is usually on another machine. In real-time pace the cars drive
+as they do against the Unity simulator, with the learner training; in lock-step they take all the processor time there is.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ Pace = Literal["max", "realtime"]
 
 
 def measure_realtime(say: Say, *, window_s: float = 4.0, rounds: int = PAIRS) -> list[Figure]:
-    """Cars that drive sixty frames a second, and a learner."""
+    """Measures cars that drive in real time, 60 frames a second, beside a training learner."""
     return [_measure("tabs", live_config(), say, window_s, rounds)]
 
 
 def measure_lockstep(say: Say, *, window_s: float = 4.0, rounds: int = PAIRS) -> list[Figure]:
-    """Cars as fast as they can, the learner not begun."""
+    """Measures cars that drive as fast as they can; the learner has not begun."""
     config = live_config()
     fast = dataclasses.replace(
         config,
         simulator=dataclasses.replace(config.simulator, pace="max"),
-        replay=dataclasses.replace(config.replay, min_items=config.replay.capacity),  # until then cars wait for no weights
+        replay=dataclasses.replace(config.replay, min_items=config.replay.capacity),  # until then no car waits for weights
     )
     return [_measure("tabs_lockstep", fast, say, window_s, rounds)]
 
@@ -63,14 +63,14 @@ def _measure(name: str, config: Config, say: Say, window_s: float, rounds: int) 
 
 
 def tabs_figure(name: str, pace: Pace, alone: list[float], watched: list[float]) -> Figure:
-    """The row: the share of the frame rate that is lost, from pairs of rates."""
+    """Computes the figure, the share of the frame rate that is lost with tabs, from pairs of rates in frames per second."""
     lost = [1.0 - with_tabs / without for with_tabs, without in zip(watched, alone, strict=True)]
     return Figure(name, spread(lost), "of frames", TARGET, pace)
 
 
 @contextlib.contextmanager
 def _monitor(program: LiveProgram) -> Iterator[str]:
-    """The address of a monitor that shows the program."""
+    """Runs a monitor that shows the program; yields its URL."""
     run_dir = program.logs.parent
     save_config(program.config, run_dir / "config.yaml")
     monitor = MonitorProcess(run_dir, program.redis_url, 0, program.logs / "monitor.log")
@@ -84,21 +84,21 @@ def _watched(program: LiveProgram, url: str, seconds: float) -> float:
     with Viewers(url, TABS) as viewers:
         rate = program.frame_rate(seconds).per_s
     if not all(viewers.messages):
-        raise MeasurementError(f"of {TABS} tabs {viewers.messages.count(0)} got nothing from {url} in {seconds:g} s")
+        raise MeasurementError(f"of {TABS} tabs, {viewers.messages.count(0)} received no message from {url} in {seconds:g} s")
     return rate
 
 
 class Viewers:
-    """Tabs of a monitor, open for the time of the context, in a thread that gets what processor time is left.
+    """Simulated tabs of a monitor, open within the context, in a thread of the lowest priority (niceness 19).
 
     Args:
-        url: of the monitor.
-        count: of tabs.
+        url: The monitor's URL.
+        count: Number of tabs.
     """
 
     def __init__(self, url: str, count: int) -> None:
         self.messages = [0] * count
-        """What each tab has got."""
+        """Number of messages that each tab has received."""
         self._url = url
         self._open = threading.Barrier(2)
         self._loop = asyncio.new_event_loop()

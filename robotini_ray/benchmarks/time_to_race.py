@@ -1,9 +1,10 @@
-"""``time_to_race``: how long a training of ``launch/quickstart.yaml`` takes to drive, from the start of its process.
+"""Measures ``time_to_race``: how long a training of ``launch/quickstart.yaml`` takes to drive well, from its process's start.
 
-One after the other for several seeds; the value is the median, the maximum is the worst. What a run has not reached counts
-as ``NEVER_FACTOR`` times its length, or its target if that is longer, and the share that has reached it stands beside it. Ten
-clean laps are ten in a row over consecutive evaluations, so that the run evaluates as it always does. The runs stay under
-``runs/``; ``python -m robotini_ray.benchmarks.learning_curves`` draws them.
+Several seeds are trained one after the other; the value is their median, the maximum is the worst run. A milestone that a
+run has not reached counts as ``NEVER_FACTOR`` times the run's length, or times the target if that is longer; the share of
+runs that have reached it is a figure of its own (``_reached``). Ten clean laps are ten in a row over consecutive
+evaluations, so that the runs evaluate as usual. The runs stay under ``runs/``;
+``python -m robotini_ray.benchmarks.learning_curves`` draws them.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ TARGETS = {
     "car_hours": ("time_to_race_car_hours", "h", Target("at most", 3.0)),
     "worst_after": ("time_to_race_worst_after", "of best", Target("at least", 0.9)),
 }
-"""By field of ``Milestones``: name, unit and target of the row."""
+"""Name, unit and target of each figure, by field of ``Milestones``."""
 
 
 def measure(say: Say, *, seeds: int = SEEDS, minutes: float = MINUTES, arguments: Sequence[str] = ()) -> list[Figure]:
-    """Trains with the seeds from 0.
+    """Trains once with each seed from 0 to ``seeds - 1``.
 
     Args:
-        say: is told how far it is.
-        seeds: trainings, one after the other.
-        minutes: of each.
-        arguments: further ones of ``launch train``.
+        say: Takes a line of progress at a time.
+        seeds: Number of trainings, one after the other.
+        minutes: Duration of each training.
+        arguments: Further arguments of ``launch train``.
     """
     reached, folder = [], new_folder("time_to_race")
     for seed in range(seeds):
@@ -49,7 +50,12 @@ def measure(say: Say, *, seeds: int = SEEDS, minutes: float = MINUTES, arguments
 
 
 def race_figures(reached: Sequence[Milestones], minutes: float) -> list[Figure]:
-    """The rows: each milestone, and in how many of the runs it was reached."""
+    """Computes the figures: each milestone, and the share of runs that have reached it.
+
+    Args:
+        reached: The milestones of each run.
+        minutes: Duration of each run.
+    """
     length = {"car_hours": CARS * minutes * 60 / SECONDS_PER_HOUR}
     figures = []
     for field, (name, unit, target) in TARGETS.items():

@@ -1,8 +1,9 @@
-"""Bytes on the wire for each camera frame, by stream, with the cars, network and replay of ``launch/quickstart.yaml``.
+"""Counts the bytes on the wire for each camera frame, by stream.
 
-A collector drives in real time (states go to Redis 20 times a second whatever the pace) through relays that count; afterwards
-batches are drawn through another. Every process with cars reads a spectator stream that tells of all cars on the track: so its
-bytes are taken with one car and with more.
+A collector drives in real time (states go to Redis 20 times a second whatever the pace) through relays that count bytes;
+afterwards batches are sampled from the replay buffer through another relay. Every process with cars reads a spectator
+stream that reports all cars on the track; its bytes are therefore counted with one car and with more. ``scaling`` passes
+the config of ``launch/quickstart.yaml``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,17 @@ BATCHES = 60
 
 
 class Bytes(NamedTuple):
-    """Of a stretch of driving, and the frames and decisions of all its cars meanwhile."""
+    """Counts of one stretch of driving, over all its cars.
+
+    Attributes:
+        frames: Camera frames that the cars acted on.
+        decisions: Actions of the policy.
+        car_frames: Bytes of camera frames from the simulator to the cars.
+        car_commands: Bytes of commands from the cars to the simulator.
+        spectator: Bytes of the spectator stream to the collector.
+        redis: Bytes from the collector to Redis.
+        replay_insert: Bytes from the collector to the replay server.
+    """
 
     frames: int
     decisions: int
@@ -49,14 +60,14 @@ class Bytes(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Wire:
-    """Readings.
+    """Everything that ``read_wire`` counts.
 
     Attributes:
-        one: with one car.
-        more: with ``cars`` cars on one simulator and in one process.
-        cars: of ``more``.
-        sample_bytes: of one item drawn from replay.
-        weights_bytes: of one broadcast to one process.
+        one: Bytes with one car.
+        more: Bytes with ``cars`` cars on one simulator and in one process.
+        cars: Number of cars of ``more``.
+        sample_bytes: Bytes of one item sampled from the replay buffer.
+        weights_bytes: Bytes of one broadcast of weights to one process.
     """
 
     one: Bytes
@@ -67,17 +78,20 @@ class Wire:
 
 
 def read_wire(config: Config, cars: int, window_s: float) -> Wire:
-    """Drives and draws.
+    """Counts the bytes of driving with one car and with several, of sampling, and of a broadcast of weights.
 
     Args:
-        config: of the run.
-        cars: on one simulator, beside one car alone.
-        window_s: length of a stretch.
+        config: Config of the run; its pace and some limits of its replay buffer are replaced.
+        cars: Number of cars on one simulator in the second stretch; the first has one car.
+        window_s: Duration of a stretch.
+
+    Raises:
+        MeasurementError: The car does not drive, or no batch could be sampled.
     """
     config = dataclasses.replace(
         config,
         simulator=dataclasses.replace(config.simulator, pace="realtime"),
-        replay=dataclasses.replace(config.replay, min_items=1, samples_per_item=1e5),  # few windows can be drawn, and often
+        replay=dataclasses.replace(config.replay, min_items=1, samples_per_item=1e5),  # few items suffice, sampled often
     )
     with _servers(config) as servers:
         one, more = _drive(servers, 1, window_s), _drive(servers, cars, window_s)
@@ -132,7 +146,10 @@ def _drive(servers: _Servers, cars: int, window_s: float) -> Bytes:
 
 
 def _sample_bytes(config: Config, port: int) -> float:
-    """Bytes of one item. Drawn in a process of its own, as the learner does: in the server's own nothing would be sent."""
+    """Returns the bytes of one sampled item.
+
+    The sampling process is a separate one, as the learner is: within the server's process nothing would be sent.
+    """
     layout = WindowLayout.from_config(config)
     client = reverb.Client(f"127.0.0.1:{port}")
     before = replay_state(client, layout).sampled
@@ -142,7 +159,7 @@ def _sample_bytes(config: Config, port: int) -> float:
         learner.join()
         sampled = replay_state(client, layout).sampled - before
         if learner.exitcode or not sampled:
-            raise MeasurementError(f"drawing batches ended with code {learner.exitcode} after {sampled} items")
+            raise MeasurementError(f"sampling batches ended with exit code {learner.exitcode} after {sampled} items")
         return relay.to_client_bytes / sampled
 
 
