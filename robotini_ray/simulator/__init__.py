@@ -1,1 +1,1 @@
-"""The embedded simulator: any Robotini client takes it for the real one."""
+"""Provides the embedded simulator, which speaks the Robotini protocol: any Robotini client can drive in it."""

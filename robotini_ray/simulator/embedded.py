@@ -1,4 +1,4 @@
-"""An embedded simulator as a child process, for whoever wants to drive without Unity."""
+"""Runs an embedded simulator as a child process, for programs that drive cars without Unity."""
 
 from __future__ import annotations
 
@@ -19,26 +19,31 @@ from robotini_ray.machine.child_process import start_child, stop_child, wait_for
 from robotini_ray.simulator_address import SimulatorAddress
 
 START_TIMEOUT_S = 60.0
-"""Numba compiles the physics and the camera on a machine's first start."""
+"""The longest time that a start may take: on a machine's first start, numba compiles the physics and the camera."""
 
 ANSWER_TIMEOUT_MS = 600_000
-"""In training the world waits for its cars as long as they need: all of them are ours."""
+"""The time that lock-step waits for a car's answer: practically for ever, since all cars belong to this program."""
 
 _READY = re.compile(r"^ready car=(\S+):(\d+) log=(\S+):(\d+)\n", re.MULTILINE)
 
 
 class EmbeddedSimulatorError(RobotiniError):
-    """The embedded simulator did not start; the message is one line for a person."""
+    """Raised when the embedded simulator does not start; the message is one line for a person."""
 
 
 class EmbeddedSimulator:
-    """``launch simulate`` on free ports of 127.0.0.1; ``close`` ends it, and so does the end of the starting thread.
+    """A ``launch simulate`` process that listens on free ports of 127.0.0.1.
+
+    ``close`` ends the process; so does the end of the thread that started it.
 
     Args:
-        config: track, pace, segments and contact.
-        seed: of its random put-backs and of what is randomised.
-        log_path: where its messages go.
-        randomisation: how its cars differ.
+        config: The track, the pace, the number of segments and whether cars touch each other.
+        seed: Seeds the places where cars are put back and the draws of ``randomisation``.
+        log_path: The file that the process's stderr is appended to.
+        randomisation: The ranges from which each car's properties are drawn; by default all cars are standard.
+
+    Attributes:
+        lockstep: True if the simulator waits for its cars (``pace`` is ``max``), False if it runs in real time.
     """
 
     def __init__(
@@ -60,39 +65,40 @@ class EmbeddedSimulator:
 
     @property
     def pid(self) -> int:
-        """Of its process."""
+        """The process id of the simulator."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether its process is there."""
+        """True while the process runs."""
         return self._process.poll() is None
 
     def answers(self) -> bool:
-        """Whether it does its work; its cars, who know better, log in anew where it does not."""
+        """Returns True always: a car that gets no answer from the simulator notices that itself and logs in again."""
         return True
 
     def revive(self) -> None:
-        """Starts it again at the same address, without waiting until it listens."""
+        """Restarts the simulator at the same address, without waiting until it listens."""
         self.close()
         self._start(self.address.car_port, self.address.log_port)
 
     def close(self) -> None:
-        """Ends the simulator."""
+        """Stops the process and waits until it has ended."""
         stop_child(self._process)
 
     @functools.cached_property
     def address(self) -> SimulatorAddress:
-        """Where it listens; the first call waits until it does.
+        """The address that the simulator listens on; the first access blocks until it listens.
 
         Raises:
-            EmbeddedSimulatorError: it is not ready within a minute; says what its log ends with.
+            EmbeddedSimulatorError: The simulator is not ready within ``START_TIMEOUT_S``; the message quotes the last line
+                of its log.
         """
         match = wait_for_line(self._process, _READY, START_TIMEOUT_S)
         if match:
             return SimulatorAddress(match[1], int(match[2]), int(match[4]))
         stop_child(self._process)
-        said = self._log_path.read_text().strip().splitlines() or ["it said nothing"]
+        said = self._log_path.read_text().strip().splitlines() or ["it printed nothing"]
         raise EmbeddedSimulatorError(f"the embedded simulator did not start: {said[-1]} (log: {self._log_path})")
 
 
@@ -100,10 +106,13 @@ class EmbeddedSimulator:
 def temporary_simulator(
     config: SimulatorConfig, seed: int, randomisation: RandomisationConfig = NO_RANDOMISATION
 ) -> Iterator[EmbeddedSimulator]:
-    """An embedded simulator that listens, for the time of the context; its log goes with it.
+    """Runs an embedded simulator for the time of the context; its log is in a temporary folder and is deleted with it.
+
+    Yields:
+        The simulator, which listens already.
 
     Raises:
-        EmbeddedSimulatorError: it does not start.
+        EmbeddedSimulatorError: The simulator does not start.
     """
     with tempfile.TemporaryDirectory(prefix="robotini-") as folder:
         simulator = EmbeddedSimulator(config, seed, Path(folder) / "simulator.log", randomisation)
@@ -115,7 +124,7 @@ def temporary_simulator(
 
 
 def _randomisation_flags(randomisation: RandomisationConfig) -> list[str]:
-    """What differs from the standard car, as ``launch simulate`` takes it."""
+    """Returns the flags of ``launch simulate`` for every range that differs from the standard car."""
     values, standard = dataclasses.asdict(randomisation), dataclasses.asdict(NO_RANDOMISATION)
-    # Every JSON text is YAML.
+    # The flags are parsed as YAML, and every JSON text is YAML.
     return [f"--randomisation.{key}={json.dumps(value)}" for key, value in values.items() if value != standard[key]]

@@ -127,7 +127,7 @@ class TestEmbeddedSimulator:
         monkeypatch.setattr(embedded, "START_TIMEOUT_S", 0.3)
         monkeypatch.setattr(embedded, "start_child", lambda command, stderr, stdout: start(SLEEPER))
         made = simulator()
-        with pytest.raises(EmbeddedSimulatorError, match="did not start: it said nothing"):
+        with pytest.raises(EmbeddedSimulatorError, match="did not start: it printed nothing"):
             _ = made.address
         assert made._process.poll() is not None
 

@@ -1,1 +1,1 @@
-"""What is sent: frames, events and commands over sockets."""
+"""Holds the server of the embedded simulator: its sockets, wire protocol, race phases and race files."""

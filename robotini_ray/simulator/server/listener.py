@@ -1,4 +1,4 @@
-"""The ports that the simulator listens on."""
+"""Opens the ports that the simulator listens on, and accepts connections."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ LOG = logging.getLogger(__name__)
 
 
 class SimulatorError(RobotiniError):
-    """The server cannot start; the message says why and what to do."""
+    """Raised when the server cannot start; the message gives the reason and the cure."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket that never blocks; port 0 takes a free one. Raises SimulatorError if the port cannot be bound."""
+    """Opens a non-blocking listening socket.
+
+    Args:
+        host: The name or address to bind.
+        port: The TCP port; 0 takes a free one.
+
+    Raises:
+        SimulatorError: The port cannot be bound.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -25,14 +33,14 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         reason = getattr(error, "strerror", None) or error
         raise SimulatorError(
-            f"cannot listen on {host}:{port} ({reason}); stop what uses it or choose another port, 0 for a free one"
+            f"cannot listen on {host}:{port} ({reason}); stop the program that uses it or choose another port, 0 for a free one"
         ) from None
     listener.setblocking(False)
     return listener
 
 
 def accept(listener: socket.socket) -> socket.socket | None:
-    """The next connection, or None if it has gone again or no file is left for it."""
+    """Returns the next connection, or None if it was closed meanwhile or the process has no file descriptor left."""
     try:
         return listener.accept()[0]
     except OSError as error:

@@ -1,9 +1,13 @@
-"""What a simulator goes through: free practice all the time, or from the lobby to the results of a race.
+"""Implements the phases of a simulator: free practice throughout, or a race from the lobby to the results.
 
-The race's phases and their events are the real simulator's; times are game time. What we decide where it ends its own
-process or says nothing: results stay until a spectator moves on or resets; laps after a car's finish do not count; who has
-not finished when the race ends has `dnf`; a countdown of n seconds tells n, n - 1 .. 0 and lasts n seconds; and when the
-last car has left, the next lobby opens.
+The phases of a race and their events are the real simulator's; times are game time. The real simulator ends its own process
+in some cases and leaves others open; the decisions taken here for them are:
+
+- The results stay until a spectator proceeds or resets.
+- Laps after a car's finish do not count.
+- A car that has not finished when the race ends has ``dnf`` (did not finish).
+- A countdown of n seconds announces n, n - 1 .. 0 and lasts n seconds.
+- The next lobby opens when the last car has left.
 """
 
 from __future__ import annotations
@@ -22,26 +26,30 @@ LOG = logging.getLogger(__name__)
 
 
 class FreePractice:
-    """`mode: development`. Whoever logs in drives at once."""
+    """The only phase of ``mode: development``: a car that logs in drives at once."""
 
     def __init__(self, race: Race) -> None:
         self._race = race
         race.publish("FreePracticeStart")
 
     def join(self, team_id: str, name: str, color: str) -> int:
-        """Let a car in and return its slot; raises JoinError."""
+        """Puts a new car on the track and returns its slot.
+
+        Raises:
+            JoinError: The name is taken, or there is no room for the car.
+        """
         return self._race.join(team_id, name, color)
 
     def leave(self, slot: int) -> None:
-        """A car's client has gone."""
+        """Removes the car of a client that has disconnected."""
         self._race.leave(slot)
 
     def step(self) -> None:
-        """One frame of game time."""
+        """Advances the game time by one frame."""
         self._race.step()
 
     def obey(self, command: UiCommand) -> None:
-        """Do what a spectator asks, if there is anything to do."""
+        """Executes a spectator's command; ``ProceedToNextPhase`` has no effect, since there is no next phase."""
         if command == "MotorsToggle":
             self._race.motors_on = not self._race.motors_on
         elif command == "ResetSimulator":
@@ -50,11 +58,11 @@ class FreePractice:
             self._race.motors_on = True
             self._race.publish("FreePracticeStart")
         else:
-            LOG.info("%s: free practice has no next phase", command)
+            LOG.info("%s is ignored: free practice has no next phase", command)
 
 
 class Phase(enum.Enum):
-    """Of a race, in the order of time."""
+    """The phases of a race, in their order."""
 
     LOBBY = "lobby"
     QUALIFYING = "qualifying"
@@ -64,7 +72,7 @@ class Phase(enum.Enum):
 
 
 class RacePhases:
-    """`mode: race`. Cars enter in the lobby, and are on the track from qualifying on."""
+    """The phases of ``mode: race``: cars enter in the lobby and are on the track from qualifying on."""
 
     def __init__(self, race: Race) -> None:
         self._race = race
@@ -75,13 +83,13 @@ class RacePhases:
         self._open_lobby()
 
     def join(self, team_id: str, name: str, color: str) -> int:
-        """Let a car into the lobby and return its slot.
+        """Enters a car in the lobby and returns its slot.
 
         Raises:
-          JoinError: it comes too late, its team is not listed, its name is taken, or there is no room for it.
+            JoinError: The lobby is closed, the car's team is not listed, its name is taken, or there is no room for it.
         """
         if self.phase is not Phase.LOBBY:
-            raise JoinError(f"cars can enter in the lobby only, and this is the {self.phase.value}")
+            raise JoinError(f"cars can enter only in the lobby, and the phase is now: {self.phase.value}")
         listed = self._parameters.cars
         if listed and all(car.team_id != team_id for car in listed):
             raise JoinError(f"team {team_id!r} is not listed in the race parameters")
@@ -90,7 +98,7 @@ class RacePhases:
         return self._race.enter(team_id, name, color)
 
     def leave(self, slot: int) -> None:
-        """A car's client has gone; the car stays in the standings of a session that is going on."""
+        """Removes the car of a client that has disconnected; it stays in the standings of the current session."""
         self._race.leave(slot, stays_in_standings=True)
         if self.phase is Phase.LOBBY:
             return
@@ -100,7 +108,7 @@ class RacePhases:
             self._open_lobby()
 
     def step(self) -> None:
-        """One frame of game time; without cars it stands still."""
+        """Advances the game time by one frame; without cars the time stands still."""
         if not self._race.cars and not self._race.waiting:
             return
         self._race.step()
@@ -113,7 +121,7 @@ class RacePhases:
             self._proceed()
 
     def obey(self, command: UiCommand) -> None:
-        """Do what a spectator asks."""
+        """Executes a spectator's command."""
         if command == "MotorsToggle":
             self._race.motors_on = not self._race.motors_on
         elif command == "ResetSimulator":
@@ -121,10 +129,10 @@ class RacePhases:
         elif self._race.cars or self._race.waiting:
             self._proceed()
         else:
-            LOG.info("%s: there is no car yet", command)
+            LOG.info("%s is ignored: there is no car yet", command)
 
     def _proceed(self) -> None:
-        """Begin the phase after this one."""
+        """Begins the next phase."""
         if self.phase is Phase.LOBBY:
             self._begin_qualifying()
         elif self.phase is Phase.QUALIFYING:
@@ -145,7 +153,7 @@ class RacePhases:
         self._set_deadline(self._parameters.auto_start_qualifying_seconds)
 
     def _begin_qualifying(self) -> None:
-        """All cars start at once, as far from each other as the track allows: only the clock counts."""
+        """Starts all cars at once, as far apart as the track allows, since only lap times count."""
         race = self._race
         self.phase = Phase.QUALIFYING
         race.motors_on = True
@@ -158,7 +166,7 @@ class RacePhases:
         self._set_deadline(self._parameters.qualifying_duration_seconds)
 
     def _form_grid(self) -> None:
-        """The best lap stands on the line, the others behind it; a grid never reaches round to the line again."""
+        """Lines up the cars by their best laps, the best on the finish line; the grid is never longer than the track."""
         race = self._race
         self.phase = Phase.GRID
         race.motors_on = False
@@ -195,7 +203,7 @@ class RacePhases:
             self._show_results()
 
     def _show_results(self) -> None:
-        """The race is over; who has not finished by now did not finish. The cars may drive on."""
+        """Ends the race and marks the cars that have not finished with ``dnf``. The cars may drive on."""
         self.phase = Phase.RESULTS
         for car in self._race.cars.values():
             car.laps.dnf = not car.laps.finished
@@ -207,7 +215,7 @@ class RacePhases:
         self._count_down()
 
     def _count_down(self) -> int:
-        """Whole seconds until the deadline, told to the spectators whenever they change."""
+        """Returns the whole seconds until the deadline and publishes them whenever their number changes."""
         seconds = math.ceil((self._deadline_frame - self._race.frame) / FRAMES_PER_SECOND)
         if seconds != self._seconds_told:
             self._seconds_told = seconds
@@ -216,7 +224,7 @@ class RacePhases:
 
 
 def begin(race: Race) -> FreePractice | RacePhases:
-    """The phases that the race's parameters ask for."""
+    """Creates the phases that the ``mode`` of the race's parameters selects."""
     return RacePhases(race) if race.parameters.mode == "race" else FreePractice(race)
 
 

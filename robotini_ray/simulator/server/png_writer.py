@@ -1,8 +1,8 @@
-"""Pictures as PNG files, written faster than zlib can: most rows of a camera's picture are much like the row above.
+"""Encodes pictures as PNG files faster than zlib can, since most rows of a camera's picture are much like the row above.
 
-The pixels are one deflate block with the fixed Huffman codes (RFC 1951, 3.2.6), no filter, and only two kinds of
-back-references: to the row above, and, for a run of one colour, to the pixel before. OpenCV's own encoder takes three
-times as long, and so does reading its files, which are runs of zeros that have to be copied byte by byte.
+The pixels are one deflate block with the fixed Huffman codes (RFC 1951, 3.2.6), without filters and with only two kinds of
+back-references: to the row above and, for a run of one colour, to the pixel before. OpenCV's own encoder takes three times
+as long; its files also take three times as long to read, because they consist of runs of zeros that are copied byte by byte.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ CHANNELS = 3
 
 END_OF_BLOCK = 256
 SHORTEST_MATCH, LONGEST_MATCH = 3, 258
-# RFC 1951, 3.2.5: extra bits of the length symbols from 257 and of the distance symbols, each covering 2**bits values.
+# RFC 1951, 3.2.5: the extra bits of the length symbols from 257 on and of the distance symbols; a symbol with that many
+# extra bits covers 2**bits values.
 LENGTH_EXTRA_BITS = (0,) * 8 + tuple(bits for bits in range(1, 6) for _ in range(4))
 DISTANCE_EXTRA_BITS = (0,) * 4 + tuple(bits for bits in range(1, 14) for _ in range(2))
 
@@ -36,12 +37,15 @@ EIGHT_ONES = np.uint64(0x0101010101010101)
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """A picture uint8[height, width, 3], blue first, as a PNG file of 8-bit RGB.
+    """Encodes a picture as a PNG file of 8-bit RGB.
 
-    No pixel takes more than 27 bits: 128x80 pixels are at most 34,800 bytes.
+    No pixel takes more than 27 bits: a picture of 128x80 pixels is at most 34,800 bytes long.
+
+    Args:
+        image: ``<uint8>[height, width, 3]``, channels in the order blue, green, red.
 
     Raises:
-      ValueError: the picture has over 65,535 bytes.
+        ValueError: The picture has more than 65,535 bytes.
     """
     height, width = image.shape[:2]
     if image.nbytes + height > LARGEST_BYTES:
@@ -64,10 +68,10 @@ _END = _chunk(b"IEND", b"")
 
 @lru_cache(maxsize=256)
 def _of_size(width: int, height: int) -> tuple[bytes, NDArray[np.uint64]]:
-    """What files of one size share: their beginning, and their codes, uint64[3, 259].
+    """Returns what all files of one size share: their first bytes and their codes, ``<uint64>[3, 259]``.
 
-    Row 0 has the codes of literals and END_OF_BLOCK, RUN and REPEAT those of matches by length; a code is shifted left
-    by 8, and its lowest byte says how many bits it has.
+    Row ``LITERAL`` has the codes of literals and ``END_OF_BLOCK``; rows ``RUN`` and ``REPEAT`` have those of matches by
+    length. A code is shifted left by 8, and its lowest byte holds the number of its bits.
     """
     header = struct.pack(">IIBBBBB", width, height, BIT_DEPTH, COLOUR_TYPE_RGB, 0, 0, 0)
     literals = [_fixed_code(value) for value in range(END_OF_BLOCK + 1)] + [(0, 0)] * 2
@@ -76,7 +80,7 @@ def _of_size(width: int, height: int) -> tuple[bytes, NDArray[np.uint64]]:
 
 
 def _match_codes(distance: int) -> list[tuple[int, int]]:
-    """Codes and their bits of matches at one distance, by length 0..258."""
+    """Returns the codes of matches at one distance, with their numbers of bits, by length 0..258."""
     distance_symbol, distance_extra = _symbol(distance - 1, DISTANCE_EXTRA_BITS)
     end = _reversed(distance_symbol, 5) | distance_extra << 5
     end_bits = 5 + DISTANCE_EXTRA_BITS[distance_symbol]
@@ -84,7 +88,7 @@ def _match_codes(distance: int) -> list[tuple[int, int]]:
     for length in range(SHORTEST_MATCH, LONGEST_MATCH + 1):
         symbol, extra = _symbol(length - SHORTEST_MATCH, LENGTH_EXTRA_BITS)
         extra_bits = LENGTH_EXTRA_BITS[symbol]
-        if length == LONGEST_MATCH:  # has a symbol of its own
+        if length == LONGEST_MATCH:  # this length has a symbol of its own
             symbol, extra, extra_bits = len(LENGTH_EXTRA_BITS), 0, 0
         code, bits = _fixed_code(END_OF_BLOCK + 1 + symbol)
         codes.append((code | extra << bits | end << (bits + extra_bits), bits + extra_bits + end_bits))
@@ -92,7 +96,7 @@ def _match_codes(distance: int) -> list[tuple[int, int]]:
 
 
 def _symbol(value: int, extra_bits: tuple[int, ...]) -> tuple[int, int]:
-    """The symbol that covers a value counted from 0, and the value's place within it."""
+    """Returns the symbol that covers a value counted from 0, and the value's offset within the symbol's range."""
     first = 0
     for symbol, bits in enumerate(extra_bits):
         if value < first + (1 << bits):
@@ -102,7 +106,7 @@ def _symbol(value: int, extra_bits: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _fixed_code(symbol: int) -> tuple[int, int]:
-    """RFC 1951's fixed code of a literal or length symbol, as it is written, and its bits."""
+    """Returns RFC 1951's fixed code of a literal or length symbol in the order of writing, and its number of bits."""
     if symbol < 144:
         return _reversed(0x30 + symbol, 8), 8
     if symbol < 256:
@@ -118,17 +122,18 @@ def _reversed(code: int, bits: int) -> int:
 
 @compiled
 def _find_matches(tokens: Any, image: Any) -> tuple[int, int]:
-    """Write the picture as literals 0..255 and matches RUN << 16 | length, REPEAT << 16 | length.
+    """Converts the picture to tokens: literals 0..255 and matches ``RUN << 16 | length`` and ``REPEAT << 16 | length``.
 
-    Returns the number of tokens and the checksum (RFC 1950) of the bytes they stand for.
+    Returns:
+        The number of tokens written, and the checksum (RFC 1950) of the bytes that they encode.
     """
     height, width = image.shape[:2]
-    rows = np.full((2, width), -1, np.int32)  # this one and the one above, in turn
-    # Whether a pixel is like the one above, and like the one before; what follows the last one is not.
+    rows = np.full((2, width), -1, np.int32)  # the current row and the row above, alternately
+    # 1 where a pixel equals the pixel above or the pixel before; the padding after the last pixel stays 0.
     like_above, like_before = np.zeros(_padded(width), np.uint8), np.zeros(_padded(width), np.uint8)
     above_words, before_words = like_above.view(np.uint64), like_before.view(np.uint64)
     low, high, count = 1, 0, 0
-    repeated = 0  # bytes up to here that are like the row above and not written yet
+    repeated = 0  # bytes up to here that equal the row above and are not in a token yet
     for row in range(height):
         pixels, above = rows[row & 1], rows[1 - (row & 1)]
         total, weighted = _pack_row(pixels, image[row])
@@ -138,7 +143,7 @@ def _find_matches(tokens: Any, image: Any) -> tuple[int, int]:
             like_above[column] = pixels[column] == above[column]
         for column in range(1, width):
             like_before[column] = pixels[column] == pixels[column - 1]
-        if repeated > 0:  # goes on with the filter's byte
+        if repeated > 0:  # the repetition continues through the filter byte, which is the same in all rows
             repeated += 1
         else:
             tokens[count] = FILTER_NONE
@@ -169,13 +174,17 @@ def _find_matches(tokens: Any, image: Any) -> tuple[int, int]:
 
 @compiled
 def _padded(width: int) -> int:
-    """Whole groups of 8 with at least one place to spare."""
+    """Returns the smallest multiple of 8 that is larger than ``width``: whole words with at least one spare place."""
     return (width // 8 + 1) * 8
 
 
 @compiled
 def _pack_row(pixels: Any, row: Any) -> tuple[int, int]:
-    """Fill int32[width] with 0xRRGGBB; returns the sum of all bytes, and of each times the number of bytes from it on."""
+    """Fills ``pixels``, ``<int32>[width]``, with the values 0xRRGGBB of a row.
+
+    Returns:
+        The two sums of the Adler-32 checksum: of all bytes, and of each byte times the number of bytes from it on.
+    """
     width = len(pixels)
     for k in range(width):
         pixels[k] = np.int32(row[k, 2]) << 16 | np.int32(row[k, 1]) << 8 | np.int32(row[k, 0])
@@ -189,7 +198,7 @@ def _pack_row(pixels: Any, row: Any) -> tuple[int, int]:
 
 @compiled
 def _end_of_run(like: Any, words: Any, column: int) -> int:
-    """The first place from `column` on where `like` is 0; `words` is the same memory, eight places each."""
+    """Returns the first index from ``column`` on where ``like`` is 0; ``words`` is the same memory as 64-bit words."""
     while like[column]:
         column += 8 if column & 7 == 0 and words[column >> 3] == EIGHT_ONES else 1
     return column
@@ -197,8 +206,9 @@ def _end_of_run(like: Any, words: Any, column: int) -> int:
 
 @compiled
 def _write_codes(out: Any, tokens: Any, count: int, codes: Any) -> int:
-    """Write the block of these tokens to uint8[n]; returns its bytes."""
-    waiting, bits, at = np.uint64(3), np.uint64(3), 0  # it begins by saying that it is the last one and has fixed codes
+    """Writes the tokens as a deflate block to ``out``, ``<uint8>[n]``, and returns the number of bytes written."""
+    # The block's header, 3 bits: the last block, with fixed codes.
+    waiting, bits, at = np.uint64(3), np.uint64(3), 0
     for k in range(count):
         kind, left = tokens[k] >> 16, tokens[k] & LARGEST_BYTES
         while True:

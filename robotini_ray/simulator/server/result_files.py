@@ -1,4 +1,4 @@
-"""The files of a race: `raceLogFile`, the spectator stream as it happens, and `raceResultFile`, the final standings."""
+"""Writes the files of a race: ``raceLogFile``, the spectator stream, and ``raceResultFile``, the final standings."""
 
 from __future__ import annotations
 
@@ -15,17 +15,25 @@ LOG = logging.getLogger(__name__)
 
 
 class ResultsError(RobotiniError):
-    """A file that cannot be written; the message names it."""
+    """Raised when a file of the race cannot be written; the message names the file."""
 
 
 class RaceFiles:
-    """Writes both files; an empty name writes none. Existing files are overwritten.
+    """Writes the race log and the race result; existing files are overwritten.
 
-    A disk that fails later, while cars drive, ends the file and not the race: the log says so.
+    If writing fails later, while cars drive, the file ends there but the race goes on; the error is logged.
+
+    Args:
+        log_file: The path of the race log, which is written without buffering; empty for none.
+        result_file: The path of the race result; empty for none.
     """
 
     def __init__(self, log_file: str, result_file: str) -> None:
-        """Raises ResultsError if one of the files cannot be written."""
+        """Opens the log and checks that the result can be written.
+
+        Raises:
+            ResultsError: One of the files cannot be written.
+        """
         if result_file:
             _try_to_write("raceResultFile", result_file)
         self._result_file = result_file
@@ -39,20 +47,21 @@ class RaceFiles:
 
     @property
     def has_log(self) -> bool:
+        """True while a log file is being written."""
         return self._log is not None
 
     def log(self, line: bytes) -> None:
-        """Write one line of the spectator stream, at once; without a log file nothing happens."""
+        """Writes one line of the spectator stream, unbuffered; does nothing without a log file."""
         if self._log is None:
             return
         try:
             self._log.write(line)
         except OSError as error:
-            LOG.error("the race log %s ends here: %s", self._log.name, error.strerror)
+            LOG.error("the race log %s cannot be continued: %s", self._log.name, error.strerror)
             self.close()
 
     def write_result(self, event: Event) -> None:
-        """Write the event RaceFinished as JSON; a lap time that does not exist is null there."""
+        """Writes the event ``RaceFinished`` as JSON, with null for a lap time that does not exist."""
         if not self._result_file:
             return
         try:
@@ -61,14 +70,14 @@ class RaceFiles:
             LOG.error("the race result %s cannot be written: %s", self._result_file, error.strerror)
 
     def close(self) -> None:
-        """Close the log."""
+        """Closes the log."""
         if self._log is not None:
             self._log.close()
             self._log = None
 
 
 def _try_to_write(key: str, path: str) -> None:
-    """The file is due only when the race is over: refuse now what would fail then, and leave no trace."""
+    """Raises ``ResultsError`` now if the file could not be written at the end of the race; a file made for it is deleted."""
     existed = Path(path).exists()
     _open(key, path, "ab").close()
     if not existed:
@@ -78,7 +87,7 @@ def _try_to_write(key: str, path: str) -> None:
 def _open(key: str, path: str, mode: str) -> IO[bytes]:
     try:
         return open(path, mode, buffering=0)
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+    except (OSError, ValueError) as error:  # ValueError: the name contains a zero byte
         reason = getattr(error, "strerror", None) or error
         raise ResultsError(f"{key} {path!r} cannot be written ({reason}); choose another path or leave it out") from None
 

@@ -1,9 +1,9 @@
-"""The embedded simulator as a server: one loop over all sockets, in real time or in lock-step with its clients.
+"""Runs the embedded simulator as a server: one loop over all sockets, in real time or in lock-step with its clients.
 
-The rules of the wire and of time are the real simulator's. In lock-step (`pace="max"`) the world moves on when every
-car on the track has answered its last frame; a car that logs in gets its first frame, and a GameStatus that shows it, at
-once, and no time passes for that. Before qualifying, when cars have entered but none is on the track, time runs as in
-reality in either pace, so that the others can come too. With no client of a car at all it stands still.
+The protocol and the timing rules are the real simulator's. In lock-step (``pace="max"``) the world advances when every car
+on the track has answered its last frame. A car that logs in gets its first frame, and a ``GameStatus`` that shows it, at
+once, and no game time passes for that. Before qualifying, when cars have entered but none is on the track, game time runs
+in real time in either pace, so that other cars can still enter. Game time stands still while no car is connected.
 """
 
 from __future__ import annotations
@@ -34,14 +34,18 @@ LOG = logging.getLogger(__name__)
 LOGIN_TIMEOUT_S = 5.0
 MAX_STRANGERS = 32  # clients of the car port that have not logged in yet
 MAX_SPECTATORS = 64
-LATEST_TICK_S = 0.05  # real time lost beyond this is not caught up with
+LATEST_TICK_S = 0.05  # a delay beyond this is not caught up
 IDLE_S = 0.5
 
 
 class SimulatorServer:
-    """Serves one track on two ports; see the module.
+    """Serves one track on two ports, one for cars and one for spectators; see the module for its timing.
 
-    The sockets listen once it is constructed, and clients may connect; `run` answers them.
+    The sockets listen as soon as the server is constructed, so that clients can connect; ``run`` serves them.
+
+    Attributes:
+        car_address: The host and the port that cars connect to.
+        log_address: The host and the port that spectators connect to.
     """
 
     def __init__(
@@ -60,16 +64,26 @@ class SimulatorServer:
         upstream: bool = False,
         allow_ui_commands: bool = False,
     ) -> None:
-        """Bind both ports (0 takes a free one) and compile what needs compiling, a few seconds the first time.
+        """Binds both ports and compiles the physics and the camera, which takes a few seconds the first time.
 
         Args:
-          answer_timeout_ms: how long lock-step waits for a car's answer.
-          upstream: leave out of GameStatus what only the trainers' fork sends.
-          allow_ui_commands: obey ProceedToNextPhase, MotorsToggle and ResetSimulator of any spectator.
+            track: The track that cars drive on.
+            parameters: The rules of the race and the names of its files.
+            host: The name or address that both ports are bound to.
+            car_port: The TCP port for cars; 0 takes a free one.
+            log_port: The TCP port for spectators; 0 takes a free one.
+            pace: ``realtime`` for 60 frames per second, ``max`` for lock-step.
+            answer_timeout_ms: The time that lock-step waits for a car's answer.
+            seed: Seeds the places where cars are put back and the draws of ``randomisation``.
+            car_contact: True if cars push each other, False if they pass through each other.
+            randomisation: The ranges from which each car's properties are drawn; by default all cars are standard.
+            upstream: True to leave out of ``GameStatus`` the fields that only the trainers' fork sends.
+            allow_ui_commands: True to execute ``ProceedToNextPhase``, ``MotorsToggle`` and ``ResetSimulator`` of any
+                spectator.
 
         Raises:
-          SimulatorError: a port cannot be bound.
-          ResultsError: a file of the race cannot be written.
+            SimulatorError: A port cannot be bound.
+            ResultsError: A file of the race cannot be written.
         """
         self._lockstep = pace == "max"
         self._answer_timeout_s = answer_timeout_ms / 1000
@@ -78,10 +92,10 @@ class SimulatorServer:
         self._race = Race(track, parameters, seed, car_contact, randomisation)
         self._phases = phases.begin(self._race)
         self._camera = make_camera(track)
-        self._drivers: dict[int, Driver] = {}  # by the slots of their cars
+        self._drivers: dict[int, Driver] = {}  # keyed by the slots of their cars
         self._strangers: list[CarPeer] = []
         self._spectators: list[SpectatorPeer] = []
-        self._tick_s = 0.0  # when the last frame was rendered; in real time, when it was due
+        self._tick_s = 0.0  # the time at which the last frame was rendered (in real time: was due)
         self._stopping = False
         with contextlib.ExitStack() as opened:
             self._files = opened.enter_context(RaceFiles(parameters.race_log_file, parameters.race_result_file))
@@ -98,15 +112,15 @@ class SimulatorServer:
         self._warm_up(track, randomisation)
 
     def stop(self) -> None:
-        """Make `run` return soon; may be called from any thread or a signal handler."""
+        """Makes ``run`` return soon; may be called from any thread or from a signal handler."""
         self._stopping = True
         try:
             self._wake_sender.send(b".")
         except OSError:
-            return  # it is full, which wakes as well, or closed, since `run` has returned
+            return  # the socket is full, which wakes ``run`` as well, or closed, since ``run`` has returned
 
     def run(self) -> None:
-        """Serve until `stop`; closes all sockets at the end."""
+        """Serves all clients until ``stop`` is called; closes all sockets at the end."""
         for listening in (self._car_listener, self._log_listener, self._wake_receiver):
             self._selector.register(listening, selectors.EVENT_READ)
         try:
@@ -119,7 +133,7 @@ class SimulatorServer:
             self._close()
 
     def _due_in_s(self) -> float:
-        """How long until the next frame of the world, unless clients say something before; 0 if it is due."""
+        """Returns the seconds until the world's next frame if no client sends anything before; 0 if the frame is due."""
         if not self._drivers:
             return math.inf
         now = time.monotonic()
@@ -134,7 +148,7 @@ class SimulatorServer:
         return max(0.0, self._tick_s + self._answer_timeout_s - now) if all_silent else wait_s
 
     def _advance(self) -> None:
-        """One frame of the world, and of its pictures for those who have asked."""
+        """Advances the world by one frame and sends a picture to every client that has requested one."""
         now = time.monotonic()
         if self._lockstep or now - self._tick_s > LATEST_TICK_S:
             self._tick_s = now
@@ -146,7 +160,7 @@ class SimulatorServer:
         self._show([driver for driver in self._drivers.values() if driver.wants_frame])
 
     def _show(self, viewers: list[Driver]) -> None:
-        """Send the events so far, then if any car is on the track the status, and to each of `viewers` its picture."""
+        """Sends the pending events; then, if any car is on the track, the status and each viewer's picture."""
         self._publish_events()
         if not self._race.cars:
             return
@@ -176,7 +190,7 @@ class SimulatorServer:
                 self._accept_spectator()
             elif key.fileobj is self._wake_receiver:
                 self._wake_receiver.recv(1024)
-            elif not key.data.closed:  # by what was done for another one just now
+            elif not key.data.closed:  # an event before this one in the list may have closed it
                 self._serve_peer(key.data, events)
 
     def _serve_peer(self, peer: Peer, events: int) -> None:
@@ -190,7 +204,7 @@ class SimulatorServer:
                     if not peer.closed:
                         self._obey(peer, line)
             elif data is not None:
-                self._drop(peer, "it closed")
+                self._drop(peer, "it closed the connection")
         except (OSError, wire.WireError, JoinError) as error:
             self._drop(peer, str(error))
 
@@ -207,7 +221,7 @@ class SimulatorServer:
             self._phases.obey(command)
             self._publish_events()
         else:
-            LOG.info("%s from a spectator is ignored; --allow-ui-commands obeys it", command)
+            LOG.info("%s from a spectator is ignored; it needs --allow-ui-commands", command)
 
     def _log_in(self, peer: CarPeer, login: wire.Login) -> None:
         slot = self._phases.join(login.team_id, login.name, login.color)
@@ -236,7 +250,11 @@ class SimulatorServer:
         if connection is None:
             return
         if len(self._strangers) >= MAX_STRANGERS or len(self._drivers) >= MAX_CARS:
-            LOG.info("a car is refused: %d cars, %d more connections", len(self._drivers), len(self._strangers))
+            LOG.info(
+                "a car is refused: there are %d cars and %d connections without a login already",
+                len(self._drivers),
+                len(self._strangers),
+            )
             connection.close()
             return
         peer = CarPeer(connection, time.monotonic())
@@ -260,7 +278,7 @@ class SimulatorServer:
     def _drop_strangers(self) -> None:
         now = time.monotonic()
         for peer in [peer for peer in self._strangers if now > peer.connected_s + LOGIN_TIMEOUT_S]:
-            self._drop(peer, f"no login within {LOGIN_TIMEOUT_S:g} s")
+            self._drop(peer, f"it did not log in within {LOGIN_TIMEOUT_S:g} s")
 
     def _publish_events(self) -> None:
         for event in self._race.take_events():
@@ -288,7 +306,7 @@ class SimulatorServer:
         self._selector.modify(peer.socket, events, peer)
 
     def _drop(self, peer: Peer, reason: str) -> None:
-        """Forget a client and close its socket; its car leaves the track."""
+        """Closes the socket of a client and forgets it; its car leaves the track."""
         if peer.closed:
             return
         LOG.info("a client is dropped: %s", reason)
@@ -304,7 +322,7 @@ class SimulatorServer:
             self._publish_events()
 
     def _warm_up(self, track: Track, randomisation: RandomisationConfig) -> None:
-        """Have every compiled function ready before the first client needs it."""
+        """Runs every compiled function once, so that no client has to wait for a compilation."""
         scratch = Race(track, RaceParameters(), randomisation=randomisation)
         slots = [scratch.join("team", name) for name in ("ahead", "behind")]
         scratch.step()
