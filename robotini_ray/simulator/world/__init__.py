@@ -1,1 +1,1 @@
-"""What moves: cars, walls, laps and the race around them."""
+"""Simulates the world: the physics of the cars, contacts, laps and races, without sockets."""

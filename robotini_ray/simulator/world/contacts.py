@@ -1,6 +1,7 @@
-"""Cars against walls and against each other: impulses at the points where they touch, with friction, without bounce.
+"""Resolves the contacts of cars with walls and with each other, by impulses at the points where they touch.
 
-The bodies are boxes in the ground plane. Headings are clockwise from +z as seen from above.
+Contacts have friction and do not bounce. The bodies are boxes in the ground plane. Headings are clockwise from +z as seen
+from above.
 """
 
 from __future__ import annotations
@@ -13,24 +14,25 @@ from robotini_ray.track.centre_line import LEVEL_M, WALL_OFFSET_M, Line, locate_
 
 BODY_LENGTH_M = 0.26
 BODY_WIDTH_M = 0.12
-YAW_INERTIA_PER_KG_M2 = (BODY_LENGTH_M**2 + BODY_WIDTH_M**2) / 12  # of a box
+YAW_INERTIA_PER_KG_M2 = (BODY_LENGTH_M**2 + BODY_WIDTH_M**2) / 12  # of a homogeneous box
 
 FRICTION = 0.6  # Unity's default between bodies
 CONTACT_GAP_M = 0.005  # a contact lasts until the gap is wider than this
-# Points of the body's outline that can touch: both sides, then the middle of front and rear, which alone are within
-# the box of a car straight ahead.
+# The points of the body's outline that are tested: both sides, then the middles of the rear and the front, the only points
+# inside the box of a car straight ahead or behind.
 OUTLINE_RIGHT_M = (-0.06,) * 5 + (0.06,) * 5 + (0.0, 0.0)
 OUTLINE_AHEAD_M = (-0.13, -0.065, 0.0, 0.065, 0.13) * 2 + (-0.13, 0.13)
 REACH_M = math.hypot(BODY_LENGTH_M / 2, BODY_WIDTH_M / 2)
-# How far along the line a place is looked for: the car's near where it was a step ago, an outline's point near the car's,
-# though inside a tight bend the line is several times as long as the body.
+# The distance along the line within which a place is searched: the car's place around that of the previous step, an outline
+# point's place around the car's. The latter is larger because inside a tight bend the line is several times as long as the
+# body.
 CAR_WINDOW_M = 0.15
 OUTLINE_WINDOW_M = 0.6
 
 
 @compiled
 def collide_with_walls(car: Any, line: Line, step_s: float) -> None:
-    """Find the car's place on the track, push it off a wall, and keep the account of its contact."""
+    """Locates the car on the track, pushes it off a wall, and updates the duration and the count of its wall contacts."""
     car.arc, car.offset, car.track_heading = locate_on(line, car.x, car.z, car.arc, CAR_WINDOW_M)
     gap = line.narrowest_m - abs(car.offset) - REACH_M
     if gap < CONTACT_GAP_M:
@@ -47,7 +49,7 @@ def collide_with_walls(car: Any, line: Line, step_s: float) -> None:
 
 @compiled
 def _push_off_walls(car: Any, line: Line) -> float:
-    """Resolve the contact of every point of the outline that is in a wall; returns the smallest gap before it."""
+    """Resolves the contact of every outline point that is in a wall; returns the smallest gap (m) found before."""
     smallest = math.inf
     for point in range(len(OUTLINE_RIGHT_M)):
         sin, cos = math.sin(car.heading), math.cos(car.heading)
@@ -83,9 +85,22 @@ def _impulses(
     other_arm_x: float,
     other_arm_z: float,
 ) -> tuple[float, float]:
-    """Impulses (N s) along the normal and along (normal_z, -normal_x) that end the approach, with friction.
+    """Computes the impulses that end the approach of two bodies at a contact point, with friction.
 
-    `speed` is how the contact point moves against the other body; `other_inverse_mass` is 0 for a wall.
+    Args:
+        speed_x: The velocity (m/s) of the contact point relative to the other body.
+        speed_z: The z component of this velocity.
+        normal_x: The unit normal, which points from the other body towards the car.
+        normal_z: The z component of the normal.
+        inverse_mass: 1 / mass (1/kg) of the car.
+        arm_x: The position (m) of the contact point relative to the car's centre.
+        arm_z: The z component of this position.
+        other_inverse_mass: 1 / mass of the other body; 0 for a wall.
+        other_arm_x: The position (m) of the contact point relative to the other body's centre.
+        other_arm_z: The z component of this position.
+
+    Returns:
+        The impulses (N s) on the car along the normal and along (``normal_z``, ``-normal_x``); 0 if the bodies move apart.
     """
     approach = speed_x * normal_x + speed_z * normal_z
     if approach >= 0.0:
@@ -104,7 +119,7 @@ def _impulses(
 
 @compiled
 def _strike(car: Any, impulse_x: float, impulse_z: float, arm_x: float, arm_z: float) -> None:
-    """An impulse on the car at `arm` from its centre; a push to the right in front of it turns it clockwise."""
+    """Applies an impulse (N s) to the car at ``arm`` (m) from its centre; a push to the right in front turns it clockwise."""
     car.speed_x += impulse_x / car.mass_kg
     car.speed_z += impulse_z / car.mass_kg
     car.yaw_rate += (arm_z * impulse_x - arm_x * impulse_z) / (car.mass_kg * YAW_INERTIA_PER_KG_M2)
@@ -112,7 +127,7 @@ def _strike(car: Any, impulse_x: float, impulse_z: float, arm_x: float, arm_z: f
 
 @compiled
 def collide_cars(cars: Any, touching: Any) -> None:
-    """Push overlapping cars apart and note in bool[capacity, capacity] which ones touch."""
+    """Pushes overlapping cars apart and records in ``touching``, ``<bool>[capacity, capacity]``, which cars touch."""
     for i in range(len(cars)):
         if not cars[i].present:
             continue
@@ -131,7 +146,7 @@ def collide_cars(cars: Any, touching: Any) -> None:
 
 @compiled
 def _push_apart(car: Any, other: Any) -> float:
-    """Resolve the contact of `car`'s outline with `other`'s box; returns the smallest gap before it."""
+    """Resolves the contact of ``car``'s outline with ``other``'s box; returns the smallest gap (m) found before."""
     smallest = math.inf
     for point in range(len(OUTLINE_RIGHT_M)):
         sin, cos = math.sin(car.heading), math.cos(car.heading)
@@ -147,7 +162,7 @@ def _push_apart(car: Any, other: Any) -> float:
         smallest = min(smallest, gap)
         if gap >= 0.0:
             continue
-        # Out through the nearer side of the other's box.
+        # The point leaves through the nearest side of the other's box.
         if gap_right > gap_ahead:
             normal_x, normal_z = math.copysign(1.0, right) * cos, -math.copysign(1.0, right) * sin
         else:

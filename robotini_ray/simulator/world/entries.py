@@ -1,4 +1,4 @@
-"""Who takes part: the cars of a race, on the track or not, and how a new one gets its name and its slot."""
+"""Holds the cars of a race, on the track or not, and gives a new car its name and its slot."""
 
 from __future__ import annotations
 
@@ -17,12 +17,22 @@ Event = dict[str, Any]
 
 
 class JoinError(Exception):
-    """A car that cannot join; the message says why."""
+    """Raised when a car cannot join; the message gives the reason."""
 
 
 @dataclass(eq=False)
 class Car:
-    """What a race knows about one car besides its motion. `random` is its own: no other car changes what it draws."""
+    """The state of one car in a race, except its motion.
+
+    Attributes:
+        slot: The index of the car in all arrays of the race.
+        info: The event ``CarInfo`` that identifies the car to spectators.
+        random: The car's own random generator, so that no other car changes its draws.
+        conditions: The properties drawn when the car was last started or put back.
+        laps: The laps and segments of the current session.
+        started: True once the car has moved since it was last placed.
+        standing_since_frame: The frame since which a started car has stood still; None while it moves.
+    """
 
     slot: int
     info: Event
@@ -34,22 +44,34 @@ class Car:
 
 
 class Entries:
-    """All cars by slot: those `on_track` and those `waiting`; `retired` have gone but stay in the standings."""
+    """All cars of a race.
+
+    Args:
+        listed: The cars of the race parameters, whose names, colours and textures are given to their teams.
+        seed: Seeds the random generators of the cars.
+
+    Attributes:
+        on_track: The cars on the track, by slot.
+        waiting: The cars that have entered but are not on the track, by slot.
+        retired: Cars whose clients have disconnected and that stay in the standings.
+        count: The number of cars that have entered so far.
+    """
 
     def __init__(self, listed: tuple[ListedCar, ...], seed: int) -> None:
         self.on_track: dict[int, Car] = {}
         self.waiting: dict[int, Car] = {}
         self.retired: list[Car] = []
         self.count = 0
-        """How many have entered so far."""
         self._listed = {car.team_id: car for car in reversed(listed)}
         self._seed = seed
 
     def new_car(self, team_id: str, name: str, color: str, texture: str, time_s: float) -> Car:
-        """A car in a slot of its own, with its listed name if its team has one; it has not entered yet.
+        """Creates a car in a free slot, with the listed name, colour and texture of its team if there are any.
+
+        The car has not entered yet: call ``enter`` with it.
 
         Raises:
-          JoinError: the name is taken, or all slots are.
+            JoinError: The name is taken, or there is no free slot.
         """
         listed = self._listed.get(team_id)
         if listed is not None:
@@ -64,14 +86,15 @@ class Entries:
         return Car(slot, info, np.random.default_rng([self._seed, self.count]))
 
     def enter(self, car: Car) -> None:
-        """Take the car in; it waits for its start."""
+        """Adds the car to those that wait for their start."""
         self.count += 1
         self.waiting[car.slot] = car
 
     def ranking(self, qualifying: bool) -> list[Car]:
-        """The cars of the session, those that have gone included, the best first.
+        """Returns the cars of the session, including the retired ones, the best first.
 
-        In qualifying the best lap counts, else the laps completed and the time that they took.
+        Args:
+            qualifying: True to rank by the best lap, False by the laps completed and then by the time they took.
         """
         cars = [*self.on_track.values(), *self.retired]
         return sorted(cars, key=lambda car: car.laps.best_lap_rank if qualifying else car.laps.race_rank)

@@ -1,4 +1,4 @@
-"""GameStatus: where every car is, as the spectator stream tells it in every frame."""
+"""Builds the event ``GameStatus``: the pose and the velocity of every car, sent to spectators in every frame."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ COLUMNS = ("x", "y", "z", "heading", "pitch", "speed_x", "speed_y", "speed_z", "
 def car_statuses(
     cars: Iterable[Car], motion: NDArray[Any], frames_sent: dict[int, int], upstream: bool
 ) -> list[dict[str, Any]]:
-    """The `cars` of a GameStatus; `motion` and `frames_sent` are by slot.
+    """Returns the value of ``cars`` in a ``GameStatus``.
 
-    `upstream` leaves out trackAngle and trackSegment, which only the fork for trainers sends.
+    Args:
+        cars: The cars to list.
+        motion: The state of every car by slot, a record array of dtype ``physics.CAR``.
+        frames_sent: The number of frames sent to each car, by slot.
+        upstream: True to leave out ``trackAngle`` and ``trackSegment``, which only the trainers' fork sends.
     """
     columns = [motion[name].tolist() for name in COLUMNS]
     statuses = []
@@ -39,7 +43,14 @@ def car_statuses(
 
 
 def rotation(heading: float, pitch: float) -> dict[str, float]:
-    """Unity's quaternion: about y by the heading, then about x, where a raised nose is a negative angle (left-handed)."""
+    """Returns Unity's quaternion of a car's orientation.
+
+    The rotation is about y by the heading, then about x, where a raised nose is a negative angle (left-handed axes).
+
+    Args:
+        heading: The heading in radians, clockwise from +z as seen from above.
+        pitch: The pitch in radians, positive with the nose up.
+    """
     sin_heading, cos_heading = math.sin(heading / 2), math.cos(heading / 2)
     if pitch == 0.0:
         return {"x": 0.0, "y": sin_heading, "z": 0.0, "w": cos_heading}

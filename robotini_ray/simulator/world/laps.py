@@ -1,4 +1,4 @@
-"""Segments and laps of one car, by Unity's rules: which triggers it crosses, when that completes a lap."""
+"""Counts the segments and laps of a car by Unity's rules, from the triggers that it crosses."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from robotini_ray.track.track import Track
 
 
 class Crossing(NamedTuple):
-    """A trigger crossed in either direction: its segment, and when, in parts (0..1) of the move."""
+    """The crossing of a trigger, in either direction.
+
+    Attributes:
+        segment: The segment that the trigger belongs to.
+        part: The part of the move (0..1) after which the car crossed the trigger.
+    """
 
     segment: int
     part: float
 
 
 class Triggers:
-    """Where the segments of a track begin: trigger 0 is the finish line at arc 0, trigger i + 1 that of segment i.
+    """The triggers of a track, where its segments begin.
 
-    They stand at equal distances. The line counts as segment 0 as well, which is so longer than the others.
+    Trigger 0 is the finish line at arc 0, and trigger i + 1 begins segment i. The triggers are equally spaced. The finish
+    line counts as segment 0 too, which is therefore longer than the others.
     """
 
     def __init__(self, track: Track, num_segments: int) -> None:
@@ -28,9 +34,13 @@ class Triggers:
         self._spacing_m = track.length_m / (num_segments + 1)
 
     def crossed(self, before_m: float, after_m: float) -> list[Crossing]:
-        """Triggers between two places of a car that moved less than half a lap, in the order it met them.
+        """Returns the triggers that a car has crossed in a move, in the order of crossing.
 
-        A car exactly on a trigger has not crossed it yet: it does as it moves on.
+        A car exactly on a trigger has not crossed it yet; it crosses it when it moves on.
+
+        Args:
+            before_m: The arc before the move, in metres.
+            after_m: The arc after the move; the move is taken to be shorter than half a lap.
         """
         moved_m = math.remainder(after_m - before_m, self._length_m)
         first = math.ceil(before_m / self._spacing_m)
@@ -39,7 +49,7 @@ class Triggers:
         return [Crossing(self._segment(trigger), (trigger * self._spacing_m - before_m) / moved_m) for trigger in met]
 
     def segment_at(self, arc_m: float) -> int:
-        """The segment that a car at `arc_m` has entered last."""
+        """Returns the segment in which ``arc_m`` lies."""
         return self._segment(math.floor(arc_m / self._spacing_m))
 
     def _segment(self, trigger: int) -> int:
@@ -48,21 +58,38 @@ class Triggers:
 
 @dataclass
 class LapAccount:
-    """What Unity keeps for one car. Times are game seconds, NaN where there is none yet."""
+    """The laps of one car in a session, as Unity keeps them. Times are game seconds, NaN as long as there is none.
 
-    lap_count: int = -1  # before the first crossing of the line; 0 on the first lap
+    Attributes:
+        lap_count: The number of laps completed; -1 before the first crossing of the finish line, 0 on the first lap.
+        last_lap_s: The time of the last lap.
+        best_lap_s: The time of the best lap.
+        total_time_s: The time of the session at the last counted crossing of the finish line.
+        dnf: True if the car left before it finished, or had not finished when the race ended.
+        finished: True when the car's race is over: it may drive on, but its laps no longer count.
+        segment: The segment of the last crossing; -1 until the first.
+        lap_started_s: The time of the session at which the current lap began.
+    """
+
+    lap_count: int = -1
     last_lap_s: float = math.nan
     best_lap_s: float = math.nan
     total_time_s: float = 0.0
     dnf: bool = False
-    finished: bool = False  # its race is over: it may drive on, but its laps do not count any more
-    segment: int = -1  # until the first trigger is crossed
+    finished: bool = False
+    segment: int = -1
     lap_started_s: float = math.nan
 
     def cross(self, segment: int, num_segments: int, time_s: float) -> tuple[bool, bool]:
-        """Note the crossing of a trigger: (did it start the next segment in order, did that complete a lap).
+        """Records the crossing of a trigger.
 
-        `time_s` counts from the beginning of the session.
+        Args:
+            segment: The segment of the trigger.
+            num_segments: The number of segments of the track.
+            time_s: The time since the beginning of the session.
+
+        Returns:
+            Whether the crossing started the next segment in order, and whether it completed a lap.
         """
         progress = segment == (self.segment + 1) % num_segments
         self.segment = segment
@@ -79,15 +106,16 @@ class LapAccount:
 
     @property
     def best_lap_rank(self) -> float:
-        """Smaller is better: for standings by the best lap."""
+        """The sort key for standings by the best lap; smaller is better."""
         return math.inf if math.isnan(self.best_lap_s) else self.best_lap_s
 
     @property
     def race_rank(self) -> tuple[int, float]:
-        """Smaller is better: for standings by laps completed, then by when the last one was."""
+        """The sort key for standings by laps completed, then by the time of the last one; smaller is better."""
         return -self.lap_count, self.total_time_s if self.lap_count > 0 else 0.0
 
     def to_json(self) -> dict[str, Any]:
+        """Returns the laps with the keys and values of the event ``LapCompleted``."""
         return {
             "lapCount": self.lap_count,
             "lastLap": self.last_lap_s,

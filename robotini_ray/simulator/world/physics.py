@@ -1,10 +1,10 @@
-"""How the cars move: four wheels with load and slip, walls, and each other; all cars in one compiled loop.
+"""Simulates the motion of all cars in one compiled loop: four wheels with load and slip, walls, and contacts of cars.
 
-The car is Robotini's: its masses, torques and friction curves are the constants below. A car is a rigid body in the
-plane (x, z, heading) with four spinning wheels. Where the track has height, the car stays on the road, which may rise
-along the track but not across it: gravity pulls along the slope, load follows slope and crests, and the way covered in
-the plan shortens. Units are SI, headings are clockwise from +z as seen from above, and in the car's own frame the first
-axis points right and the second forward.
+The car is Robotini's: its masses, torques and friction curves are the constants below. A car is a rigid body in the plane
+(x, z, heading) with four spinning wheels. Where the track has height, the car stays on the road, which may rise along the
+track but not across it: gravity pulls along the slope, the load on the wheels depends on slope and crests, and the distance
+covered in the ground plan is shorter than that on the road. Units are SI, headings are clockwise from +z as seen from
+above, and in the car's own frame the first axis points right and the second forward.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from robotini_ray.simulator.world.contacts import YAW_INERTIA_PER_KG_M2, collide
 from robotini_ray.track.centre_line import Line, height_on, pose_on, slope_on
 
 STEP_S = 0.002
-STEPS_OF_FRAME = (8, 8, 9)  # physics steps in turn; 25 steps make three frames of 1/60 s
+STEPS_OF_FRAME = (8, 8, 9)  # physics steps of successive frames; 25 steps make three frames of 1/60 s
 
 MASS_KG = 0.553
 GRAVITY_M_S2 = 9.81
 ANGULAR_DRAG_PER_S = 0.05
-BODY_HEIGHT_M = 0.048  # of the body's origin above the road
+BODY_HEIGHT_M = 0.048  # height of the body's origin above the road
 
 WHEEL_RADIUS_M = 0.023
 WHEEL_INERTIA_KG_M2 = 0.5 * 0.02 * WHEEL_RADIUS_M**2  # a disc of 20 g
@@ -42,19 +42,19 @@ FORWARD_PEAK_SLIP = 0.4
 SIDEWAYS_PEAK_SLIP = 0.2
 FORWARD_SLIDE = (0.8 / FORWARD_PEAK_SLIP, 0.5)  # (slip over peak slip, friction) where the curve ends
 SIDEWAYS_SLIDE = (0.5 / SIDEWAYS_PEAK_SLIP, 0.75)
-# Slip is a ratio to the wheel's speed over ground; below this speed it is a ratio to this speed, which keeps the
+# Slip is relative to the wheel's speed over ground; below this speed it is relative to this speed instead, which keeps the
 # explicit 2 ms steps of the body stable at a standstill.
 SLIP_FLOOR_M_S = 0.3
 
-# Load moves between the wheels as if the mass sat at this height, as fast as spring and damper let it (25/500 s).
-# With the body's own 0.048 m the car would tip over before it slides, which the real one does not do.
+# Load moves between the wheels as if the centre of mass were at this height, with the time constant of spring and damper
+# (25/500 s). With the body's own 0.048 m the car would tip over before it slides, which the real simulator's car does not do.
 MASS_HEIGHT_M = 0.02
 LOAD_LAG_S = 0.05
 
 CAR = np.dtype(
     [
         ("present", np.bool_),
-        # what it is like
+        # properties
         ("grip", np.float64),  # factor on both friction curves
         ("mass_kg", np.float64),
         ("motor", np.float64),  # factor on the motor's torque
@@ -91,11 +91,11 @@ CAR = np.dtype(
 )
 
 
-KEPT = ("present", "grip", "mass_kg", "motor", "throttle", "brake", "turn")  # when a car is put elsewhere
+KEPT = ("present", "grip", "mass_kg", "motor", "throttle", "brake", "turn")  # fields that ``place_car`` leaves unchanged
 
 
 def parked_cars(capacity: int) -> NDArray[Any]:
-    """`capacity` slots for standard cars, none of them present: a record array of dtype `CAR`."""
+    """Returns ``capacity`` slots with standard cars, none of them present: a record array of dtype ``CAR``."""
     cars = np.zeros(capacity, CAR)
     cars["grip"] = cars["motor"] = 1.0
     cars["mass_kg"] = MASS_KG
@@ -113,10 +113,16 @@ def place_car(
     turned_rad: float = 0.0,
     speed_m_s: float = 0.0,
 ) -> None:
-    """Put the car of `slot` on the road at `arc_m`, `offset_m` right of the centre line.
+    """Puts a car on the road; its commands, grip, mass and motor stay as they are.
 
-    It faces `turned_rad` clockwise from the line's heading and rolls ahead at `speed_m_s`. Commands, grip, mass and motor
-    stay as they are.
+    Args:
+        cars: All cars, a record array of dtype ``CAR``; updated in place.
+        slot: The car to place.
+        line: The centre line of the track.
+        arc_m: The place along the centre line, in metres.
+        offset_m: The distance to the right of the centre line.
+        turned_rad: The car's heading, clockwise from that of the line.
+        speed_m_s: The speed at which the car rolls ahead.
     """
     car = cars[slot]
     kept = {name: car[name] for name in KEPT}
@@ -137,9 +143,14 @@ def place_car(
 
 @compiled
 def advance(cars: Any, touching: Any, line: Line, steps: int, car_contact: bool) -> None:
-    """Move every present car by `steps` physics steps; also counts the contacts that begin (`new_wall_contacts`).
+    """Moves every present car by some physics steps and counts the wall contacts that begin (``new_wall_contacts``).
 
-    `touching` is bool[capacity, capacity]: which cars touch each other; updated in place.
+    Args:
+        cars: All cars, a record array of dtype ``CAR``; updated in place.
+        touching: Which cars touch each other, ``<bool>[capacity, capacity]``; updated in place.
+        line: The centre line of the track.
+        steps: The number of steps of ``STEP_S``.
+        car_contact: True if cars push each other, False if they pass through each other.
     """
     for i in range(len(cars)):
         cars[i].new_wall_contacts = 0
@@ -162,7 +173,7 @@ def advance(cars: Any, touching: Any, line: Line, steps: int, car_contact: bool)
 
 @compiled
 def copy_poses(cars: Any, poses: Any) -> None:
-    """Write (x, z, heading, y, pitch) of every present car into its row of `poses`, float64[capacity, 5]."""
+    """Writes (x, z, heading, y, pitch) of every present car to its row of ``poses``, ``<float64>[capacity, 5]``."""
     for i in range(len(cars)):
         if cars[i].present:
             poses[i, 0] = cars[i].x
@@ -174,13 +185,13 @@ def copy_poses(cars: Any, poses: Any) -> None:
 
 @compiled
 def _pitch(slope: float, turned: float) -> float:
-    """How far a car's nose is up on a road that rises by `slope`, turned away from the road's own heading."""
+    """Returns the pitch (rad) of a car on a road with ``slope`` (rad) when its heading is ``turned`` (rad) from the road's."""
     return math.atan(math.tan(slope) * math.cos(turned))
 
 
 @compiled
 def _unroll_speed(car: Any) -> None:
-    """From the velocity's part in the plan to the velocity over the road, which the steps work with."""
+    """Converts the velocity in the ground plan to the velocity over the road, which the physics steps use."""
     sin, cos = math.sin(car.track_heading), math.cos(car.track_heading)
     along = car.speed_x * sin + car.speed_z * cos
     more = along / math.cos(car.track_slope) - along
@@ -190,7 +201,7 @@ def _unroll_speed(car: Any) -> None:
 
 @compiled
 def _project_speed(car: Any) -> None:
-    """The reverse: from the velocity over the road to its parts in the plan and upwards."""
+    """Converts the velocity over the road to its components in the ground plan and upwards; reverses ``_unroll_speed``."""
     sin, cos = math.sin(car.track_heading), math.cos(car.track_heading)
     along = car.speed_x * sin + car.speed_z * cos
     more = along * math.cos(car.track_slope) - along
@@ -201,7 +212,7 @@ def _project_speed(car: Any) -> None:
 
 @compiled
 def _follow_road(car: Any, line: Line) -> None:
-    """Height and pitch of the road where the car is now, and the load that its bends up and down bring."""
+    """Sets the car's height and pitch to the road's at its place, and updates the load caused by dips and crests."""
     slope = slope_on(line, car.arc)
     along = car.speed_x * math.sin(car.track_heading) + car.speed_z * math.cos(car.track_heading)
     # Centripetal acceleration: speed times the rate at which the slope changes, upwards in a dip.
@@ -214,10 +225,15 @@ def _follow_road(car: Any, line: Line) -> None:
 
 @compiled
 def _friction_per_slip(slip: float, slide_slip: float, slide_friction: float) -> float:
-    """Unity's friction curve, divided by the slip, which is in units of the peak's.
+    """Returns Unity's friction curve divided by the slip.
 
-    The curve goes up to 1 at 1, then down to where the wheel slides. Both pieces are cubic splines, level at the peak
-    and at the end; the first begins with slope 1.
+    The curve rises to 1 at the peak, then falls to the point where the wheel slides. Both pieces are cubic splines that are
+    level at the peak and at the end; the first begins with slope 1.
+
+    Args:
+        slip: The slip in units of the peak slip.
+        slide_slip: The slip from which on the wheel slides, in the same units.
+        slide_friction: The friction of a sliding wheel, in units of the peak friction.
     """
     if slip <= 1.0:
         return 1.0 + slip - slip * slip
@@ -229,7 +245,7 @@ def _friction_per_slip(slip: float, slide_slip: float, slide_friction: float) ->
 
 @compiled
 def _motor(throttle: float, mean_spin: float) -> tuple[float, float]:
-    """Torque on a wheel (N m) at a mean spin (rad/s), and its slope (N m s/rad), which is never positive."""
+    """Returns the torque on a wheel (N m) at a mean spin (rad/s) and its slope (N m s/rad), which is never positive."""
     part = mean_spin / MOTOR_TOP_SPIN_RAD_S
     full = throttle * MOTOR_TORQUE_NM
     if part <= 0.478:
@@ -245,14 +261,24 @@ def _motor(throttle: float, mean_spin: float) -> tuple[float, float]:
 def _turn_wheel(
     spin: float, motor: tuple[float, float], brake: float, load: float, ahead: float, right: float
 ) -> tuple[float, float, float]:
-    """One step of one wheel moving over ground at (ahead, right) m/s: new spin, force ahead, force right.
+    """Computes one step of one wheel: its new spin and the forces of the ground on it.
 
-    `load` (N) is times the grip.
+    The slips ahead and to the right share one friction: with each in units of its peak slip, the length of their vector is
+    the argument of both curves, and the force points against the slip (the similarity method), so the grip is the same in
+    every direction. The wheels are so light that explicit steps of their spin are unstable. With the force written as
+    ``grip`` (N s/m) times the slip's speed, the new spin is the solution of a linear equation, refined once. Steady spins
+    are exact.
 
-    The slips ahead and to the right share one friction: with each in units of its peak slip, their length goes into
-    both curves, and the force points against the slip (the similarity method), so the grip is the same in any direction.
-    The wheels are so light that explicit steps of their spin are unstable: with the force as `grip` (N s/m) times the
-    slip's speed, the new spin is the solution of a linear equation, refined once. Steady spins are exact.
+    Args:
+        spin: The spin before the step (rad/s).
+        motor: The torque of the motor (N m) and its slope (N m s/rad), from ``_motor``.
+        brake: The torque of the brake (N m).
+        load: The load on the wheel (N) times the car's grip factor.
+        ahead: The speed over ground in the wheel's direction (m/s).
+        right: The speed over ground to the wheel's right (m/s).
+
+    Returns:
+        The new spin (rad/s), the force ahead (N) and the force to the right (N).
     """
     reference = max(abs(ahead), SLIP_FLOOR_M_S)
     to_peak_ahead, to_peak_right = 1.0 / (FORWARD_PEAK_SLIP * reference), 1.0 / (SIDEWAYS_PEAK_SLIP * reference)
@@ -272,7 +298,7 @@ def _turn_wheel(
 
 @compiled
 def _drive(car: Any) -> None:
-    """One step of motor, wheels and body."""
+    """Advances the motor, the wheels and the body of a car by one physics step."""
     largest = STEERING_RATE_PER_S * STEP_S
     car.steering += min(largest, max(-largest, -car.turn - car.steering))
     sin, cos = math.sin(car.heading), math.cos(car.heading)
@@ -324,7 +350,7 @@ def _drive(car: Any) -> None:
 
 @compiled
 def _move_on_slope(car: Any, slope_sin: float, slope_cos: float) -> None:
-    """Gravity's pull along the track, and the way that a step covers in the plan."""
+    """Applies gravity along the track and moves the car by one step, with the distance projected to the ground plan."""
     sin, cos = math.sin(car.track_heading), math.cos(car.track_heading)
     pull = -GRAVITY_M_S2 * slope_sin * STEP_S
     car.speed_x += pull * sin

@@ -1,7 +1,7 @@
-"""Cars on a track: who drives where, crashes, put-backs, segments and laps, as events; no sockets, no clock.
+"""Simulates cars on a track and reports crashes, put-backs, segments and laps as events; has no sockets and no clock.
 
-Time is counted in rendered frames of 1/60 s of game time. What phases a race goes through is the matter of `phases`:
-here are sessions, in which cars drive and laps count, and cars that have entered but are not on the track yet.
+Time is counted in rendered frames of 1/60 s of game time. This module knows sessions, in which cars drive and laps count,
+and cars that have entered but are not on the track yet; ``server/phases.py`` implements the phases of a race with them.
 """
 
 from __future__ import annotations
@@ -34,10 +34,25 @@ STANDSTILL_M_S = 0.01
 
 
 class Race:
-    """The world of one simulator. Call `step` for every frame and `take_events` after anything that may cause some.
+    """The world of one simulator.
 
-    `cars` are those on the track and `waiting` those that have entered but are not on it, both by slot; `retired` have
-    gone but stay in the standings. `lapped` are the cars that completed a lap in the last frame.
+    Call ``step`` for every frame, and ``take_events`` after every call that can cause events.
+
+    Args:
+        track: The track that the cars drive on.
+        parameters: The rules of the race.
+        seed: Seeds the places where cars are put back and the draws of ``randomisation``.
+        car_contact: True if cars push each other, False if they pass through each other.
+        randomisation: The ranges from which each car's properties are drawn; by default all cars are standard.
+
+    Attributes:
+        track: The track that the cars drive on.
+        parameters: The rules of the race.
+        frame: The number of frames simulated so far.
+        cars: The cars on the track, by slot.
+        waiting: The cars that have entered but are not on the track, by slot.
+        retired: Cars whose clients have disconnected and that stay in the standings.
+        lapped: The cars that completed a lap in the last frame.
     """
 
     def __init__(
@@ -69,34 +84,36 @@ class Race:
 
     @property
     def time_s(self) -> float:
+        """The game time in seconds."""
         return self.frame * FRAME_S
 
     @property
     def gap_m(self) -> float:
-        """How far apart along the line cars start."""
+        """The distance along the centre line between cars at the start, in metres."""
         return self.parameters.num_segments_between_cars * self.track.length_m / self.parameters.num_segments
 
     def take_events(self) -> list[Event]:
-        """The events since the last call, in order, without GameStatus."""
+        """Returns the events since the last call, in order and without ``GameStatus``."""
         events, self._events = self._events, []
         return events
 
     def publish(self, kind: str, **content: Any) -> None:
-        """Add an event of this moment."""
+        """Adds an event with the present game time as its timestamp."""
         self._events.append(self._event(kind, **content))
 
     def parameters_event(self) -> Event:
+        """Returns the event ``RaceParameters``, with the name of the present track."""
         return self._event("RaceParameters", **{**self.parameters.to_json(), "track": self.track.name})
 
     def welcome_events(self) -> list[Event]:
-        """What a new spectator is told first."""
+        """Returns the events that a new spectator receives first."""
         return [self.parameters_event(), *(self._event("CarAdded", car=car.info) for car in self.cars.values())]
 
     def join(self, team_id: str, name: str, color: str = "", texture: str = "") -> int:
-        """Enter a car and put it on the track at once, at the next start place. Returns its slot.
+        """Enters a car, puts it on the track at once, at the next start place, and returns its slot.
 
         Raises:
-          JoinError: the name is taken already, or there is no room for the car.
+            JoinError: The name is taken, or there is no room for the car.
         """
         car = self._entries.new_car(team_id, name, color, texture, self.time_s)
         arc_m = self._start_arc(car, start_arc_m(self.track, self.gap_m, self._entries.count))
@@ -107,40 +124,49 @@ class Race:
         return car.slot
 
     def enter(self, team_id: str, name: str, color: str = "", texture: str = "") -> int:
-        """Enter a car that is to wait for its start (`start`). Returns its slot; raises JoinError as `join` does."""
+        """Enters a car that waits until ``start`` puts it on the track, and returns its slot.
+
+        Raises:
+            JoinError: The name is taken, or there is no free slot.
+        """
         car = self._entries.new_car(team_id, name, color, texture, self.time_s)
         self._admit(car)
         return car.slot
 
     def start(self, slot: int, wanted_m: float) -> None:
-        """Put a waiting car on the track, as near to `wanted_m` as there is a free place; else it waits on."""
+        """Puts a waiting car on the track at the free place nearest to ``wanted_m``; without a free place it keeps waiting."""
         car = self.waiting[slot]
         arc_m = self._start_arc(car, wanted_m)
         if arc_m is None:
-            LOG.warning("car %r waits: there is no free place on the track", car.info["name"])
+            LOG.warning("car %r keeps waiting: there is no free place on the track", car.info["name"])
         else:
             self._put_on_track(car, arc_m)
 
     def line_up(self, slots: list[int], gap_m: float) -> None:
-        """Put the cars of these slots, which are on the track, `gap_m` apart on the line, in this order and at rest."""
+        """Places cars that are on the track at rest on the centre line, ``gap_m`` apart, in the order of ``slots``."""
         cars = [self.cars.pop(slot) for slot in slots]
         for index, car in enumerate(cars):
             arc_m = self._free_arc(start_arc_m(self.track, gap_m, index), 0.0)
             self.cars[car.slot] = car
             if arc_m is None:
-                LOG.warning("car %r has to leave the track, which has no free place", car.info["name"])
+                LOG.warning("car %r is taken off the track, which has no free place for it", car.info["name"])
                 self.take_off(car.slot)
             else:
                 self._place(car, arc_m)
 
     def take_off(self, slot: int) -> None:
-        """Take a car off the track whose client is still there; it waits for another start."""
+        """Takes a car off the track whose client stays connected; the car waits for another start."""
         car = self.waiting[slot] = self.cars.pop(slot)
         self._clear(slot)
         self.publish("CarRemoved", car=car.info)
 
     def leave(self, slot: int, stays_in_standings: bool = False) -> None:
-        """A car's client has gone: the car leaves the track, or is not waited for any more."""
+        """Removes the car of a client that has disconnected.
+
+        Args:
+            slot: The car's slot, whether it is on the track or waiting.
+            stays_in_standings: True to keep a car that was on the track in the standings of the session.
+        """
         car = self.waiting.pop(slot, None) or self.cars[slot]
         self.publish("CarDisconnected", car=car.info)
         if slot in self.cars:
@@ -154,7 +180,11 @@ class Race:
         self.publish("CarRemoved", car=car.info)
 
     def begin_session(self, qualifying: bool) -> None:
-        """Laps count from here. Standings go by the best lap if `qualifying`, else by laps completed and their time."""
+        """Resets the laps of all cars and the time of the session.
+
+        Args:
+            qualifying: True if standings go by the best lap, False if they go by the laps completed and their time.
+        """
         self._qualifying = qualifying
         self._session_began_s = self.time_s
         for car in (*self.cars.values(), *self.retired):
@@ -162,17 +192,18 @@ class Race:
 
     @property
     def motors_on(self) -> bool:
+        """True while the motors of all cars are switched on; if they are off, throttle has no effect."""
         return self._motors_on
 
     @motors_on.setter
     def motors_on(self, on: bool) -> None:
-        """Without motors throttle has no effect; drivers who want some go on as they send their next command."""
+        """Switches all motors; after switching on, a car drives again when its client sends the next ``forward``."""
         self._motors_on = on
         if not on:
             self._motion["throttle"] = 0.0
 
     def command(self, slot: int, action: str, value: float) -> None:
-        """Do what the driver asks: `forward`, `brake`, `reverse` or `turn`."""
+        """Executes a driver's command: ``forward``, ``brake``, ``turn``, or ``reverse``, which releases throttle and brake."""
         if action == "turn":
             self._motion["turn"][slot] = value
         else:
@@ -180,11 +211,11 @@ class Race:
             self._motion["brake"][slot] = value if action == "brake" else 0.0
 
     def heard_from(self, slot: int) -> None:
-        """A car whose driver says nothing for 0.3 s stops; this is called whenever it says something."""
+        """Restarts the command timeout of a car; a car whose driver sends nothing for 0.3 s gets throttle, brake and turn 0."""
         self._heard_frame[slot] = self.frame
 
     def step(self) -> None:
-        """One frame of game time."""
+        """Advances the game time by one frame."""
         for slot in self.cars:
             if self.frame - self._heard_frame[slot] >= COMMAND_TIMEOUT_FRAMES:
                 self.command(slot, "reverse", 0.0)
@@ -206,28 +237,34 @@ class Race:
         self._pose_history.record(self.frame, self._motion)
 
     def status(self, frames_sent: dict[int, int], upstream: bool = False) -> Event:
-        """The GameStatus event; see `car_statuses`."""
+        """Returns the event ``GameStatus``; see ``car_statuses``."""
         cars = car_statuses(self.cars.values(), self._motion[: self._slots()], frames_sent, upstream)
         return self._event("GameStatus", cars=cars)
 
     def ranking(self) -> list[Car]:
-        """The cars of the session, the best first, those that have gone included."""
+        """Returns the cars of the session, including the retired ones, the best first."""
         return self._entries.ranking(self._qualifying)
 
     def lap_event(self, car: Car) -> Event:
-        """A car's laps as LapCompleted tells them, and every list of standings."""
+        """Returns the laps of a car as an event ``LapCompleted``, which is also an entry of all standings."""
         return self._event("LapCompleted", car=car.info, **car.laps.to_json())
 
     def publish_standings(self) -> None:
-        """CurrentStandings; free practice counts as qualifying."""
+        """Publishes the event ``CurrentStandings``; free practice counts as qualifying."""
         standings = [self.lap_event(car) for car in self.ranking()]
         self.publish("CurrentStandings", standings=standings, qualifying=self._qualifying)
 
     def views(self, viewers: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64], list[Look]]:
-        """What the cameras of these slots show now: poses float64[len(viewers), slots, 5], colours float64[slots, 3], looks.
+        """Returns what the cameras of some cars show in the current frame.
 
-        Poses are (x, z, heading, y, pitch), NaN where there is no car. Each viewer's are as old as its latency: in the
-        real simulator pictures are read back from the GPU two frames late.
+        Args:
+            viewers: The slots of the cars whose cameras are rendered.
+
+        Returns:
+            The poses that each viewer sees, ``<float64>[viewers, slots, 5]``, the colours of the cars,
+            ``<float64>[slots, 3]``, and the look of each viewer. A pose is (x, z, heading, y, pitch), NaN where there is no
+            car. The poses are as old as the viewer's latency: the real simulator reads pictures back from the GPU two
+            frames late.
         """
         conditions = [self.cars[slot].conditions for slot in viewers]
         slots = self._slots()
@@ -235,7 +272,7 @@ class Race:
         return poses, self._pose_history.colours(slots), [each.look for each in conditions]
 
     def _slots(self) -> int:
-        """All slots from here on are empty."""
+        """Returns the number of slots up to the last car on the track; all further slots are empty."""
         return max(self.cars, default=-1) + 1
 
     def _admit(self, car: Car) -> None:
@@ -260,7 +297,7 @@ class Race:
         self._pose_history.vanish(slot)
 
     def _report_contacts(self, new_bumps: NDArray[np.bool_], new_wall_contacts: list[int]) -> None:
-        """CarBumped for each of two cars that begin to touch, CarCrashed for each contact with a wall that begins."""
+        """Publishes ``CarBumped`` for both of two cars that begin to touch and ``CarCrashed`` for each new wall contact."""
         if new_bumps.any():
             for first, second in np.argwhere(new_bumps).tolist():
                 one, other = self.cars[first].info, self.cars[second].info
@@ -293,7 +330,7 @@ class Race:
         return standing_since is not None and self.frame - standing_since >= STANDSTILL_LIMIT_FRAMES
 
     def _return_to_track(self, car: Car) -> None:
-        """Put the car back at a random place; where there is none free, it tries again in the next frame."""
+        """Puts the car back at a random place; if no place is free, the next frame tries again."""
         arc_m = self._drawn_arc(car, None)
         if arc_m is not None:
             self._place_as_drawn(car, arc_m)
@@ -304,7 +341,7 @@ class Race:
         return self._drawn_arc(car, None if self._randomisation.start_anywhere else wanted_m)
 
     def _drawn_arc(self, car: Car, wanted_m: float | None) -> float | None:
-        """Draw the car's new conditions; returns the free place nearest to `wanted_m`, or to anywhere if that is None."""
+        """Draws new conditions for the car; returns the free arc nearest to ``wanted_m``, or to a random arc if it is None."""
         car.conditions = draw(self._randomisation, car.random)
         if wanted_m is None:
             wanted_m = float(car.random.uniform(0, self.track.length_m))

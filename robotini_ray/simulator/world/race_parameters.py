@@ -1,4 +1,4 @@
-"""RaceParameters.json: what a race is about. Keys are spelled as Robotini spells them, fields as Python does."""
+"""Reads and checks ``RaceParameters.json``: its keys are spelled as in Robotini, the fields here as usual in Python."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MODES = ("development", "race")
 
 
 class ParametersError(RobotiniError, ValueError):
-    """A RaceParameters file that cannot be used; the message names the file, the key and the value."""
+    """Raised when race parameters cannot be used; the message names the file, the key and the value."""
 
 
 @dataclass(frozen=True)
 class ListedCar:
-    """A car that the race knows beforehand: whoever logs in with its teamId gets its name, colour and texture."""
+    """A car of the race parameters: the client that logs in with its ``teamId`` gets its name, colour and texture."""
 
     team_id: str
     name: str
@@ -29,9 +29,17 @@ class ListedCar:
 
 @dataclass(frozen=True)
 class RaceParameters:
-    """Times are seconds. The defaults are those that trainers use; a file's are the simulator's own (`load_parameters`).
+    """The parameters of a race; all times are in seconds.
 
-    `track` is a track file's name, empty for the one the simulator was started with; an empty file name writes no file.
+    The defaults here are those that trainers use. A key that is missing in a file has the simulator's own default instead:
+    see ``load_parameters``.
+
+    Attributes:
+        mode: ``development`` for free practice, ``race`` for a race with its phases.
+        cars: The cars that may take part; empty for any car. Free practice takes other cars as well.
+        track: The name of a track file; empty for the track that the simulator was started with.
+        race_log_file: The file that the spectator stream is written to; empty for none.
+        race_result_file: The file that the final standings are written to; empty for none.
     """
 
     lap_count: int = 5
@@ -58,24 +66,27 @@ class RaceParameters:
             _check_range(name, getattr(self, name), 0, 1_000_000)
 
     def to_json(self) -> dict[str, Any]:
-        """The parameters with Robotini's keys, as they stand in the file and on the spectator stream."""
+        """Returns the parameters with Robotini's keys, as in the file and on the spectator stream."""
         content = {_camel(f.name): getattr(self, f.name) for f in fields(self) if f.name != "cars"}
         content["cars"] = [{_camel(f.name): getattr(car, f.name) for f in fields(car)} for car in self.cars]
         return content
 
 
 def load_parameters(path: str | Path) -> RaceParameters:
-    """Read a RaceParameters.json; a missing key has the simulator's default, which is 3 segments, 1 between cars.
+    """Loads a ``RaceParameters.json``.
+
+    A missing key gets the simulator's own default, which differs from that of ``RaceParameters`` in two fields: there are 3
+    segments, and 1 segment between cars at the start.
 
     Raises:
-      ParametersError: there is no such file, or a key or a value in it is not allowed.
+        ParametersError: The file cannot be read, or one of its keys or values is not allowed.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ParametersError(f"race parameters {str(path)!r} cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
-        raise ParametersError(f"race parameters {str(path)!r}: not JSON ({error})") from None
+        raise ParametersError(f"race parameters {str(path)!r} are not JSON ({error})") from None
     try:
         return parameters_from_json(content)
     except ParametersError as error:
@@ -83,7 +94,11 @@ def load_parameters(path: str | Path) -> RaceParameters:
 
 
 def parameters_from_json(content: Any) -> RaceParameters:
-    """The content of a RaceParameters.json; see `load_parameters`."""
+    """Converts the decoded content of a ``RaceParameters.json``; see ``load_parameters`` for missing keys.
+
+    Raises:
+        ParametersError: A key or a value is not allowed.
+    """
     values = _checked("the file", content, RaceParameters)
     listed = values.get("cars", [])
     if not isinstance(listed, list):
@@ -103,7 +118,16 @@ def _camel(name: str) -> str:
 
 
 def _checked(where: str, content: Any, kind: Any) -> dict[str, Any]:
-    """The entries of a JSON object by field name, refused where `kind` has no such field or another type."""
+    """Returns the entries of a JSON object by field name.
+
+    Args:
+        where: The object's place in the file, for messages.
+        content: The decoded object.
+        kind: The dataclass whose fields are allowed.
+
+    Raises:
+        ParametersError: The content is not an object, or ``kind`` has no such field or one of another type.
+    """
     if not isinstance(content, dict):
         raise ParametersError(f"{where} must be a JSON object, not {content!r}")
     known = {_camel(f.name): f for f in fields(kind)}
@@ -121,7 +145,7 @@ def _checked(where: str, content: Any, kind: Any) -> dict[str, Any]:
         if wanted == "str":
             value = "" if value is None else value
             if not isinstance(value, str):
-                raise ParametersError(f"{key} {value!r} must be a text")
+                raise ParametersError(f"{key} {value!r} must be a string")
         values[known[key].name] = value
     return values
 

@@ -1,4 +1,4 @@
-"""What differs from car to car and episode to episode when training is randomised, and how it is drawn."""
+"""Draws the properties that differ from car to car and from episode to episode when training is randomised."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from robotini_ray.config import RandomisationConfig
 
 
 class Look(NamedTuple):
-    """How a car's camera and the light differ from the standard, which all defaults are."""
+    """The differences of a car's camera and of the light from the standard; the defaults are no difference."""
 
     light: float = 1.0
-    """Factor on every channel."""
+    """A factor on every channel."""
     colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Factors on red, green and blue."""
     pitch_rad: float = 0.0
-    """Added to the camera's; positive looks further down."""
+    """Added to the camera's pitch; a positive value looks further down."""
     roll_rad: float = 0.0
-    """Positive turns the camera clockwise about its optical axis."""
+    """The roll; a positive value turns the camera clockwise about its optical axis."""
     yaw_rad: float = 0.0
-    """Positive looks to the right."""
+    """The yaw; a positive value looks to the right."""
     height_m: float = 0.0
     """Added to the camera's height."""
     noise: float = 0.0
-    """Standard deviation of every channel of every pixel, of 0..255."""
+    """The standard deviation of the noise in every channel of every pixel, on the scale 0..255."""
     noise_key: int = 0
-    """Seeds the noise together with the frame's number."""
+    """Seeds the noise, together with the number of the frame."""
 
 
 STANDARD_LOOK = Look()
@@ -37,7 +37,18 @@ STANDARD_LOOK = Look()
 
 @dataclass(frozen=True)
 class Conditions:
-    """One car's circumstances from where it is put to where it is put next; the defaults are the real simulator's."""
+    """The properties of one car from one placement (start or put-back) to the next; the defaults are the real simulator's.
+
+    Attributes:
+        grip: A factor on the friction of the tyres.
+        mass: A factor on the mass of the car.
+        motor: A factor on the torque of the motor.
+        latency_frames: The frames between a moment and the sending of its picture.
+        look: The car's camera and the light.
+        start_offset_m: The distance to the right of the centre line at which the car is placed.
+        start_heading_rad: The heading at which it is placed, clockwise from that of the track.
+        start_speed_m_s: The speed with which it is placed.
+    """
 
     grip: float = 1.0
     mass: float = 1.0
@@ -53,10 +64,13 @@ STANDARD = Conditions()
 
 
 def draw(config: RandomisationConfig, random: np.random.Generator) -> Conditions:
-    """Draw every range evenly; `STANDARD` itself where nothing in the config differs from it.
+    """Draws the properties of a car uniformly from the ranges of the config.
 
-    Each range takes its own number from `random` even if it is a single value: to open one range does not change what
-    the others give.
+    Each range consumes a number of ``random`` even if it is a single value, so that opening one range does not change the
+    draws of the others.
+
+    Returns:
+        The drawn properties; the object ``STANDARD`` itself if they equal it.
     """
     grip, mass, motor, light, red, green, blue, pitch_deg, roll_deg, yaw_deg, height_m, noise = (
         _between(limits, random)

@@ -77,7 +77,7 @@ def test_what_is_written_is_read_again(tmp_path):
         ({"lapCount": True}, "lapCount True must be a whole number"),
         ({"numSegments": 1}, "numSegments 1 must be from 2"),
         ({"mode": "fun"}, "mode 'fun' must be one of: development, race"),
-        ({"track": 3}, "track 3 must be a text"),
+        ({"track": 3}, "track 3 must be a string"),
         ({"raceTimeoutSeconds": -1}, "raceTimeoutSeconds -1 must be from 0"),
         ({"cars": {}}, "cars {} must be a list"),
         ({"cars": [{"teamId": "t"}]}, r"cars\[0\] needs a teamId and a name"),
