@@ -1,1 +1,1 @@
-"""Learning algorithms, on TF-Agents' agents and networks."""
+"""Implements the learning algorithms on top of TF-Agents' agents and networks."""

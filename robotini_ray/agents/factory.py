@@ -1,4 +1,4 @@
-"""One agent from a config: networks, optimizers and algorithm."""
+"""Builds an agent from a config: its networks, optimizers and algorithm."""
 
 from __future__ import annotations
 
@@ -31,27 +31,36 @@ from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.replay.table import WindowLayout, window_dataset
 
 Adam = tf.keras.optimizers.legacy.Adam
-"""Kingma and Ba 2015. One fused kernel for each variable, where the newer class takes a dozen: a tenth of a small network's
-train step. And its slots are saved with their variables, not by their order."""
+"""The legacy Keras class of Adam (Kingma and Ba 2015).
+
+It runs one fused kernel per variable where the newer class runs a dozen, which saves a tenth of a small network's train step.
+It also saves each slot together with its variable; the newer class saves slots by their order.
+"""
 
 
 def action_spec() -> tensor_spec.BoundedTensorSpec:
-    """Throttle and turn, each in [-1, 1]."""
+    """Returns the spec of an action: throttle and turn, each in [-1, 1]."""
     return tensor_spec.BoundedTensorSpec((ACTION_SIZE,), tf.float32, -1.0, 1.0, name="action")
 
 
 def observation_spec(config: Config) -> tensor_spec.TensorSpec:
-    """The actor's observation vector (see ``robotini_ray.environment.observation.HistoryStack``)."""
+    """Returns the spec of the actor's observation vector (see ``robotini_ray.environment.observation.HistoryStack``)."""
     return tensor_spec.TensorSpec((config.environment.observation_size,), tf.float32, name="observation")
 
 
 def critic_observation_spec(config: Config) -> tensor_spec.TensorSpec:
-    """What replay holds and the critic sees: the observation vector, perhaps with what the critic alone is told."""
+    """Returns the spec of the observation that the replay holds and the critic sees.
+
+    It is the actor's observation vector, followed by the privileged numbers if ``agent.privileged_critic`` is set.
+    """
     return tensor_spec.TensorSpec((config.critic_observation_size,), tf.float32, name="observation")
 
 
 def make_actor_network(config: Config) -> Any:
-    """The actor network; ``robotini_ray.policy.numpy_policy.NumpyPolicy`` computes the same from the same weights."""
+    """Builds the actor network.
+
+    ``robotini_ray.policy.numpy_policy.NumpyPolicy`` computes the same actions from the same weights.
+    """
     layers = config.agent.actor_layers
     if not config.agent.recurrent:
         return DenseActorNetwork(observation_spec(config), action_spec(), fc_layer_params=layers)
@@ -59,7 +68,7 @@ def make_actor_network(config: Config) -> Any:
 
 
 def make_critic_network(config: Config) -> Any:
-    """A critic network of what the critic sees and an action."""
+    """Builds a critic network, which maps the critic's observation and an action to a value."""
     agent = config.agent
     inputs = (critic_observation_spec(config), action_spec())
     activation = normalized_relu if agent.critic_layer_norm else tf.nn.relu
@@ -70,12 +79,15 @@ def make_critic_network(config: Config) -> Any:
 
 
 def make_agent(config: Config, train_step: tf.Variable) -> tf_agent.TFAgent:
-    """The agent that ``agent.algorithm`` names, initialized; networks start from ``run.seed``.
+    """Builds and initializes the agent that ``agent.algorithm`` names.
+
+    The initial weights depend on ``run.seed``, with which the global random generators of Python, NumPy and TensorFlow are
+    seeded.
 
     Args:
         train_step: ``<int64>[]``, counts the agent's train calls.
     """
-    tf.keras.utils.set_random_seed(config.run.seed)  # tf.random.set_seed alone leaves Keras' initializers unseeded
+    tf.keras.utils.set_random_seed(config.run.seed)  # tf.random.set_seed would leave Keras' initializers unseeded
     agent = config.agent
     settings: dict[str, Any] = {
         "actor_network": make_actor_network(config),
@@ -110,7 +122,10 @@ def make_agent(config: Config, train_step: tf.Variable) -> tf_agent.TFAgent:
 
 
 def _make_slots(agent: tf_agent.TFAgent) -> None:
-    """Makes the optimizers' moments now and not in the first train step, so that restoring a checkpoint finds them."""
+    """Creates the optimizers' moments now instead of in the first train step.
+
+    Restoring a checkpoint needs them to exist.
+    """
     critics = [name for name in ("_critic_network", "_critic_network_1", "_critic_network_2") if hasattr(agent, name)]
     variables = [variable for name in critics for variable in getattr(agent, name).trainable_variables]
     agent._critic_optimizer._create_all_weights(variables)
@@ -118,10 +133,13 @@ def _make_slots(agent: tf_agent.TFAgent) -> None:
 
 
 def experience_map(config: Config, dealt: bool = False) -> Callable[[dict[str, tf.Tensor]], tuple[Any, tuple[()]]]:
-    """What turns a batch of windows into ``(experience, info)`` as TF-Agents' learner takes them.
+    """Returns a function that turns a batch of windows into ``(experience, info)`` as TF-Agents' learner takes them.
 
-    The experience of recurrent agents is the windows themselves, that of others the transitions of all their decisions,
-    perhaps ``dealt`` so that neighbours are far apart.
+    The experience of a recurrent agent is the windows themselves. For other agents it is the transitions of all decisions in
+    the windows.
+
+    Args:
+        dealt: Spreads the transitions so that neighbours are far apart (see ``to_n_step_transitions``).
     """
     layout = WindowLayout.from_config(config)
 
@@ -135,10 +153,13 @@ def experience_map(config: Config, dealt: bool = False) -> Callable[[dict[str, t
 
 
 def experience_dataset(replay_address: str, config: Config) -> tf.data.Dataset:
-    """Endless batches of ``batch_size`` items, as TF-Agents' learner takes them.
+    """Returns an endless dataset of batches of ``batch_size`` items, as TF-Agents' learner takes them.
 
-    As many windows as a batch has items are drawn at once, and their decisions are dealt out to as many batches as a window has
-    items: so hardly any of one batch are neighbours.
+    ``batch_size`` windows are drawn at once, and their decisions are dealt out to as many batches as a window has items, so
+    hardly any decisions of one batch are neighbours.
+
+    Args:
+        replay_address: The address of the replay server.
     """
     experience = window_dataset(replay_address, config).map(experience_map(config, dealt=True))
     if not config.agent.recurrent:
@@ -147,18 +168,21 @@ def experience_dataset(replay_address: str, config: Config) -> tf.data.Dataset:
 
 
 def actor_variables(variables: Iterable[tf.Variable]) -> dict[str, tf.Variable]:
-    """The variables of an actor network by the names of ``PolicySpec.weight_shapes``."""
+    """Returns the variables of an actor network by their names in ``PolicySpec.weight_shapes``."""
     return {_spec_name(variable.name): variable for variable in variables}
 
 
 def flat_actor_weights(config: Config, agent: tf_agent.TFAgent) -> NDArray[np.float32]:
-    """The actor's weights as one vector, in the order of ``PolicySpec.weight_shapes``."""
+    """Returns the actor's weights as one vector, in the order of ``PolicySpec.weight_shapes``."""
     variables = actor_variables(agent.policy.variables())
     names = PolicySpec.from_config(config).weight_shapes()
     return np.concatenate([variables[name].numpy().ravel() for name in names])
 
 
 def _spec_name(variable_name: str) -> str:
-    """``DenseActorNetwork/input_mlp/dense0/kernel:0`` is ``dense_0/kernel``; ``.../lstm/bias:0`` is ``lstm/bias``."""
+    """Converts a Keras variable name to the name in ``PolicySpec.weight_shapes``.
+
+    ``DenseActorNetwork/input_mlp/dense0/kernel:0`` becomes ``dense_0/kernel`` and ``.../lstm/bias:0`` becomes ``lstm/bias``.
+    """
     layer, kind = variable_name.removesuffix(":0").split("/")[-2:]
     return re.sub(r"^dense(\d+)$", r"dense_\1", layer) + f"/{kind}"

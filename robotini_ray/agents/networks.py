@@ -1,7 +1,7 @@
-"""Actor and critic networks: TF-Agents' own where they do, and what they lack.
+"""Defines the actor and critic networks: TF-Agents' own where they suffice, and extensions of them.
 
-A critic may see more than the camera: its observations are the actor's with further numbers behind them (see
-``robotini_ray.environment.privileged``). An actor network takes either and looks at its own part only.
+A critic may see more than the camera shows: its observations are the actor's observations followed by privileged numbers
+(see ``robotini_ray.environment.privileged``). An actor network accepts both kinds and uses only the actor's part.
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ State = list[tf.Tensor]
 LAYER_NORM_EPSILON = 1e-5
 
 LONGEST_UNROLL = 64
-"""Rows. The graph of a written-out loop grows with them: tracing one of 100 takes half a minute."""
+"""Most rows whose loop is unrolled. The graph grows with the number of rows: tracing one of 100 rows takes half a minute."""
 
 
 class UnrolledLstm(dynamic_unroll_layer.DynamicUnroll):
-    """``DynamicUnroll`` of an ``LSTMCell``, with the loop written out and the inputs' part of all gates in one product.
+    """A ``DynamicUnroll`` of an ``LSTMCell`` whose loop over the rows is unrolled in the graph.
 
-    On one core a quarter to a third faster, forwards and backwards. Sequences over ``LONGEST_UNROLL`` keep TF-Agents' loop.
+    The inputs' contribution to all gates is computed in one matrix product. On one core this is a quarter to a third faster
+    than TF-Agents' loop, forwards and backwards. Sequences of more than ``LONGEST_UNROLL`` rows use TF-Agents' loop.
     """
 
     def call(
         self, inputs: tf.Tensor, initial_state: State, reset_mask: tf.Tensor, training: bool = False
     ) -> tuple[tf.Tensor, State]:
-        """Outputs ``<float32>[batch, rows, units]`` and the state (hidden, cell) after the last row.
+        """Returns the outputs ``<float32>[batch, rows, units]`` and the state (hidden, cell) after the last row.
 
         Args:
-            inputs: ``<float32>[batch, rows, size]``, the number of rows known.
-            initial_state: hidden and cell ``<float32>[batch, units]``.
-            reset_mask: ``<bool>[batch, rows]``: rows that begin with a state of zeros.
-            training: of no effect.
+            inputs: ``<float32>[batch, rows, size]``; the number of rows must be known when the graph is traced.
+            initial_state: Hidden and cell state, each ``<float32>[batch, units]``.
+            reset_mask: ``<bool>[batch, rows]``, true for rows that start from a state of zeros.
+            training: Has no effect.
         """
         if inputs.shape[1] > LONGEST_UNROLL:
             return super().call(inputs, initial_state, reset_mask, training)
@@ -55,7 +56,7 @@ class UnrolledLstm(dynamic_unroll_layer.DynamicUnroll):
         return tf.stack(outputs, axis=1), [hidden, cell]
 
     def _input_gates(self, inputs: tf.Tensor) -> list[tf.Tensor]:
-        """What each row adds to the gates, ``<float32>[batch, 4 * units]``."""
+        """Returns the inputs' contribution to the gates: one ``<float32>[batch, 4 * units]`` per row."""
         _, rows, size = inputs.shape
         by_row = tf.transpose(inputs, (1, 0, 2))
         gates = tf.matmul(tf.reshape(by_row, (-1, size)), self.cell.kernel) + self.cell.bias
@@ -63,7 +64,7 @@ class UnrolledLstm(dynamic_unroll_layer.DynamicUnroll):
 
 
 class _CameraOnly:
-    """An actor network that may be called with a critic's observations: the first numbers are the actor's."""
+    """Lets an actor network accept a critic's observations, whose first numbers are the actor's observation."""
 
     def __call__(self, inputs: tf.Tensor, *args: Any, **named: Any) -> tuple[tf.Tensor, Any]:
         size = self.input_tensor_spec.shape[0]  # type: ignore[attr-defined]
@@ -71,7 +72,7 @@ class _CameraOnly:
 
 
 class DenseActorNetwork(_CameraOnly, actor_network.ActorNetwork):
-    """TF-Agents' feed-forward actor."""
+    """TF-Agents' feed-forward actor, which also accepts a critic's observations."""
 
 
 class RecurrentActorNetwork(_CameraOnly, actor_rnn_network.ActorRnnNetwork):
@@ -97,22 +98,25 @@ class RecurrentActorNetwork(_CameraOnly, actor_rnn_network.ActorRnnNetwork):
 
 
 class RecurrentCriticNetwork(network.Network):
-    """The value of an action, where an LSTM remembers what was observed::
+    """Estimates the value of an action, with an LSTM that remembers the past observations.
+
+    The layers are::
 
         the actor's observation -> LSTM -+
         privileged numbers --------------+-> dense layers -> value
         action --------------------------+
 
-    The action does not pass through the LSTM. So its state is that of what has happened, whichever action is judged (past
-    actions are part of the observations), and it runs once for any number of actions: ``remember``, then ``judge`` each.
+    The action does not pass through the LSTM, so the LSTM's state describes what has happened, whichever action is judged
+    (past actions are part of the observations). One run of the LSTM therefore serves any number of actions: call ``remember``
+    once, then ``judge`` for each action.
 
     Args:
-        input_tensor_spec: those of observation and action.
-        remembered_size: numbers at the observation's front that the LSTM sees; the rest are privileged.
-        lstm_units: of the LSTM.
-        layers: units of the dense layers.
-        activation: of the dense layers.
-        name: of the network.
+        input_tensor_spec: The specs of the observation and the action.
+        remembered_size: How many numbers at the front of the observation the LSTM sees; the rest are privileged.
+        lstm_units: Number of units of the LSTM.
+        layers: Numbers of units of the dense layers.
+        activation: The activation function of the dense layers.
+        name: The network's name.
     """
 
     def __init__(
@@ -128,7 +132,7 @@ class RecurrentCriticNetwork(network.Network):
         super().__init__(input_tensor_spec=input_tensor_spec, state_spec=state_spec, name=name)
         self._remembered_size = remembered_size
         self._lstm = UnrolledLstm(tf.keras.layers.LSTMCell(lstm_units), name="lstm")
-        # As TF-Agents' critics: the newer class would give layers of one shape the same values.
+        # The initializer of TF-Agents' critics. The newer class would give layers of equal shape the same values.
         initial = tf.compat.v1.keras.initializers.VarianceScaling(1.0 / 3.0, "fan_in", "uniform")
         self._layers_after = utils.mlp_layers(
             fc_layer_params=layers, activation_fn=activation, kernel_initializer=initial, name="joint_mlp"
@@ -143,7 +147,17 @@ class RecurrentCriticNetwork(network.Network):
         network_state: State,
         training: bool = False,
     ) -> tuple[tf.Tensor, State]:
-        """Values ``<float32>[batch]`` or ``[batch, rows]`` of the actions in the rows, and the state after them."""
+        """Returns the values of the actions and the state after the last row.
+
+        Args:
+            inputs: Observation and action, each with leading dimensions ``[batch]`` or ``[batch, rows]``.
+            step_type: TF-Agents' step types, with the same leading dimensions; FIRST resets the state.
+            network_state: Hidden and cell state before the first row.
+            training: Has no effect.
+
+        Returns:
+            The values ``<float32>[batch]`` or ``<float32>[batch, rows]``, and the state (hidden, cell).
+        """
         observation, action = inputs
         if nest_utils.get_outer_rank(observation, self.input_tensor_spec[0]) == 1:
             observation, action, step_type = observation[:, tf.newaxis], action[:, tf.newaxis], step_type[:, tf.newaxis]
@@ -153,14 +167,19 @@ class RecurrentCriticNetwork(network.Network):
         return self.judge(memory, action), state
 
     def remember(self, observation: tf.Tensor, step_type: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
-        """What actions are judged by in each row, ``<float32>[batch, rows, ...]``, and the state after the last row."""
+        """Runs the LSTM over the observations.
+
+        Returns:
+            The memory ``<float32>[batch, rows, ...]`` from which ``judge`` computes values (each row's LSTM output and
+            privileged numbers), and the state after the last row.
+        """
         seen, privileged = observation[..., : self._remembered_size], observation[..., self._remembered_size :]
         first = tf.equal(step_type, time_step.StepType.FIRST)
         memory, state = self._lstm(seen, initial_state=state, reset_mask=first)
         return tf.concat([memory, privileged], axis=-1), state
 
     def judge(self, memory: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
-        """Values ``<float32>[batch, rows]`` of one action a row."""
+        """Returns the values ``<float32>[batch, rows]`` of one action per row, given the memory of ``remember``."""
         squash = utils.BatchSquash(2)
         x = squash.flatten(tf.concat([memory, action], axis=-1))
         for layer in self._layers_after:
@@ -169,7 +188,12 @@ class RecurrentCriticNetwork(network.Network):
 
 
 def normalized_relu(x: tf.Tensor) -> tf.Tensor:
-    """ReLU after layer normalisation without gain and bias (Ba et al. 2016; the bias before it and the next layer's weights
-    do their work). ``<float32>[..., units]``."""
+    """Applies layer normalisation (Ba et al. 2016) without gain and bias, then ReLU.
+
+    The bias of the layer before and the weights of the layer after take the place of bias and gain.
+
+    Args:
+        x: ``<float32>[..., units]``.
+    """
     mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
     return tf.nn.relu((x - mean) * tf.math.rsqrt(variance + LAYER_NORM_EPSILON))

@@ -1,7 +1,7 @@
-"""Policies of the original trainer (robotini-ddpg): its SavedModel's variables, read as numbers, as a policy of ours.
+"""Reads a policy of the original trainer (robotini-ddpg) from the variables of its SavedModel.
 
-Its actor is TF-Agents' ``ActorRnnNetwork``: the 8x3 features of one frame, dense layers, an LSTM, throttle and turn (published:
-24-512-256-LSTM 256-2). The program in ``saved_model.pb`` is not loaded, and so not run.
+The original actor is TF-Agents' ``ActorRnnNetwork``: the 8x3 features of one frame, dense layers, an LSTM, throttle and turn
+(published sizes: 24-512-256-LSTM 256-2). The program in ``saved_model.pb`` is not loaded and therefore never run.
 """
 
 from __future__ import annotations
@@ -21,24 +21,25 @@ from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import Floats, PolicySpec
 
 Layer = list[Floats]
-"""Its arrays: kernel and bias, of an LSTM the recurrent kernel between them."""
+"""The arrays of a layer: kernel and bias; an LSTM has its recurrent kernel between them."""
 
 _VARIABLE = re.compile(r"model_variables/(\d+)/\.ATTRIBUTES/VARIABLE_VALUE")
 
 
 class OriginalPolicyError(RobotiniError):
-    """A SavedModel that holds no such policy; the message is one line for a person."""
+    """Reports a SavedModel that holds no policy of the original trainer; the message is one line for the user."""
 
 
 def read_original_policy(directory: Path, track: str) -> NumpyPolicy:
-    """The policy of a SavedModel.
+    """Reads the policy of a SavedModel of the original trainer.
 
     Args:
-        directory: with ``policy_specs.pbtxt`` and ``variables/``.
-        track: that it was trained on, which it does not say.
+        directory: The SavedModel's directory, with ``policy_specs.pbtxt`` and ``variables/``.
+        track: Name of the track on which the policy was trained; the SavedModel does not contain it.
 
     Raises:
-        OriginalPolicyError: a file is missing, or the network or its observation is another one.
+        OriginalPolicyError: A file is missing, or the network, its observation or its action range is not of the supported
+            kind.
     """
     throttle, turn = _action_ranges(directory)
     arrays = _model_variables(directory)
@@ -62,28 +63,28 @@ def read_original_policy(directory: Path, track: str) -> NumpyPolicy:
 
 
 def _action_ranges(directory: Path) -> tuple[tuple[float, float], float]:
-    """Lowest and highest throttle, and the largest turn either way."""
+    """Returns the lowest and highest throttle, and the largest turn, which is the same to both sides."""
     path = directory / "policy_specs.pbtxt"
     try:
         specs = tensor_spec.from_pbtxt_file(str(path))["collect_data_spec"]
     except (tf.errors.OpError, ParseError, KeyError) as error:
-        raise OriginalPolicyError(f"{path} is missing or says nothing of observations and actions") from error
+        raise OriginalPolicyError(f"{path} is missing or does not describe observations and actions") from error
     shape = tuple(specs.observation.shape)
     if int(np.prod(shape)) != FEATURES_PER_FRAME:
-        raise OriginalPolicyError(f"{path}: its observation has shape {list(shape)}; that of the original trainer is [8, 3]")
+        raise OriginalPolicyError(f"{path}: its observation has shape {list(shape)}; the original trainer's is [8, 3]")
     low, high = (np.broadcast_to(limit, (ACTION_SIZE,)) for limit in (specs.action.minimum, specs.action.maximum))
     if low[1] != -high[1]:
-        raise OriginalPolicyError(f"{path}: turns go from {low[1]:g} to {high[1]:g}; only as far to both sides can be driven")
+        raise OriginalPolicyError(f"{path}: turns go from {low[1]:g} to {high[1]:g}; both limits must be equally far from 0")
     return (_decimal(low[0]), _decimal(high[0])), _decimal(high[1])
 
 
 def _decimal(value: Any) -> float:
-    """0.02 for the float32 0.0199999996."""
+    """Returns the shortest decimal number that names the float32: 0.02 for 0.0199999996."""
     return float(np.format_float_positional(np.float32(value)))
 
 
 def _model_variables(directory: Path) -> list[Floats]:
-    """The network's variables in its own order."""
+    """Returns the network's variables in the SavedModel's order."""
     try:
         reader = tf.train.load_checkpoint(str(directory / "variables" / "variables"))
     except (tf.errors.OpError, ValueError) as error:
@@ -97,9 +98,10 @@ def _model_variables(directory: Path) -> list[Floats]:
 
 
 def _network(arrays: list[Floats], directory: Path) -> tuple[list[Layer], Layer, Layer]:
-    """The dense layers from the first on, the LSTM, and the layer of actions.
+    """Returns the dense layers in order, the LSTM and the action layer.
 
-    Their order in the file is TF-Agents' own and no promise; what belongs to one layer stands together, the bias last.
+    TF-Agents determines the order of the layers in the file and guarantees none; but the arrays of one layer are adjacent,
+    with the bias last.
     """
     groups = _groups(arrays)
     lstms = [group for group in groups if len(group) == 3]
@@ -109,13 +111,13 @@ def _network(arrays: list[Floats], directory: Path) -> tuple[list[Layer], Layer,
             return layers, lstms[0], action
     shapes = [array.shape for array in arrays]
     raise OriginalPolicyError(
-        f"{directory} holds variables of shapes {shapes}; allowed: kernel and bias of dense layers on {FEATURES_PER_FRAME} "
-        f"numbers, an LSTM, and a layer of {ACTION_SIZE} actions, as the original trainer's recurrent policy has them"
+        f"{directory} holds variables of shapes {shapes}; allowed: kernels and biases of dense layers that "
+        f"take {FEATURES_PER_FRAME} numbers, an LSTM and a layer of {ACTION_SIZE} actions, as in the original recurrent policy"
     )
 
 
 def _groups(arrays: list[Floats]) -> list[Layer]:
-    """Kernels up to the next bias, with it."""
+    """Splits the arrays into layers: each layer ends with its bias, the only array of one dimension."""
     groups: list[Layer] = [[]]
     for array in arrays:
         groups[-1].append(array)
@@ -125,7 +127,7 @@ def _groups(arrays: list[Floats]) -> list[Layer]:
 
 
 def _fit(layers: list[Layer], lstm: Layer, action: Layer) -> bool:
-    """Whether each takes what the one before gives."""
+    """Returns whether the shapes match: each layer takes as many numbers as the one before it returns."""
     shapes = [[array.shape for array in layer] for layer in (*layers, lstm, action)]
     expected = []
     width = FEATURES_PER_FRAME

@@ -1,10 +1,12 @@
-"""A policy in other programs' formats: TensorFlow SavedModel, TFLite, ONNX. Each is compared with ours before it is kept.
+"""Writes a policy in other programs' formats: TensorFlow SavedModel, TFLite and ONNX.
+
+The actions of every written policy are compared with those of ``NumpyPolicy`` before it is kept.
 
 TFLite and ONNX hold one step of one car::
 
     observation <float32>[1, observation_size], state <float32>[1, state_size] -> action <float32>[1, 2], next_state
 
-(a feed-forward policy has no state). What the observation and the action mean is said by the policy.json beside them.
+A feed-forward policy has no state. The ``policy.json`` next to the file defines the observation and the action.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import Floats, PolicySpec
 
 Step = Callable[[Floats, Floats], tuple[Floats, Floats]]
-"""Observation and state ``<float32>[1, ...]`` to action and next state."""
+"""A function from observation and state, each ``<float32>[1, ...]``, to action and next state."""
 
 CHECKED_STEPS = 30
 LARGEST_DIFFERENCE = 1e-5
@@ -32,25 +34,25 @@ ONNX_OPSET = 17
 
 
 class ExportError(RobotiniError):
-    """A policy that cannot be exported; the message is one line for a person."""
+    """Reports a policy that cannot be exported; the message is one line for the user."""
 
 
 class _StepModule(tf.Module):
-    """One step of ``NumpyPolicy`` as a graph of plain operations."""
+    """Computes one step of ``NumpyPolicy`` as a graph of plain operations."""
 
     def __init__(self, policy: NumpyPolicy) -> None:
         super().__init__()
         self._spec = policy.spec
-        self._weights = policy.weights  # arrays become constants of the graph; tf2onnx loses tensors that are captured
+        self._weights = policy.weights  # NumPy arrays become constants of the graph; tf2onnx loses captured tensors
 
     def signature(self) -> list[tf.TensorSpec]:
-        """Observation, and the state where there is one."""
+        """Returns the specs of the inputs: the observation, and the state if the policy has one."""
         size, state_size = self._spec.environment().observation_size, self._spec.state_size
         specs = [tf.TensorSpec((1, size), tf.float32, "observation")]
         return [*specs, tf.TensorSpec((1, state_size), tf.float32, "state")] if state_size else specs
 
     def step(self, observation: tf.Tensor, state: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Action, and the next state where there is one."""
+        """Returns the action, and the next state if the policy has one."""
         weights, x, found = self._weights, observation, {}
         for index in range(len(self._spec.layers)):
             x = tf.nn.relu(tf.matmul(x, weights[f"dense_{index}/kernel"]) + weights[f"dense_{index}/bias"])
@@ -65,7 +67,11 @@ class _StepModule(tf.Module):
 
 
 def write_saved_model(policy: NumpyPolicy, directory: Path) -> None:
-    """TF-Agents' SavedModel of the policy: ``action`` and ``get_initial_state``."""
+    """Writes ``saved_model``, TF-Agents' SavedModel of the policy with ``action`` and ``get_initial_state``.
+
+    Raises:
+        ExportError: The SavedModel's actions differ from the policy's.
+    """
     path = directory / "saved_model"
     SavedModelExporter(_config_of(policy.spec)).save(policy, path)
     loaded = tf.saved_model.load(str(path))
@@ -81,7 +87,11 @@ def write_saved_model(policy: NumpyPolicy, directory: Path) -> None:
 
 
 def write_tflite(policy: NumpyPolicy, directory: Path) -> None:
-    """``policy.tflite``, by TensorFlow's own converter."""
+    """Writes ``policy.tflite`` with TensorFlow's own converter.
+
+    Raises:
+        ExportError: The converted policy's actions differ from the policy's.
+    """
     module = _StepModule(policy)
     function = tf.function(module.step, input_signature=module.signature()).get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
@@ -96,20 +106,20 @@ def write_tflite(policy: NumpyPolicy, directory: Path) -> None:
     _check(policy, step, path)
 
 
-_INSTALL_ONNX = "in a checkout `.venv/bin/pip install -c constraints.txt -e '.[onnx]'`"
+_INSTALL_ONNX = "in a checkout, run `.venv/bin/pip install -c constraints.txt -e '.[onnx]'`"
 
 
 def write_onnx(policy: NumpyPolicy, directory: Path) -> None:
-    """``policy.onnx``, by tf2onnx, which the extra ``onnx`` installs.
+    """Writes ``policy.onnx`` with tf2onnx, which the extra ``onnx`` installs.
 
     Raises:
-        ExportError: it is not installed.
+        ExportError: tf2onnx or onnx is not installed, or the converted policy's actions differ from the policy's.
     """
     try:
         import onnx.reference
         import tf2onnx
     except ImportError as error:
-        raise ExportError(f"--format onnx needs the package {error.name}, of the extra `onnx`: {_INSTALL_ONNX}") from error
+        raise ExportError(f"--format onnx needs the package {error.name} of the extra `onnx`: {_INSTALL_ONNX}") from error
     module = _StepModule(policy)
     path = directory / "policy.onnx"
     function = tf.function(module.step, input_signature=module.signature())
@@ -125,7 +135,16 @@ def write_onnx(policy: NumpyPolicy, directory: Path) -> None:
 
 
 def _check(policy: NumpyPolicy, step: Step, path: Path) -> None:
-    """Raises ExportError where another program's actions are not ours, over a drive of random observations."""
+    """Compares another program's actions with the policy's over a drive of random observations.
+
+    Args:
+        policy: The policy that was written.
+        step: Computes one step with the written policy.
+        path: The written policy, which the error message names.
+
+    Raises:
+        ExportError: The actions differ by more than ``LARGEST_DIFFERENCE``.
+    """
     random = np.random.default_rng(0)
     state = policy.initial_state(1)
     other_state = state
@@ -135,14 +154,14 @@ def _check(policy: NumpyPolicy, step: Step, path: Path) -> None:
         action, state = policy.act(observation, state)
         other_action, other_state = step(observation, other_state)
         worst = max(worst, float(np.abs(action - other_action).max()))
-    if not worst <= LARGEST_DIFFERENCE:  # a NaN is no small difference
+    if not worst <= LARGEST_DIFFERENCE:  # ``>`` would let a NaN pass
         raise ExportError(
-            f"{path.name} acts otherwise than the policy: by {worst:.2g}; at most {LARGEST_DIFFERENCE:g} is allowed"
+            f"{path.name} acts differently from the policy: by {worst:.2g}; at most {LARGEST_DIFFERENCE:g} is allowed"
         )
 
 
 def _config_of(spec: PolicySpec) -> Config:
-    """A config whose actor network is that of the spec."""
+    """Returns a config whose actor network has the shape that the spec gives."""
     if spec.network == "lstm":
         agent = AgentConfig(algorithm="rdpg", actor_layers=spec.layers, lstm_units=spec.lstm_units)
     else:

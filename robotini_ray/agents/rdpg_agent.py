@@ -1,4 +1,4 @@
-"""Recurrent DDPG (RDPG; Heess et al. 2015)."""
+"""Defines the recurrent DDPG agent (RDPG; Heess et al. 2015)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class RdpgAgent(WindowTraining, ddpg_agent.DdpgAgent):
     """TF-Agents' DDPG, trained on windows."""
 
     def critics(self) -> list[RecurrentCriticNetwork]:
-        """The one that there is."""
+        """Returns the only critic, as a list."""
         return [self._critic_network]
 
     def target_critics(self) -> list[RecurrentCriticNetwork]:
-        """Its target."""
+        """Returns the critic's target network, as a list."""
         return [self._target_critic_network]

@@ -1,4 +1,4 @@
-"""Recurrent TD3 (Fujimoto et al. 2018, on windows as RDPG)."""
+"""Defines the recurrent TD3 agent (Fujimoto et al. 2018), trained on windows like RDPG."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from robotini_ray.agents.windows import Windows
 
 
 class Rtd3Agent(WindowTraining, td3_agent.Td3Agent):
-    """TF-Agents' TD3, trained on windows: twin critics, noise on the target's actions, an actor that is trained every
-    ``actor_update_period`` train steps. In between its loss is the one of its last step.
+    """TF-Agents' TD3, trained on windows.
+
+    It has twin critics, noise on the target actions, and an actor that is trained every ``actor_update_period`` train
+    steps. In between, the reported actor loss is that of the actor's last training.
     """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
@@ -23,15 +25,15 @@ class Rtd3Agent(WindowTraining, td3_agent.Td3Agent):
         self._last_actor_loss = tf.Variable(0.0, trainable=False, name="last_actor_loss")
 
     def critics(self) -> list[RecurrentCriticNetwork]:
-        """The twins."""
+        """Returns the twin critics."""
         return [self._critic_network_1, self._critic_network_2]
 
     def target_critics(self) -> list[RecurrentCriticNetwork]:
-        """Their targets."""
+        """Returns the target networks of the twin critics."""
         return [self._target_critic_network_1, self._target_critic_network_2]
 
     def target_actions(self, actions: tf.Tensor) -> tf.Tensor:
-        """The target actor's actions with noise, inside the action range."""
+        """Returns the target actor's actions with noise, clipped to the action range."""
         return with_target_noise(actions, self._target_policy_noise, self._target_policy_noise_clip)
 
     def _train_actor(self, windows: Windows, memory: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""The greedy policy as a TensorFlow SavedModel, for whoever serves TensorFlow."""
+"""Writes the greedy policy as a TensorFlow SavedModel, for programs that serve TensorFlow models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from robotini_ray.policy.numpy_policy import NumpyPolicy
 
 
 class SavedModelExporter:
-    """Saves policies of one config with TF-Agents' ``PolicySaver``; the graph is traced once, weights are put into it."""
+    """Saves policies of one config with TF-Agents' ``PolicySaver``.
+
+    The graph is traced once; each call of ``save`` replaces the weights in it.
+    """
 
     def __init__(self, config: Config) -> None:
         network = make_actor_network(config)
@@ -24,7 +27,7 @@ class SavedModelExporter:
         self._saver = policy_saver.PolicySaver(policy)
 
     def save(self, policy: NumpyPolicy, directory: Path) -> None:
-        """Writes the SavedModel into a new directory."""
+        """Writes the policy as a SavedModel into a new directory."""
         for name, value in policy.weights.items():
             self._variables[name].assign(value)
         self._saver.save(str(directory))

@@ -1,4 +1,4 @@
-"""TD3 whose target actions stay inside the action range."""
+"""Defines a TD3 agent whose target actions stay inside the action range."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from tf_agents.trajectories import time_step
 
 
 class BoundedTd3Agent(td3_agent.Td3Agent):
-    """TF-Agents' TD3 with one correction: a target action is clipped to [-1, 1] after its noise (Fujimoto et al. 2018,
-    algorithm 1). TF-Agents leaves it outside, where the critic has never seen a sample.
+    """TF-Agents' TD3 with one correction: target actions are clipped to [-1, 1] after the noise is added.
+
+    This is algorithm 1 of Fujimoto et al. 2018. TF-Agents leaves the noisy actions outside the range, where the critic has
+    never seen a sample.
     """
 
     def critic_loss(
@@ -22,14 +24,17 @@ class BoundedTd3Agent(td3_agent.Td3Agent):
         weights: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor:
-        """Mean over the batch of both critics' losses against the smaller target value.
+        """Returns the mean over the batch of both critics' losses against the smaller target value.
 
         Args:
-            time_steps: a batch of transitions' starts.
-            actions: ``<float32>[batch, 2]``.
-            next_time_steps: where they lead; reward and discount may be those of n steps.
-            weights: not supported, None.
-            training: passed on to the critics.
+            time_steps: The first time steps of a batch of transitions.
+            actions: ``<float32>[batch, 2]``, the actions taken in these time steps.
+            next_time_steps: The time steps to which the transitions lead; reward and discount may cover n steps.
+            weights: Not supported; must be None.
+            training: Passed on to the critics.
+
+        Raises:
+            ValueError: ``weights`` is given.
         """
         if weights is not None:
             raise ValueError("weights are not supported")
@@ -51,6 +56,12 @@ class BoundedTd3Agent(td3_agent.Td3Agent):
 
 
 def with_target_noise(actions: tf.Tensor, stddev: float, clip: float) -> tf.Tensor:
-    """Actions ``<float32>[..., 2]`` with normal noise of at most ``clip``, inside [-1, 1] (target policy smoothing)."""
+    """Returns the actions with clipped normal noise added, inside [-1, 1] (target policy smoothing).
+
+    Args:
+        actions: ``<float32>[..., 2]``.
+        stddev: Standard deviation of the noise.
+        clip: Largest absolute value of the noise.
+    """
     noise = tf.random.normal(tf.shape(actions), stddev=stddev)
     return tf.clip_by_value(actions + tf.clip_by_value(noise, -clip, clip), -1.0, 1.0)

@@ -1,4 +1,4 @@
-"""How a recurrent agent trains on windows of decisions instead of transitions."""
+"""Trains a recurrent agent on windows of decisions instead of single transitions."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from robotini_ray.agents.windows import Windows, n_step_returns
 
 
 class WindowTraining:
-    """Mixed into TF-Agents' DDPG or TD3, in front of it: stored state and burn-in (Kapturowski et al. 2019, R2D2).
+    """Mixin, placed before TF-Agents' DDPG or TD3, that trains them with stored state and burn-in.
 
-    A window is ``burn_in`` rows that only warm the recurrent states, then the trained rows, then ``n_step`` rows that are only
-    summed up and bootstrapped from. The actor starts from the state that was stored when it acted; the critics, which do not
-    act, from zero. Losses are means over the trained rows in which an action was taken: padding and episode ends have none.
+    The method is that of R2D2 (Kapturowski et al. 2019). A window consists of ``burn_in`` rows that only warm up the
+    recurrent states, the trained rows, and ``n_step`` rows whose rewards are summed and from which values are bootstrapped.
+    The actor starts from the state that was stored when it acted; the critics, which do not act, start from zeros. Losses
+    are means over the trained rows in which an action was taken, so padding and episode ends do not count.
 
-    Both losses see the critics as they were when the train step began. So a critic's LSTM runs once for the actions that were
-    taken and for the actor's own.
+    Both losses use the critics' weights from the beginning of the train step. Each critic's LSTM therefore runs only once,
+    for the actions that were taken and for the actor's own actions.
 
     Args:
-        burn_in: rows in front of each window that are not trained.
-        n_step: decisions summed into one return.
-        **settings: those of the agent; the critics are ``RecurrentCriticNetwork``.
+        burn_in: Rows at the front of each window that are not trained.
+        n_step: Decisions summed into one return.
+        **settings: Settings of TF-Agents' agent; the critics must be ``RecurrentCriticNetwork`` instances.
     """
 
-    # What the mixed-in methods use of TF-Agents' agents.
+    # Attributes of TF-Agents' agents that this mixin uses.
     train_step_counter: tf.Variable
     _actor_network: Any
     _target_actor_network: Any
@@ -46,15 +47,20 @@ class WindowTraining:
         self._n_step = n_step
 
     def critics(self) -> list[RecurrentCriticNetwork]:
-        """The networks that judge; the actor climbs the first."""
+        """Returns the critic networks; the actor is trained to maximise the first one's value."""
         raise NotImplementedError
 
     def target_critics(self) -> list[RecurrentCriticNetwork]:
-        """Their targets, in the same order."""
+        """Returns the critics' target networks, in the same order."""
         raise NotImplementedError
 
     def target_actions(self, actions: tf.Tensor) -> tf.Tensor:
-        """What the targets judge where the target actor chose ``actions``, ``<float32>[batch, rows, 2]``."""
+        """Returns the actions at which the target values are computed.
+
+        Args:
+            actions: ``<float32>[batch, rows, 2]``, chosen by the target actor. Subclasses may change them, for example add
+                noise.
+        """
         return actions
 
     def _train(self, experience: Windows, weights: tf.Tensor | None = None) -> tf_agent.LossInfo:
@@ -74,7 +80,7 @@ class WindowTraining:
         return tf_agent.LossInfo(actor_loss + critic_loss, ddpg_agent.DdpgInfo(actor_loss, critic_loss))
 
     def _train_actor(self, windows: Windows, memory: tf.Tensor) -> tf.Tensor:
-        """One step of the actor; returns its loss."""
+        """Trains the actor for one step and returns its loss."""
         state = self.warm_actor_state(windows)
         variables = self._actor_network.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -91,8 +97,10 @@ class WindowTraining:
         return tf_agent.LossInfo(actor_loss + critic_loss, ddpg_agent.DdpgInfo(actor_loss, critic_loss))
 
     def window_targets(self, windows: Windows) -> tf.Tensor:
-        """What the values of the trained rows are drawn to, ``<float32>[batch, trained]``: n-step returns, bootstrapped from
-        the smallest target value."""
+        """Returns the targets ``<float32>[batch, trained]`` for the values of the trained rows.
+
+        They are n-step returns, bootstrapped from the smallest of the target critics' values.
+        """
         returns = n_step_returns(windows, self._burn_in, self._n_step, self._gamma)
         chosen, _ = self._target_actor_network(
             windows.observation, step_type=windows.step_type, network_state=_stored_state(windows)
@@ -107,7 +115,7 @@ class WindowTraining:
         return returns.reward + returns.factor * tf.gather(smallest, rows, axis=1, batch_dims=1)
 
     def warm_critic_states(self, windows: Windows) -> list[State]:
-        """The state of each critic after the burn-in rows, cut off from the gradient."""
+        """Returns each critic's state after the burn-in rows, without gradient."""
         warm = windows.between(0, self._burn_in)
         states = []
         for critic in self.critics():
@@ -118,7 +126,7 @@ class WindowTraining:
         return states
 
     def warm_actor_state(self, windows: Windows) -> State:
-        """The actor's state after the burn-in rows, cut off from the gradient."""
+        """Returns the actor's state after the burn-in rows, without gradient."""
         state = _stored_state(windows)
         if self._burn_in:
             warm = windows.between(0, self._burn_in)
@@ -126,16 +134,20 @@ class WindowTraining:
         return [tf.stop_gradient(part) for part in state]
 
     def memories(self, windows: Windows, states: list[State]) -> list[tf.Tensor]:
-        """What each critic remembers in the trained rows, from the state before them."""
+        """Returns each critic's memory of the trained rows (see ``RecurrentCriticNetwork.remember``).
+
+        Args:
+            states: Each critic's state before the trained rows.
+        """
         trained = self.trained(windows)
         pairs = zip(self.critics(), states, strict=True)
         return [critic.remember(trained.observation, trained.step_type, state)[0] for critic, state in pairs]
 
     def window_critic_loss(self, windows: Windows, memories: list[tf.Tensor], targets: tf.Tensor) -> tf.Tensor:
-        """The critics' mean TD losses of the trained rows, summed.
+        """Returns the sum over the critics of their mean TD losses in the trained rows.
 
         Args:
-            memories: of each critic.
+            memories: Each critic's memory of the trained rows.
             targets: ``<float32>[batch, trained]``.
         """
         trained = self.trained(windows)
@@ -143,13 +155,18 @@ class WindowTraining:
         return tf.add_n([_masked_mean(self._td_errors_loss_fn(targets, value), trained.decided) for value in values])
 
     def window_actor_loss(self, windows: Windows, state: State, memory: tf.Tensor) -> tf.Tensor:
-        """Minus the mean value that the first critic gives to the actor's own actions in the trained rows."""
+        """Returns minus the mean value that the first critic gives to the actor's own actions in the trained rows.
+
+        Args:
+            state: The actor's state before the trained rows.
+            memory: The first critic's memory of the trained rows; no gradient flows through it.
+        """
         trained = self.trained(windows)
         actions, _ = self._actor_network(trained.observation, step_type=trained.step_type, network_state=state, training=True)
         return -_masked_mean(self.critics()[0].judge(tf.stop_gradient(memory), actions), trained.decided)
 
     def trained(self, windows: Windows) -> Windows:
-        """The trained rows."""
+        """Returns the trained rows of the windows."""
         return windows.between(self._burn_in, -self._n_step)
 
 

@@ -1,4 +1,4 @@
-"""From replay windows to what the agents train on."""
+"""Converts replay windows to the experience on which the agents are trained."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from robotini_ray.replay.table import LAST, PAD, WindowLayout
 
 
 class Windows(NamedTuple):
-    """A batch of replay windows with their columns apart.
+    """A batch of replay windows, split into columns.
 
     Attributes:
         observation: ``<float32>[batch, rows, observation_size]``.
-        action: ``<float32>[batch, rows, 2]``, zero where ``decided`` is.
-        reward: ``<float32>[batch, rows]`` of the action of the row.
-        discount: ``<float32>[batch, rows]``: 0 after a termination, else 1.
+        action: ``<float32>[batch, rows, 2]``, zero where ``decided`` is zero.
+        reward: ``<float32>[batch, rows]``, the reward for the row's action.
+        discount: ``<float32>[batch, rows]``, 0 after a termination, else 1.
         step_type: ``<int32>[batch, rows]``, TF-Agents' step type; padding counts as MID.
-        decided: ``<float32>[batch, rows]``: 1 where an action was taken, 0 at episode ends and in padding.
-        state: ``<float32>[batch, state_size]``: the actor's recurrent state before the first row.
+        decided: ``<float32>[batch, rows]``, 1 where an action was taken, 0 at episode ends and in padding.
+        state: ``<float32>[batch, state_size]``, the actor's recurrent state before the first row; ``()`` for a feed-forward
+            agent.
     """
 
     observation: tf.Tensor
@@ -33,18 +34,21 @@ class Windows(NamedTuple):
     state: tf.Tensor
 
     def between(self, start: int, stop: int | None) -> Windows:
-        """The rows from ``start`` up to ``stop``, as in a slice; ``state`` stays that before the first row of all."""
+        """Returns the rows from ``start`` up to ``stop``, as in a slice.
+
+        ``state`` is kept as it is: the state before the first row of the original windows.
+        """
         columns = {name: column[:, start:stop] for name, column in self._asdict().items() if name != "state"}
         return self._replace(**columns)
 
 
 class Returns(NamedTuple):
-    """N-step returns of a batch: the value of a row's action is estimated as ``reward + factor * value(row + steps)``.
+    """The n-step returns of a batch; a row's action has the estimated value ``reward + factor * value(row + steps)``.
 
     Attributes:
-        reward: ``<float32>[batch, rows]``, discounted and summed.
-        factor: ``<float32>[batch, rows]``, 0 after a termination.
-        steps: ``<int32>[batch, rows]``, decisions summed: n, or fewer before an episode's end.
+        reward: ``<float32>[batch, rows]``, the discounted sum of rewards.
+        factor: ``<float32>[batch, rows]``, the factor on the bootstrapped value; 0 after a termination.
+        steps: ``<int32>[batch, rows]``, the number of decisions summed: n, or fewer before an episode's end.
     """
 
     reward: tf.Tensor
@@ -53,7 +57,7 @@ class Returns(NamedTuple):
 
 
 def unpack(item: dict[str, tf.Tensor], layout: WindowLayout) -> Windows:
-    """The columns of a batch of replay items (see ``robotini_ray.replay.table`` for the rows' layout)."""
+    """Splits a batch of replay items into columns (see ``robotini_ray.replay.table`` for the layout of the rows)."""
     rows = tf.ensure_shape(item["rows"], (None, layout.rows, layout.row_size))
     size = layout.observation_size
     kind = rows[..., -1]
@@ -71,20 +75,20 @@ def unpack(item: dict[str, tf.Tensor], layout: WindowLayout) -> Windows:
 
 
 def n_step_returns(windows: Windows, first: int, n_step: int, discount: float) -> Returns:
-    """The n-step returns of the rows from ``first`` up to the last ``n_step`` ones.
+    """Computes the n-step returns of the rows from ``first`` on, without the last ``n_step`` rows.
 
-    With k <= n the number of decisions from the row up to the episode's end or row + n::
+    Let k <= n be the number of decisions from the row up to the episode's end or row + n. Then::
 
         reward = sum over i < k of discount^i * (d_0 * ... * d_i-1) * r_i
         factor = discount^k * d_0 * ... * d_k-1
         steps  = k: row + k is the episode's last one after a truncation, so that it is bootstrapped from
 
-    (Sutton and Barto 2018, section 7.1; truncation is not termination: Pardo et al. 2018.) A row in which nothing was decided
-    has steps 0.
+    The formulas are those of Sutton and Barto 2018, section 7.1; truncation is not termination (Pardo et al. 2018).
+    ``steps`` is 0 for a row in which no action was taken.
 
     Args:
-        windows: ``first`` rows, then those that are asked for, then ``n_step``.
-        discount: of one decision.
+        windows: ``first`` rows, then the rows whose returns are computed, then ``n_step`` rows.
+        discount: Discount factor per decision.
     """
     rows = windows.reward.shape[1] - first - n_step
     reward, factor, steps, going_on = 0.0, 1.0, 0.0, 1.0
@@ -97,20 +101,20 @@ def n_step_returns(windows: Windows, first: int, n_step: int, discount: float) -
 
 
 def to_n_step_transitions(windows: Windows, n_step: int, discount: float, dealt: bool = False) -> trajectory.Transition:
-    """The n-step transitions of all decisions but those of the last ``n_step`` rows.
+    """Returns the n-step transitions of all decisions except those of the last ``n_step`` rows.
 
-    They are for agents that discount one step themselves. Rows without a decision have none, so that the batch of the result
-    is as long as there are decisions.
+    The transitions suit agents that apply the discount of one step themselves. Rows without a decision yield no transition,
+    so the length of the resulting batch is the number of decisions.
 
     Args:
-        windows: trained rows, then ``n_step``.
-        n_step: decisions summed.
-        discount: of one decision.
-        dealt: like cards: a random one of each window, then another of each, and so on, so that neighbours are far apart; else
-            window after window.
+        windows: Trained rows, then ``n_step`` rows.
+        n_step: Number of decisions summed.
+        discount: Discount factor per decision.
+        dealt: Orders the transitions as if dealing cards: a random one from each window, then another from each window, and
+            so on, so that neighbours are far apart. By default they are ordered window by window.
     """
     returns = n_step_returns(windows, 0, n_step, discount)
-    places = _dealt(returns.steps > 0) if dealt else tf.where(returns.steps > 0)  # int64[transitions, (window, row)]
+    places = _dealt(returns.steps > 0) if dealt else tf.where(returns.steps > 0)  # <int64>[transitions, (window, row)]
     steps = tf.gather_nd(returns.steps, places)
     next_places = places + tf.cast(tf.stack([tf.zeros_like(steps), steps], axis=1), tf.int64)
     ones = tf.ones_like(steps)
@@ -127,7 +131,14 @@ def to_n_step_transitions(windows: Windows, n_step: int, discount: float, dealt:
 
 
 def _dealt(wanted: tf.Tensor) -> tf.Tensor:
-    """The places ``<int64>[places, (window, row)]`` of the true ones of ``<bool>[windows, rows]``, dealt window by window."""
+    """Returns the places of the true entries, dealt one from each window at a time, in random order within each window.
+
+    Args:
+        wanted: ``<bool>[windows, rows]``.
+
+    Returns:
+        The places ``<int64>[places, 2]`` as (window, row).
+    """
     rows = tf.transpose(tf.argsort(tf.random.uniform(tf.shape(wanted)), axis=1))
     windows = tf.broadcast_to(tf.range(tf.shape(wanted)[0]), tf.shape(rows))
     places = tf.reshape(tf.stack([windows, rows], axis=-1), (-1, 2))

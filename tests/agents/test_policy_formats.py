@@ -88,7 +88,7 @@ class TestExport:
         monkeypatch.setitem(__import__("sys").modules, "tf2onnx", None)
         assert run("export", "--policy", saved, "--format", "onnx", "-o", tmp_path / "out") == 2
         err = capsys.readouterr().err
-        assert "--format onnx needs the package tf2onnx, of the extra `onnx`: in a checkout `.venv/bin/pip install" in err
+        assert "--format onnx needs the package tf2onnx of the extra `onnx`: in a checkout, run `.venv/bin/pip install" in err
         assert list(tmp_path.iterdir()) == []
 
     def test_outputs_that_differ_are_not_kept(self, saved, tmp_path, monkeypatch, capsys):
@@ -100,7 +100,7 @@ class TestExport:
 
         monkeypatch.setattr(policy_formats._StepModule, "step", slightly_else)
         assert run("export", "--policy", saved, "--format", "tflite", "-o", tmp_path / "out") == 2
-        assert "policy.tflite acts otherwise than the policy: by 0.00" in capsys.readouterr().err
+        assert "policy.tflite acts differently from the policy: by 0.00" in capsys.readouterr().err
         assert list(tmp_path.iterdir()) == []
 
     def test_the_check_finds_a_state_that_is_not_carried_on(self, tmp_path):
