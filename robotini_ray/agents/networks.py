@@ -147,7 +147,7 @@ class RecurrentCriticNetwork(network.Network):
         network_state: State,
         training: bool = False,
     ) -> tuple[tf.Tensor, State]:
-        """Returns the values of the actions and the state after the last row.
+        """Computes the values of the actions and the state after the last row.
 
         Args:
             inputs: Observation and action, each with leading dimensions ``[batch]`` or ``[batch, rows]``.

@@ -131,7 +131,7 @@ def to_n_step_transitions(windows: Windows, n_step: int, discount: float, dealt:
 
 
 def _dealt(wanted: tf.Tensor) -> tf.Tensor:
-    """Returns the places of the true entries, dealt one from each window at a time, in random order within each window.
+    """Deals the places of the true entries: one from each window at a time, in random order within each window.
 
     Args:
         wanted: ``<bool>[windows, rows]``.

@@ -1,1 +1,1 @@
-"""What a car's camera sees of the world."""
+"""Renders what a car's camera sees of the simulated world."""

@@ -1,4 +1,4 @@
-"""The camera that suits a track."""
+"""Selects the camera that suits a track."""
 
 from __future__ import annotations
 
@@ -8,5 +8,8 @@ from robotini_ray.track.track import Track
 
 
 def make_camera(track: Track) -> FlatCamera | HillyCamera:
-    """The fast camera where the ground is flat, the general one where it has height; both render alike."""
+    """Returns the fast camera for a flat track and the general one for a track with height.
+
+    Both render alike and have the same interface.
+    """
     return FlatCamera(track) if track.is_flat else HillyCamera(track)

@@ -1,4 +1,4 @@
-"""Other cars in a picture: boxes, drawn over the road from the farthest to the nearest."""
+"""Draws the other cars in a picture as boxes over the road, from the farthest to the nearest."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from robotini_ray.machine.compiled import compiled
 from robotini_ray.simulator.camera.pixel_view import NEAR_M, SAMPLES, View, mixed
 from robotini_ray.simulator.world.contacts import BODY_LENGTH_M, BODY_WIDTH_M, REACH_M
 
-# Cars are boxes in a dark shade of their colour: no channel of them passes for a stripe of the road.
+# Cars are boxes in a dark shade of their colour, so that no channel of theirs is mistaken for a stripe of the road.
 CAR_SHADE = 0.38
 CAR_FACE_LIGHT = (1.0, 0.75, 0.6)  # top, sides, front and back
 CAR_BOTTOM_M, CAR_TOP_M = 0.012, 0.095
 TOP_LIGHT, SIDE_LIGHT, END_LIGHT = CAR_FACE_LIGHT
 MIDDLE_M = (CAR_BOTTOM_M + CAR_TOP_M) / 2
-# float32, because mixed with float64 the inner loops are much slower.
+# These are float32 because the inner loops are much slower where float32 and float64 are mixed.
 HALF_WIDTH, HALF_LENGTH = np.float32(BODY_WIDTH_M / 2), np.float32(BODY_LENGTH_M / 2)
 HALF_HEIGHT, ZERO = np.float32((CAR_TOP_M - CAR_BOTTOM_M) / 2), np.float32(0.0)
 
@@ -26,9 +26,18 @@ HALF_HEIGHT, ZERO = np.float32((CAR_TOP_M - CAR_BOTTOM_M) / 2), np.float32(0.0)
 def paint_cars(
     picture: Any, view: View, walls_m: Any, farthest_m: float, x: float, z: float, slot: int, poses: Any, colours: Any
 ) -> None:
-    """Boxes in place of the cars other than `slot`, whose camera is at (x, z), in int32[height, width] of 0xRRGGBB.
+    """Paints the cars other than the viewer's as boxes over the picture.
 
-    `walls_m` float32[rays] are the depths of the walls, which hide what is behind them, none over `farthest_m`.
+    Args:
+        picture: ``<int32>[height, width]`` of 0xRRGGBB, changed in place.
+        view: The pixel tables of the viewer's camera.
+        walls_m: ``<float32>[rays]``, depths of the walls, which hide what is behind them.
+        farthest_m: The largest of ``walls_m``.
+        x: Place of the viewer's camera along x, in metres.
+        z: Place of the viewer's camera along z, in metres.
+        slot: Slot of the viewer's car.
+        poses: ``<float64>[slots, 5]``, (x, z, heading, y, pitch) of all cars, NaN for empty slots.
+        colours: ``<float64>[slots, 3]``, red, green and blue of all cars, 0..255.
     """
     heading = poses[slot, 2]
     sin, cos = math.sin(heading), math.cos(heading)
@@ -49,7 +58,7 @@ def paint_cars(
 @compiled
 def _paint_car(picture: Any, view: View, walls_m: Any, x: float, z: float, heading: float, pose: Any, colour: Any) -> None:
     height, width = picture.shape
-    # The camera from the middle of the box, in the other car's frame.
+    # The camera's place relative to the middle of the box, in the other car's frame.
     sin, cos = math.sin(pose[2]), math.cos(pose[2])
     right = (x - pose[0]) * cos - (z - pose[1]) * sin
     ahead = (x - pose[0]) * sin + (z - pose[1]) * cos
@@ -61,7 +70,7 @@ def _paint_car(picture: Any, view: View, walls_m: Any, x: float, z: float, headi
     eye = (np.float32(right), np.float32(ahead), np.float32(up))
     gaps = (_gap(eye[0], HALF_WIDTH), _gap(eye[1], HALF_LENGTH), _gap(eye[2], HALF_HEIGHT))
     shades = (lit(colour, SIDE_LIGHT), lit(colour, END_LIGHT), lit(colour, TOP_LIGHT))
-    # The ways of samples in the other car's frame, to the right, ahead and up, and into the depth of the picture.
+    # The directions of samples: right, ahead and up in the other car's frame, and into the depth of the picture.
     ways = np.empty((4, 3))
     for k in range(3):
         ways[0, k] = view.axes[0, k] * cos + view.axes[1, k] * sin
@@ -85,11 +94,19 @@ def _paint_car(picture: Any, view: View, walls_m: Any, x: float, z: float, headi
 def _look_at_box(
     seen: Any, behind: Any, walls_m: Any, first: Any, change: Any, eye: Any, gaps: Any, shades: tuple[int, int, int]
 ) -> None:
-    """The colours that samples of a row see: those of the box's faces, or those `behind` it.
+    """Finds the colours that the samples of a row see: those of the box's faces, or those behind the box.
 
-    Sample k looks along `first` + k * `change`: to the right, ahead, up in the box's frame, and into the depth of the
-    picture, up to the wall at `walls_m`. `eye` is the camera's place from the box's middle, and `gaps` are the ways to the
-    planes of the faces that it sees.
+    Sample k looks along ``first + k * change``.
+
+    Args:
+        seen: ``<int32>[samples]``, receives the colours 0xRRGGBB.
+        behind: ``<int32>[samples]``, the colours behind the box.
+        walls_m: ``<float32>[samples]``, the depth up to which each sample sees, because a wall stands there.
+        first: Direction of the first sample: right, ahead and up in the box's frame, and into the depth of the picture.
+        change: Difference between the directions of neighbouring samples, with the same components.
+        eye: The camera's place relative to the box's middle, in the box's frame, in metres.
+        gaps: Distances along the box's axes from the camera to the planes of the faces that it sees (see ``_gap``).
+        shades: Colours 0xRRGGBB of the sides, of the front and back, and of the top.
     """
     for k in range(len(seen)):
         place = np.float32(np.int32(k))
@@ -108,10 +125,11 @@ def _look_at_box(
 def _meets(
     gap: Any, part: Any, depth: Any, wall_m: Any, eye: Any, way: Any, half: Any, other_eye: Any, other_way: Any, other_half: Any
 ) -> bool:
-    """Whether a sample meets the face whose plane is `gap` away, along an axis that is `part` of its direction.
+    """Tells whether a sample meets the face whose plane is ``gap`` away along an axis.
 
-    It meets the plane at gap / part; there it has to be before the wall, and within the box along both other axes. All is
-    multiplied by the part, to save the division.
+    The sample meets the plane at ``gap / part`` times the sample's direction, where ``part`` is the direction's component
+    along the axis. That point has to be in front of the wall, and within the box along both other axes. All terms are
+    multiplied by ``part`` to save the division.
     """
     size, length = abs(part), abs(gap)
     is_before = (gap * part > ZERO) & (length * depth < wall_m * size)
@@ -123,7 +141,7 @@ def _meets(
 
 @compiled
 def _four(ways: Any, column: float, row: float, one: float) -> tuple[Any, Any, Any, Any]:
-    """`ways` float64[4, 3] times a place of the picture."""
+    """Multiplies ``ways`` ``<float64>[4, 3]`` by a place of the picture, (column, row, one)."""
     return (
         np.float32(ways[0, 0] * column + ways[0, 1] * row + ways[0, 2] * one),
         np.float32(ways[1, 0] * column + ways[1, 1] * row + ways[1, 2] * one),
@@ -134,22 +152,30 @@ def _four(ways: Any, column: float, row: float, one: float) -> tuple[Any, Any, A
 
 @compiled
 def _gap(eye: Any, half: Any) -> Any:
-    """The way from the camera to the face that looks towards it along an axis, 0 if it is between the two."""
+    """Returns the signed distance from the camera along an axis to the face that is turned towards the camera.
+
+    It is 0 if the camera is between the two faces of that axis.
+    """
     return np.float32(math.copysign(max(ZERO, abs(eye) - half), -eye))
 
 
 @compiled
 def lit(colour: Any, light: float) -> Any:
-    """The colour 0xRRGGBB of a face, which `light` falls on, of a car whose colour is float64[3]."""
+    """Returns the colour 0xRRGGBB of a car's face.
+
+    Args:
+        colour: ``<float64>[3]``, the car's red, green and blue, 0..255.
+        light: How much light falls on the face, 0..1.
+    """
     shade = CAR_SHADE * light
     return np.int32(int(colour[0] * shade) << 16 | int(colour[1] * shade) << 8 | int(colour[2] * shade))
 
 
 @compiled
 def _is_hidden(ray: Any, walls_m: Any, nearest_m: float, top: int, bottom: int, left: int, right_end: int) -> bool:
-    """Whether walls no deeper than `nearest_m` stand in all directions of a part of the picture.
+    """Tells whether walls no deeper than ``nearest_m`` stand in all directions of a part of the picture.
 
-    Its outermost directions are at its corners, whatever the camera's pose.
+    The outermost directions of the part are at its corners, whatever the camera's pose.
     """
     first, last = len(walls_m), 0
     for row in (top, bottom - 1):
@@ -163,12 +189,24 @@ def _is_hidden(ray: Any, walls_m: Any, nearest_m: float, top: int, bottom: int, 
 def _bounds(
     view: View, height: int, width: int, right: float, ahead: float, sin: float, cos: float
 ) -> tuple[int, int, int, int, float]:
-    """First and past-last row and column of the picture that a car's box can touch, and the least depth of its corners.
+    """Computes the part of the picture that a car's box can touch, and the least depth of the box's corners.
 
-    The camera stands at (right, ahead) in the box's frame, its car turned by the angle of `sin` and `cos`. The range is empty
-    if the box is behind the camera.
+    The range of rows or columns is empty if the box is behind the camera.
+
+    Args:
+        view: The pixel tables of the viewer's camera.
+        height: Height of the picture, in pixels.
+        width: Width of the picture, in pixels.
+        right: Place of the camera to the right of the box's middle, in the box's frame, in metres.
+        ahead: Place of the camera ahead of the box's middle, in the box's frame, in metres.
+        sin: Sine of the viewer's heading relative to the box.
+        cos: Cosine of the viewer's heading relative to the box.
+
+    Returns:
+        The first row and the row after the last, the first column and the column after the last, and the least depth in
+        metres.
     """
-    corners = np.empty((8, 3))  # column, row, 1 times the distance along the optical axis
+    corners = np.empty((8, 3))  # (column, row, 1) times the distance along the optical axis
     nearest_m = math.inf
     for corner in range(8):
         gap_right = (HALF_WIDTH if corner & 1 else -HALF_WIDTH) - right
@@ -180,7 +218,7 @@ def _bounds(
             corners[corner, k] = view.pixels[k, 0] * aside + view.pixels[k, 1] * depth + view.pixels[k, 2] * up
     top, bottom, left, right_end = math.inf, -math.inf, math.inf, -math.inf
     for corner in range(8):
-        for axis in range(4):  # itself, and where the edges that begin there come near the camera
+        for axis in range(4):  # the corner itself, and the points where its edges cross the near plane
             bit = (1 << axis) >> 1
             column, row, along = corners[corner, 0], corners[corner, 1], corners[corner, 2]
             other = corner ^ bit

@@ -1,10 +1,10 @@
-"""What each car's camera sees on a flat track.
+"""Renders what each car's camera sees on a flat track.
 
-Perspective of the floor, the walls that hide what is behind them, other cars, sky; geometry and colours are
-Robotini's. The ground is flat and the camera fixed to the car, so where a pixel meets the floor never changes in the
-car's frame: tables made once per pose of the camera turn a picture into look-ups in the map of the ground. Walls are
-found by some rays in the ground plane, one for each of a set of directions. Every pixel has two samples at the edges of
-walls and cars, as the real 2x anti-aliasing has.
+The picture shows the floor in perspective, the walls, which hide what is behind them, the other cars and the sky; geometry
+and colours are those of the Robotini simulator. The ground is flat and the camera is fixed to the car, so the point where a
+pixel meets the floor never changes in the car's frame. Tables made once per pose of the camera therefore reduce a picture to
+look-ups in the map of the ground. Walls are found by a set of rays in the ground plane, one per direction. Every pixel has
+two samples at the edges of walls and cars, like the real simulator's 2x anti-aliasing.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ SKY = SKY_COLOUR[0] << 16 | SKY_COLOUR[1] << 8 | SKY_COLOUR[2]
 
 ZERO = np.float32(0.0)
 
-CACHED_VIEWS = 64  # of up to 0.25 MB each: as many as there are cars, and some to spare
+CACHED_VIEWS = 64  # up to 0.25 MB each; more than there are cars
 
 
 class FlatCamera:
-    """Renders pictures on one track. Not for use from several threads at once."""
+    """Renders pictures on one flat track; an instance must not be used from several threads at once."""
 
     def __init__(self, track: Track) -> None:
         self._ground = map_ground(track)
@@ -50,11 +50,19 @@ class FlatCamera:
         looks: list[Look],
         frame: int,
     ) -> NDArray[np.uint8]:
-        """What the cars of the slots `viewers` see: uint8[len(viewers), height, width, 3], blue first as OpenCV has it.
+        """Renders the pictures that the viewers' cameras see.
 
-        `poses` float64[len(viewers), slots, 5] are (x, z, heading, y, pitch) of all cars as each viewer sees them, NaN
-        where there is none; `colours` float64[slots, 3] their red, green and blue, 0..255. `looks` are those of the
-        viewers, and `frame` is the world's frame number, which the noise depends on.
+        Args:
+            width: Width of the pictures in pixels.
+            viewers: Slots of the cars whose pictures are rendered.
+            poses: ``<float64>[len(viewers), slots, 5]``, (x, z, heading, y, pitch) of all cars as each viewer sees them;
+                NaN for an empty slot.
+            colours: ``<float64>[slots, 3]``, red, green and blue of the cars, 0..255.
+            looks: The look of each viewer's camera, in the order of ``viewers``.
+            frame: The world's frame number, on which the noise depends.
+
+        Returns:
+            ``<uint8>[len(viewers), height, width, 3]``, blue first as in OpenCV.
         """
         images = np.empty((len(viewers), picture_height(width), width, 3), np.uint8)
         by_pose: dict[tuple[float, ...], list[int]] = {}
@@ -75,7 +83,7 @@ def _view(width: int, pitch_rad: float, roll_rad: float, yaw_rad: float, height_
 
 @compiled
 def _render(images: Any, view: View, ground: GroundMap, members: Any, slots: Any, poses: Any, colours: Any) -> None:
-    """Paint those pictures of all that are listed in `members`, the ones of cameras with this view."""
+    """Paints the pictures listed in ``members``, which are those of all cameras with this view."""
     walls_m = np.empty(len(view.ray_right), np.float32)
     picture = np.empty(images.shape[1:3], np.int32)
     for k in members:
@@ -89,8 +97,13 @@ def _render(images: Any, view: View, ground: GroundMap, members: Any, slots: Any
 
 @compiled
 def _unpack(image: Any, picture: Any) -> None:
-    """Fill uint8[height, width, 3], blue first, with the colours 0xRRGGBB of int32[height, width]."""
-    # Flat, since the compiler finds the fast instructions for that.
+    """Unpacks colours 0xRRGGBB into bytes.
+
+    Args:
+        image: ``<uint8>[height, width, 3]``, filled with the colours, blue first.
+        picture: ``<int32>[height, width]`` of 0xRRGGBB.
+    """
+    # The arrays are flattened because the compiler then finds the fast instructions.
     pixels, channels = picture.reshape(picture.size), image.reshape(image.size)
     for k in range(len(pixels)):
         channels[3 * k] = np.uint8(pixels[k])
@@ -110,7 +123,19 @@ def _paint(
     z: float,
     heading: float,
 ) -> None:
-    """Floor, walls, whose depths are from `nearest_m` to `farthest_m`, and sky as a car at (x, z, heading) sees them."""
+    """Paints the floor, the walls and the sky as a car at (x, z, heading) sees them.
+
+    Args:
+        picture: ``<int32>[height, width]`` of 0xRRGGBB, filled.
+        view: The pixel tables of the car's camera.
+        walls_m: ``<float32>[rays]``, depths of the walls.
+        nearest_m: The smallest of ``walls_m``.
+        farthest_m: The largest of ``walls_m``.
+        ground: The maps of the track.
+        x: Place of the car along x, in metres.
+        z: Place of the car along z, in metres.
+        heading: Heading of the car, in radians clockwise from +z.
+    """
     sin, cos = math.sin(heading), math.cos(heading)
     places = np.empty(picture.shape[1], np.uint32)
     for span in range(len(view.spans)):
@@ -156,9 +181,10 @@ def _paint_floor(
     sin: Any,
     cos: Any,
 ) -> None:
-    """Read pixels of one row from a level of the map, which begins at `start`; the nearest cell where there is no map.
+    """Reads the pixels of one row from a level of the map that begins at ``start``.
 
-    All numbers have 32 bits, and all places are found before the first colour is read: that is several times as fast.
+    Beyond the edges of the map the nearest cell is read. All numbers have 32 bits, and all places are computed before the
+    first colour is read; that is several times as fast.
     """
     last_row, last_column = np.float32(rows - 1), np.float32(columns - 1)
     for k in range(len(pixels)):
@@ -171,7 +197,7 @@ def _paint_floor(
 
 @compiled
 def _paint_walls(pixels: Any, rays: Any, open_beyond_m: Any, walls_m: Any) -> None:
-    """Walls over pixels of one row: where one or both of its samples meet a wall."""
+    """Paints walls over those pixels of one row in which one or both samples meet a wall."""
     for k in range(len(pixels)):
         is_open = walls_m[rays[0, k]] > open_beyond_m[0, k]
         if is_open != (walls_m[rays[1, k]] > open_beyond_m[1, k]):

@@ -1,7 +1,7 @@
-"""What the ground of a track looks like from above: a map of its colours, and a map of the room between its walls.
+"""Maps a track's ground as seen from above: its colours, and the room between its walls.
 
-Both are made once per track. The colours are as the camera sees them in the real simulator, with the sun's light and
-the walls' shadow in them; the camera reads them through a pyramid of coarser copies, so that far floor does not flicker.
+Both maps are made once per track. The colours are those that the camera sees in the real simulator, with sunlight and the
+walls' shadows included. The camera reads them through a pyramid of coarser copies, so that distant floor does not flicker.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from robotini_ray.track.track import Line, Track
 
 FLOOR_HALF_WIDTH_M = 0.45
 WALL_HEIGHT_M = 0.15
-SUNLIGHT = (-0.2265, -0.5392, -0.8112)  # where the light travels to, along x, y, z
+SUNLIGHT = (-0.2265, -0.5392, -0.8112)  # direction in which the light travels: x, y, z
 
 Colour = tuple[int, int, int]  # red, green, blue
 
-# Left edge of each stripe in 256ths of the floor, from left to right, and its colour in the sun and in the shadow.
+# Left edge of each stripe in 256ths of the floor's width, from left to right, and its colour in the sun and in the shadow.
 STRIPE_EDGES = (0, 14, 80, 85, 171, 176, 241)
 BLACK, RED, BLUE, GREEN = range(4)
 STRIPES = (BLACK, RED, BLACK, BLUE, BLACK, GREEN, BLACK)
@@ -36,21 +36,27 @@ FINISH_DASH_M = 0.05
 
 CELL_M = 0.003
 LEVELS = 6
-CLEARANCE_EVERY = 6  # the clearance map has one cell for so many colour cells
+CLEARANCE_EVERY = 6  # colour cells per cell of the clearance map, in both directions
 CLEARANCE_CELL_M = CELL_M * CLEARANCE_EVERY
-PAINTED_M = 0.56  # how far from the centre line the maps know the offset
-OUTSIDE_M = 9.0  # the offset stored farther out
-WALL_HALF_M = 0.005  # of a wall's thickness
-SEEN_WALL_HALF_M = 0.012  # of a wall in the road, so that one is never lost between cells of the clearance map
+PAINTED_M = 0.56  # distance from the centre line up to which the offset is mapped
+OUTSIDE_M = 9.0  # offset that is stored farther out
+WALL_HALF_M = 0.005  # half of a wall's thickness
+SEEN_WALL_HALF_M = 0.012  # for a wall in the road, so that none is lost between cells of the clearance map
 
 
 class GroundMap(NamedTuple):
-    """The maps of a track as compiled code takes them; their first cells begin at (x_m, z_m).
+    """The maps of a track, in a form that compiled code takes.
 
-    `texels` holds all levels one after the other, each int32 0xRRGGBB by rows of z; level k has cells of
-    CELL_M * 2**k, starts at `starts[k]` and has `widths[k]` by `heights[k]` cells.
-    `clearance` is float32[rows, columns] of cells CLEARANCE_CELL_M wide: metres from the middle of the cell to the nearest
-    wall, negative beyond it.
+    Attributes:
+        x_m: Where the maps' first cells begin, along x.
+        z_m: Where the maps' first cells begin, along z.
+        texels: ``<int32>[cells]`` of 0xRRGGBB, all levels one after the other, each by rows of z. Level k has cells that are
+            ``CELL_M * 2**k`` wide.
+        starts: ``<int64>[levels]``, the index in ``texels`` at which each level starts.
+        widths: ``<int64>[levels]``, the number of columns of each level.
+        heights: ``<int64>[levels]``, the number of rows of each level.
+        clearance: ``<float32>[rows, columns]`` of cells that are ``CLEARANCE_CELL_M`` wide: metres from the middle of the
+            cell to the nearest wall, negative beyond it.
     """
 
     x_m: float
@@ -64,7 +70,10 @@ class GroundMap(NamedTuple):
 
 @lru_cache(maxsize=4)
 def map_ground(track: Track) -> GroundMap:
-    """Paint the maps of a flat track, which takes about half a second; simulators in one process share them."""
+    """Paints the maps of a flat track, which takes about half a second.
+
+    The maps are cached, so that all simulators in one process share them.
+    """
     block = 2 ** (LEVELS - 1) * CLEARANCE_EVERY
     low = track.points.min(axis=0) - PAINTED_M - CELL_M * block
     high = track.points.max(axis=0) + PAINTED_M + CELL_M * block
@@ -82,23 +91,31 @@ def map_ground(track: Track) -> GroundMap:
 
 
 def _stripe_table(colours: tuple[Colour, ...]) -> NDArray[np.float32]:
-    """float32[256, 3]: the floor's colour (red, green, blue) from its left to its right edge."""
+    """Returns the floor's red, green and blue from its left to its right edge, ``<float32>[256, 3]``."""
     stripe = np.searchsorted(STRIPE_EDGES, np.arange(256), side="right") - 1
     return np.array(colours, np.float32)[np.array(STRIPES)[stripe]]
 
 
 def _steps_to_sun() -> NDArray[np.int64]:
-    """int64[steps, 2]: cells (row, column) passed from a point of the floor towards the sun, up to the walls' height."""
+    """Returns the cells (row, column) that a ray from a point of the floor towards the sun passes, ``<int64>[steps, 2]``.
+
+    They are relative to the point's cell and end where the ray reaches the height of the walls.
+    """
     reach_m = WALL_HEIGHT_M / -SUNLIGHT[1]
     shadow_m = np.array([-SUNLIGHT[2] * reach_m, -SUNLIGHT[0] * reach_m])
-    steps = math.ceil(np.hypot(*shadow_m) / 0.008)  # no step passes over a wall 0.01 m thick
+    steps = math.ceil(np.hypot(*shadow_m) / 0.008)  # short enough not to pass over a wall 0.01 m thick
     return np.round(np.arange(1, steps + 1)[:, None] / steps * shadow_m / CELL_M).astype(np.int64)
 
 
 def pyramid(colours: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """LEVELS copies of uint8[rows, columns, 3], each half as fine, one after the other as int32 0xRRGGBB.
+    """Makes ``LEVELS`` copies of a picture, each with half the resolution of the one before.
 
-    Returns them, where each starts, and the columns and rows of each.
+    Args:
+        colours: ``<uint8>[rows, columns, 3]``, red, green and blue.
+
+    Returns:
+        The copies one after the other as ``<int32>`` of 0xRRGGBB, the index at which each starts, and the numbers of
+        columns and of rows of each.
     """
     packed, widths, heights = [], [], []
     for _ in range(LEVELS):
@@ -113,7 +130,14 @@ def pyramid(colours: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.i
 
 @compiled
 def _paint_offsets(offsets: Any, line: Line, low_x: float, low_z: float) -> None:
-    """Signed distance of every cell from the nearest chord of the centre line, where it is under PAINTED_M."""
+    """Writes the signed distance of every cell from the nearest chord of the centre line, where it is under ``PAINTED_M``.
+
+    Args:
+        offsets: ``<float32>[rows, columns]``, in metres, positive to the right of the line.
+        line: The centre line.
+        low_x: Where the first column begins, in metres.
+        low_z: Where the first row begins, in metres.
+    """
     rows, columns = offsets.shape
     n = len(line.arc_m)
     for index in range(n):
@@ -140,15 +164,17 @@ def _paint_offsets(offsets: Any, line: Line, low_x: float, low_z: float) -> None
 def _stand_walls_in_the_road(
     offsets: NDArray[np.float32], room: NDArray[np.float32], track: Track, low: NDArray[np.float64]
 ) -> None:
-    """Where legs of the road run closer side by side than its width, the walls of each stand in the other's road.
+    """Adds the walls that stand in the road to the offsets and the room.
 
-    So do, for a bit, the inner walls of a bend that is tighter than their distance from the line: they cross.
+    Where legs of the road run closer side by side than its width, the walls of each leg stand in the other's road. The
+    inner walls of a bend that is tighter than their distance from the line also stand in the road for a short distance,
+    because they cross.
     """
     rights = np.stack([np.cos(track.headings_rad), -np.sin(track.headings_rad)], axis=1)
     walls = [track.points + side * (WALL_OFFSET_M + WALL_HALF_M) * rights for side in (-1, 1)]
     no_wall = np.ones(offsets.shape, np.uint8)
     cv2.polylines(no_wall, [np.floor((wall - low) / CELL_M).astype(np.int32) for wall in walls], True, 0)
-    no_wall[np.abs(offsets) > WALL_OFFSET_M - WALL_HALF_M] = 1  # where they belong
+    no_wall[np.abs(offsets) > WALL_OFFSET_M - WALL_HALF_M] = 1  # walls in their regular place
     if not no_wall.all():
         away_m = cv2.distanceTransform(no_wall, cv2.DIST_L2, cv2.DIST_MASK_5) * CELL_M
         np.minimum(room, away_m - SEEN_WALL_HALF_M, out=room)
@@ -166,7 +192,7 @@ def _paint_colours(colours: Any, offsets: Any, sunlit: Any, shaded: Any, sun_ste
             table = shaded if _in_shadow(offsets, row, column, sun_steps) else sunlit
             for channel in range(3):
                 total = 0.0
-                for part in (-1, 0, 1):  # three samples across the cell soften the stripes' edges
+                for part in (-1, 0, 1):  # three samples across the cell, to soften the stripes' edges
                     across = (offset + part * CELL_M / 3) / (2 * FLOOR_HALF_WIDTH_M) + 0.5
                     total += table[min(255, max(0, int(across * 256))), channel]
                 colours[row, column, channel] = int(total / 3 + 0.5)
@@ -174,7 +200,7 @@ def _paint_colours(colours: Any, offsets: Any, sunlit: Any, shaded: Any, sun_ste
 
 @compiled
 def _in_shadow(offsets: Any, row: int, column: int, sun_steps: Any) -> bool:
-    """Whether a ray from this cell of floor towards the sun leaves the floor, where a wall stands, below its top."""
+    """Tells whether a ray from this cell towards the sun meets a wall, at the floor's edge, below the wall's top."""
     rows, columns = offsets.shape
     for step in range(len(sun_steps)):
         on_row, on_column = row + sun_steps[step, 0], column + sun_steps[step, 1]
@@ -192,7 +218,10 @@ def _paint_finish_line(
     low_x: float,
     low_z: float,
 ) -> None:
-    """Black dashes across the floor at arc 0; their colour is that of a shadow, so no light is needed."""
+    """Paints black dashes across the floor at arc 0.
+
+    Their colour is that of the shadow, so the sunlight need not be considered.
+    """
     x, z, heading_rad = pose
     rows, columns = offsets.shape
     reach = int(2 * FLOOR_HALF_WIDTH_M / CELL_M)

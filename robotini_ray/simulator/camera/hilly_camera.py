@@ -1,8 +1,8 @@
-"""What each car's camera sees where the track has height.
+"""Renders what each car's camera sees where the track has height.
 
-The road, its walls and the other cars are polygons in space (`road_strip`), drawn with a depth for every sample of the
-picture (`rasteriser`): so a crest or a bridge hides what is behind it. Geometry, colours and samples are those of the
-camera for flat tracks, which is faster; both render alike.
+The road, its walls and the other cars are polygons in space (``road_strip``), drawn with a depth for every sample of the
+picture (``rasteriser``), so that a crest or a bridge hides what is behind it. Geometry, colours and samples are those of the
+camera for flat tracks (``flat_camera``), which is faster; both render alike.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from robotini_ray.simulator.world.randomisation import Look
 from robotini_ray.track.centre_line import LEVEL_WEIGHT
 from robotini_ray.track.track import Track
 
-UNDERSIDE = 0x12100F  # of a bridge: as black as the road's black in the shadow
+UNDERSIDE = 0x12100F  # colour of a bridge seen from below: the road's black in the shadow
 CORNERS = len(CORNER_OFFSETS_M)
-# The box's faces: corners, numbered 1 for right + 2 for ahead + 4 for top, in order round the face, and its light.
+# The box's faces: the corners in order round the face, and its light. A corner's number is 1 (right) + 2 (ahead) + 4 (top).
 BOX_FACES = (
     ((4, 5, 7, 6), CAR_FACE_LIGHT[0]),
     ((0, 1, 3, 2), CAR_FACE_LIGHT[0]),
@@ -59,7 +59,7 @@ FACE_LIGHT = np.array([light for _, light in BOX_FACES])
 
 
 class HillyCamera:
-    """Renders pictures on one track, flat or not. Not for use from several threads at once."""
+    """Renders pictures on one track, flat or not; an instance must not be used from several threads at once."""
 
     def __init__(self, track: Track) -> None:
         self._strip = map_strip(track)
@@ -76,9 +76,12 @@ class HillyCamera:
         looks: list[Look],
         frame: int,
     ) -> NDArray[np.uint8]:
-        """What the cars of the slots `viewers` see: uint8[len(viewers), height, width, 3], blue first as OpenCV has it.
+        """Renders the pictures that the viewers' cameras see.
 
-        Takes what `Camera.render` takes.
+        Arguments and result are those of ``FlatCamera.render``.
+
+        Returns:
+            ``<uint8>[len(viewers), height, width, 3]``, blue first as in OpenCV.
         """
         height = picture_height(width)
         if width not in self._targets:
@@ -93,16 +96,20 @@ class HillyCamera:
 
 
 def _level_nearness(height: int) -> NDArray[np.float64]:
-    """float64[LEVELS - 1]: 1 / depth at which a pixel covers so much floor that the next coarser copy is read."""
+    """Returns the nearness (1 / depth) below which the next coarser copy of the floor is read, ``<float64>[LEVELS - 1]``.
+
+    There a pixel covers so much floor that the coarser copy suffices.
+    """
     pixel = 2 * math.tan(FIELD_OF_VIEW_RAD / 2) / height
     return pixel * SOFTNESS / CELL_M / 2 ** (np.arange(LEVELS - 1) + 0.5)
 
 
 @lru_cache(maxsize=64)
 def _camera_axes(width: int, pitch_rad: float, roll_rad: float, yaw_rad: float) -> NDArray[np.float64]:
-    """float64[3, 3], in the car's frame (right, up, ahead): one column to the right, one row down, one metre of depth.
+    """Returns the camera's axes in the car's frame (right, up, ahead), ``<float64>[3, 3]``.
 
-    Each is such that its product with a point seen from the camera is column * depth, row * depth or depth.
+    The axes belong to one column to the right, one row down and one metre of depth. The product of an axis with a point
+    relative to the camera is column * depth, row * depth or depth.
     """
     height = picture_height(width)
     look = Look(pitch_rad=pitch_rad, roll_rad=roll_rad, yaw_rad=yaw_rad)
@@ -133,9 +140,19 @@ def _render(
     poses: Any,
     colours: Any,
 ) -> None:
-    """Paint the picture of one viewer; `axes` are those of its camera, which stands `up_m` above the body's origin.
+    """Paints the picture of one viewer.
 
-    `seen` float64[n + 1, CORNERS, 3] and `beyond` int64[n + 1] are room for where the strip's sections lie in the picture.
+    Args:
+        image: ``<uint8>[height, width, 3]``, blue first, filled.
+        target: Work space for the samples of the picture.
+        strip: The road of the track.
+        seen: ``<float64>[n + 1, CORNERS, 3]``, work space for the places of the strip's sections in the picture.
+        beyond: ``<int64>[n + 1]``, work space for ``edges_beyond`` of the sections.
+        axes: The axes of the viewer's camera (see ``_camera_axes``).
+        up_m: Height of the camera above the body's origin.
+        viewer: Slot of the viewer's car.
+        poses: ``<float64>[slots, 5]``, (x, z, heading, y, pitch) of all cars, NaN for an empty slot.
+        colours: ``<float64>[slots, 3]``, red, green and blue of the cars, 0..255.
     """
     target.nearness[:] = 0.0
     target.colours[:] = SKY
@@ -159,7 +176,7 @@ def _render(
 
 @compiled
 def _car_frame(pose: Any) -> Any:
-    """float64[3, 3]: the car's directions right, up and ahead, in the world's (x, y, z)."""
+    """Returns the car's directions right, up and ahead in the world's (x, y, z), ``<float64>[3, 3]``."""
     sin, cos = math.sin(pose[2]), math.cos(pose[2])
     up, level = math.sin(pose[4]), math.cos(pose[4])
     return np.array([[cos, 0.0, -sin], [-sin * up, level, -cos * up], [sin * level, up, cos * level]])
@@ -167,7 +184,7 @@ def _car_frame(pose: Any) -> Any:
 
 @compiled
 def _project(seen: Any, point: Any, eye: Any, to_picture: Any) -> None:
-    """Write (column * depth, row * depth, depth) of a point of the world."""
+    """Writes (column * depth, row * depth, depth) of a point of the world into ``seen``."""
     x, y, z = point[0] - eye[0], point[1] - eye[1], point[2] - eye[2]
     for i in range(3):
         seen[i] = to_picture[i, 0] * x + to_picture[i, 1] * y + to_picture[i, 2] * z
@@ -175,7 +192,7 @@ def _project(seen: Any, point: Any, eye: Any, to_picture: Any) -> None:
 
 @compiled
 def _nearest_section(strip: RoadStrip, pose: Any) -> int:
-    """The section of the road nearest to a car, on its own level of a bridge."""
+    """Returns the index of the road section nearest to a car, on the car's own level of a bridge."""
     best, best_square = 0, math.inf
     for section in range(len(strip.corners) - 1):
         left, right = strip.corners[section, LEFT_EDGE], strip.corners[section, RIGHT_EDGE]
@@ -188,7 +205,10 @@ def _nearest_section(strip: RoadStrip, pose: Any) -> int:
 
 @compiled
 def _draw_road(target: Target, strip: RoadStrip, seen: Any, beyond: Any, nearest: int) -> None:
-    """Floor and walls, piece by piece away from the viewer both ways, so that little is painted twice."""
+    """Draws floor and walls, piece by piece away from the viewer in both directions.
+
+    This order keeps the number of samples that are painted twice small.
+    """
     pieces = len(strip.turns)
     triangle, places, face = np.empty((3, 3)), np.empty((3, 2)), np.empty((4, 3))
     for step in range(pieces):
@@ -214,7 +234,7 @@ def _draw_road(target: Target, strip: RoadStrip, seen: Any, beyond: Any, nearest
 
 @compiled
 def _draw_car(target: Target, pose: Any, colour: Any, eye: Any, to_picture: Any) -> None:
-    """A car as a box, as dark as in the camera for flat tracks."""
+    """Draws a car as a box in the same dark shade as the camera for flat tracks."""
     frame = _car_frame(pose)
     corners, point = np.empty((8, 3)), np.empty(3)
     for corner in range(8):
@@ -234,7 +254,7 @@ def _draw_car(target: Target, pose: Any, colour: Any, eye: Any, to_picture: Any)
 
 @compiled
 def _resolve(image: Any, target: Target) -> None:
-    """Every pixel is the mean of its two samples."""
+    """Sets every pixel to the mean of its two samples."""
     height, width = image.shape[:2]
     for row in range(height):
         for column in range(width):

@@ -1,4 +1,4 @@
-"""Light, colours and noise of a painted picture."""
+"""Applies light, colour factors and noise to a painted picture."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ from numpy.typing import NDArray
 from robotini_ray.machine.compiled import compiled
 from robotini_ray.simulator.world.randomisation import Look
 
-# Four random bytes make one number of the noise: the spread of their sum, and its middle.
+# Each number of the noise is the sum of four random bytes: the standard deviation of this sum, and its mean.
 BYTES_SPREAD = (4 * (256**2 - 1) / 12) ** 0.5
 BYTES_MIDDLE = 2 * 255
 
-# float32 and uint32, because in 64 bits the inner loops are several times slower.
+# These are float32 and uint32 because the inner loops are several times slower with 64 bits.
 BLACK, WHITE, HALF = np.float32(0.0), np.float32(255.0), np.float32(0.5)
 WEYL, FIRST_MIX, SECOND_MIX = np.uint32(0x9E3779B9), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
 BYTE, BITS_8, BITS_13, BITS_16, BITS_24 = np.uint32(255), np.uint32(8), np.uint32(13), np.uint32(16), np.uint32(24)
 
 
 def apply_look(image: NDArray[np.uint8], look: Look, frame: int) -> None:
-    """Change a picture uint8[height, width, 3], blue first, in place: first light and colours, then noise.
+    """Changes a picture in place: first light and colours, then noise.
 
-    The noise depends on nothing but `look.noise_key` and `frame`.
+    The noise depends on nothing but ``look.noise_key`` and ``frame``.
+
+    Args:
+        image: ``<uint8>[height, width, 3]``, blue first.
+        look: Light, colour factors and noise of the viewer's camera.
+        frame: The world's frame number.
     """
     if look.light != 1.0 or look.colour != (1.0, 1.0, 1.0):
         _multiply(image.reshape(len(image), -1), _factors(image.shape[1], look.light, look.colour))
@@ -34,7 +39,7 @@ def apply_look(image: NDArray[np.uint8], look: Look, frame: int) -> None:
 
 @lru_cache(maxsize=64)
 def _factors(width: int, light: float, colour: tuple[float, float, float]) -> NDArray[np.float32]:
-    """float32[width * 3]: the factor of every channel of a row of pixels."""
+    """Returns the factor of every channel of a row of pixels, ``<float32>[width * 3]``."""
     return np.tile(light * np.array(colour[::-1]), width).astype(np.float32)
 
 
@@ -47,10 +52,16 @@ def _multiply(rows: Any, factors: Any) -> None:
 
 @compiled
 def _add_noise(values: Any, scale: Any, key: int, frame: int) -> None:
-    """Add to uint8[n] nearly normal numbers whose standard deviation is `scale` * BYTES_SPREAD.
+    """Adds nearly normal numbers with a standard deviation of ``scale * BYTES_SPREAD``.
 
-    Their source is the finaliser of MurmurHash3, applied to numbers that lie evenly spread behind a seed: the sum of the
-    four bytes of what it gives is nearly normal.
+    Evenly spaced numbers that start at a seed are passed through the finaliser of MurmurHash3. The sum of the four bytes of
+    its output is nearly normal.
+
+    Args:
+        values: ``<uint8>[n]``, changed in place.
+        scale: Factor on the noise, which is the sum of four bytes minus ``BYTES_MIDDLE``.
+        key: Seeds the noise together with ``frame``.
+        frame: The world's frame number.
     """
     seed = np.uint32(_seed(key, frame))
     for place in range(len(values)):
@@ -65,7 +76,10 @@ def _add_noise(values: Any, scale: Any, key: int, frame: int) -> None:
 
 @compiled
 def _seed(key: int, frame: int) -> np.uint64:
-    """A number that has nothing in common with those of other keys and frames: the finaliser of SplitMix64 of both."""
+    """Returns a seed that is unrelated to those of other keys and frames.
+
+    It is the output of SplitMix64's finaliser for both numbers.
+    """
     mixed = np.uint64(key) ^ np.uint64(frame) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ mixed >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ mixed >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)

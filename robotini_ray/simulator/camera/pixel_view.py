@@ -1,6 +1,6 @@
-"""Where a camera looks: tables of the pixels of a picture, made once per width and pose of the camera.
+"""Makes the tables of where the pixels of a picture look, once per width and pose of the camera.
 
-The camera is fixed to the car and the ground is flat, so nothing of this depends on where the car is.
+The camera is fixed to the car and the ground is flat, so the tables do not depend on the car's place.
 """
 
 from __future__ import annotations
@@ -21,25 +21,34 @@ CAMERA_AHEAD_M = 0.095
 PITCH_RAD = math.radians(11.0)  # downwards
 FIELD_OF_VIEW_RAD = math.radians(48.8)  # vertical
 NEAR_M, FAR_M = 0.01, 20.0
-SAMPLES = ((0.25, 0.25), (0.75, 0.75))  # of a pixel
+SAMPLES = ((0.25, 0.25), (0.75, 0.75))  # places of the samples within a pixel, (column, row)
 
 MIN_WIDTH, MAX_WIDTH = 8, 128
-SOFTNESS = 1.5  # pixels of floor that one cell of the chosen map covers, about
+SOFTNESS = 1.5  # approximate number of pixels that one cell of the chosen map covers
 SKY_LEVEL = -1
 
 
 class View(NamedTuple):
-    """Where a picture looks, in the car's frame. A depth is measured along the car, from the camera on.
+    """Tables of where the pixels of a picture look, in the car's frame.
 
-    `axes` float64[3, 3]: axes @ (column, row, 1) looks right, ahead and up, per metre along the optical axis; `pixels` is
-    its inverse. `camera_height_m` is above the floor.
-    Floor: the middle of a pixel meets it `floor_right_m`, `floor_ahead_m` (float32[height, width]) from the car's
-    middle. `spans` int32[spans, 4] are (row, first column, end, level): parts of rows that read the map of one level, or
-    where this is SKY_LEVEL see no floor.
-    Walls: `ray` uint16[2 samples, height, width] is the index of the sample's direction among the rays in the ground
-    plane, of which `ray_right` and `ray_ahead`, float32[rays], say where they point. A sample sees floor or sky instead
-    of wall if the wall's depth is over `open_beyond_m` float32[2, height, width]; `span_open_m` and `span_closed_m` are
-    the largest and the smallest of a span.
+    A depth is the distance from the camera along the car's axis.
+
+    Attributes:
+        axes: ``<float64>[3, 3]``; ``axes @ (column, row, 1)`` is a direction right, ahead and up, per metre along the
+            optical axis.
+        pixels: ``<float64>[3, 3]``, the inverse of ``axes``.
+        camera_height_m: The camera's height above the floor.
+        floor_right_m: ``<float32>[height, width]``, how far right of the car's middle the middle of a pixel meets the floor.
+        floor_ahead_m: ``<float32>[height, width]``, how far ahead of the car's middle the middle of a pixel meets the floor.
+        spans: ``<int32>[spans, 4]``, (row, first column, end, level): parts of rows that read the map of one level, or that
+            see no floor where the level is ``SKY_LEVEL``.
+        span_open_m: ``<float32>[spans]``, the largest ``open_beyond_m`` of each span.
+        span_closed_m: ``<float32>[spans]``, the smallest ``open_beyond_m`` of each span.
+        ray: ``<uint16>[2 samples, height, width]``, the index of the sample's direction among the rays in the ground plane.
+        ray_right: ``<float32>[rays]``, the component to the right of each ray's direction.
+        ray_ahead: ``<float32>[rays]``, the component ahead of each ray's direction.
+        open_beyond_m: ``<float32>[2 samples, height, width]``; a sample sees floor or sky instead of a wall if the wall's
+            depth is larger than this.
     """
 
     axes: NDArray[np.float64]
@@ -57,29 +66,35 @@ class View(NamedTuple):
 
 
 def picture_height(width: int) -> int:
+    """Returns the height of a picture of this width, both in pixels: 128 x 80 is scaled, and the height rounded down."""
     return width * 80 // 128
 
 
 def make_view(width: int, look: Look = STANDARD_LOOK) -> View:
-    """The tables of a camera with pictures of `width` pixels, posed as `look` says.
+    """Makes the tables of a camera.
+
+    Args:
+        width: Width of the pictures in pixels.
+        look: The camera's height and angles relative to the standard ones.
 
     Raises:
-      ValueError: the camera would be in the floor or over the walls, or look so far aside that it sees behind the car.
+        ValueError: The camera is in the floor or higher than the walls, or looks so far aside that it sees behind the car.
     """
     camera_height_m = CAMERA_HEIGHT_M + look.height_m
     if not 0 < camera_height_m < WALL_HEIGHT_M:
-        raise ValueError(f"a camera at {camera_height_m:g} m, which has to be between the floor and {WALL_HEIGHT_M} m")
+        raise ValueError(f"the camera's height is {camera_height_m:g} m; allowed: above 0 m and below {WALL_HEIGHT_M} m")
     height = picture_height(width)
     axes = _axes(width, look)
     right, ahead, up = np.stack([_directions(axes, width, height, place) for place in SAMPLES], axis=1)
     if ahead.min() <= 0:
-        raise ValueError("a camera that sees behind the car")
-    # Rays are evenly spread on a line across the car, as the pixels of a level camera are.
+        raise ValueError("the camera sees behind the car; reduce its pitch, roll or yaw")
+    # Rays are evenly spaced on a line across the car, like the pixels of a level camera.
     aside = right / ahead
     low, high = float(aside.min()), float(aside.max()) + 1e-5
     ray_aside = low + (np.arange(width) + 0.5) * ((high - low) / width)
     ray_length = np.hypot(ray_aside, 1.0)
-    # Samples that look up pass over a wall from where its top is level with them; others meet the floor before it.
+    # A sample that looks up passes over walls beyond the depth at which it reaches their top. Any other sample meets the floor
+    # in front of walls beyond the depth at which it reaches the floor.
     rise_m = np.where(up > 0, np.float32(WALL_HEIGHT_M - camera_height_m), np.float32(-camera_height_m))
     with np.errstate(divide="ignore"):
         open_beyond_m = np.abs(rise_m * ahead / up)
@@ -105,11 +120,15 @@ def make_view(width: int, look: Look = STANDARD_LOOK) -> View:
 def _floor(
     axes: NDArray[np.float64], width: int, height: int, camera_height_m: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    """`View.floor_right_m` and `floor_ahead_m`, and the level of the map that each pixel reads."""
+    """Computes where the pixels meet the floor.
+
+    Returns:
+        ``View.floor_right_m``, ``View.floor_ahead_m``, and the level of the map that each pixel reads.
+    """
     right, ahead, up = _directions(axes, width, height, (0.5, 0.5))
     reach_m = np.float32(camera_height_m) / np.maximum(-up, np.float32(1e-9))
     pixel = 2 * math.tan(FIELD_OF_VIEW_RAD / 2) / height
-    # Level k takes over where a pixel covers sqrt(2) * 2**(k - 1) cells of the finest map.
+    # Level k takes over where a pixel covers ``sqrt(2) * 2**(k - 1)`` cells of the finest map.
     limits_m = 2.0 ** (np.arange(LEVELS - 1) + 0.5) * CELL_M / (pixel * SOFTNESS)
     level = np.searchsorted(limits_m.astype(np.float32), reach_m.ravel()).reshape(height, width)
     level[reach_m > FAR_M] = SKY_LEVEL
@@ -117,7 +136,7 @@ def _floor(
 
 
 def _spans(level: NDArray[np.int64]) -> NDArray[np.int32]:
-    """`View.spans` from the level of each pixel."""
+    """Returns ``View.spans`` for the level of each pixel."""
     height, width = level.shape
     begins = np.ones((height, width), np.bool_)
     np.not_equal(level[:, 1:], level[:, :-1], out=begins[:, 1:])
@@ -128,13 +147,21 @@ def _spans(level: NDArray[np.int64]) -> NDArray[np.int32]:
 
 
 def directions(columns: Any, rows: Any, width: int, look: Look = STANDARD_LOOK) -> tuple[Any, Any, Any]:
-    """Where points of a picture look, in the car's frame: metres right, ahead and up per metre along the optical axis."""
+    """Computes where points of a picture look, in the car's frame.
+
+    Returns:
+        Metres right, ahead and up per metre along the optical axis.
+    """
     right, ahead, up = (axis[0] * columns + axis[1] * rows + axis[2] for axis in _axes(width, look))
     return right, ahead, up
 
 
 def _directions(axes: NDArray[np.float64], width: int, height: int, place: tuple[float, float]) -> NDArray[np.float32]:
-    """float32[3, height, width]: where that place of every pixel looks, right, ahead and up."""
+    """Returns where the same place of every pixel looks: right, ahead and up, ``<float32>[3, height, width]``.
+
+    Args:
+        place: The place within a pixel, (column, row), each 0..1.
+    """
     column, row, constant = axes.T.astype(np.float32)[:, :, None, None]
     columns = np.arange(width, dtype=np.float32) + np.float32(place[0])
     rows = np.arange(height, dtype=np.float32)[:, None] + np.float32(place[1])
@@ -142,10 +169,14 @@ def _directions(axes: NDArray[np.float64], width: int, height: int, place: tuple
 
 
 def _axes(width: int, look: Look) -> NDArray[np.float64]:
-    """`View.axes`. The camera is turned about the car's upright axis (yaw), then down (pitch), then about its own (roll)."""
+    """Returns ``View.axes``.
+
+    The camera is turned about the car's upright axis (yaw), then down (pitch), then about its own optical axis (roll).
+    """
     height = picture_height(width)
     scale = 2 * math.tan(FIELD_OF_VIEW_RAD / 2) / height
-    # Rows are right, down and along the optical axis of the camera, then of a camera without roll, and so on.
+    # The rows of ``camera`` are right, down and along the optical axis. Each product below gives the rows of a camera without
+    # roll, then without pitch (rows: right, ahead, up), then without yaw.
     camera = np.array([[scale, 0, -scale * width / 2], [0, scale, -scale * height / 2], [0, 0, 1]])
     sin, cos = math.sin(look.roll_rad), math.cos(look.roll_rad)
     level = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ camera
@@ -157,5 +188,5 @@ def _axes(width: int, look: Look) -> NDArray[np.float64]:
 
 @compiled
 def mixed(colour: int, other: int) -> int:
-    """The mean of two colours 0xRRGGBB."""
+    """Returns the mean of two colours 0xRRGGBB, channel by channel."""
     return (colour & other) + ((colour ^ other) >> 1 & 0x7F7F7F)

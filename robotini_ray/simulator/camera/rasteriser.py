@@ -1,10 +1,10 @@
-"""Polygons in space become samples of a picture, the nearest one hiding the others.
+"""Draws polygons in space into the samples of a picture; the nearest polygon hides the others.
 
-Points are given as (column * depth, row * depth, depth), so that everything needed is linear: a plane through three
-points, the sides of a polygon, what lies on it as a function of the place on the plane. Therefore nothing has to be
-clipped: the sides' half-planes of the picture, with those for the nearest and farthest depth, say which columns of a row
-belong to a polygon, also where some of its corners lie behind the camera (Olano and Greer, Triangle scan conversion
-using 2D homogeneous coordinates, 1997).
+Points are given as (column * depth, row * depth, depth). In these coordinates everything needed is linear: a plane through
+three points, the sides of a polygon, and a function of the place on the plane. Nothing has to be clipped: the half-planes
+of a polygon's sides in the picture, together with those of the nearest and farthest depth, determine which columns of a row
+belong to the polygon, even if some of its corners lie behind the camera (Olano and Greer, Triangle scan conversion using 2D
+homogeneous coordinates, 1997).
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ MOST_SIDES = 4
 
 
 class Target(NamedTuple):
-    """A picture under way. `nearness` float32[2 samples, height, width] is 1 / depth, 0 where there is nothing yet.
+    """The samples of a picture that is being drawn.
 
-    `colours` int32[2, height, width] are 0xRRGGBB. `sides` float64[MOST_SIDES + 2, 4] is where a polygon's half-planes
-    are kept. `level_nearness` float64[LEVELS - 1]: farther than that the floor's next coarser copy is read.
+    Attributes:
+        nearness: ``<float32>[2 samples, height, width]``, 1 / depth in 1/m, 0 where nothing has been drawn yet.
+        colours: ``<int32>[2 samples, height, width]`` of 0xRRGGBB.
+        sides: ``<float64>[MOST_SIDES + 2, 4]``, work space for the half-planes of a polygon.
+        level_nearness: ``<float64>[LEVELS - 1]``; below each of these, the next coarser copy of the floor is read.
     """
 
     nearness: NDArray[np.float32]
@@ -37,15 +40,30 @@ class Target(NamedTuple):
 
 
 def make_target(width: int, height: int, level_nearness: NDArray[np.float64]) -> Target:
+    """Allocates a target for pictures of one size; its samples are uninitialised.
+
+    Args:
+        width: Width of the pictures in pixels.
+        height: Height of the pictures in pixels.
+        level_nearness: See ``Target``.
+    """
     shape = (len(SAMPLES), height, width)
     return Target(np.empty(shape, np.float32), np.empty(shape, np.int32), np.empty((MOST_SIDES + 2, 4)), level_nearness)
 
 
 @compiled
 def edges_beyond(points: Any, width: int, height: int) -> int:
-    """Beyond which edges of the picture all points float64[k, 3] lie: one bit for each, and one for behind the camera.
+    """Finds the edges of the picture beyond which all of the points lie.
 
-    What spans sets of points with a common bit cannot be seen.
+    If two sets of points have a bit in common, whatever they span cannot be seen.
+
+    Args:
+        points: ``<float64>[k, 3]``, in the coordinates of the module's docstring.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
+
+    Returns:
+        One bit for each edge (left 1, right 2, top 4, bottom 8), and 16 for points behind the camera.
     """
     bits = 31
     for k in range(len(points)):
@@ -62,7 +80,13 @@ def edges_beyond(points: Any, width: int, height: int) -> int:
 
 @compiled
 def fill(target: Target, points: Any, colour: int) -> None:
-    """A plane convex polygon, float64[k, 3] of at most MOST_SIDES corners in order, in one colour 0xRRGGBB."""
+    """Draws a plane convex polygon in one colour.
+
+    Args:
+        target: The picture.
+        points: ``<float64>[k, 3]``, at most ``MOST_SIDES`` corners in order.
+        colour: The colour 0xRRGGBB.
+    """
     height, width = target.colours.shape[1:]
     if edges_beyond(points, width, height):
         return
@@ -84,9 +108,15 @@ def fill(target: Target, points: Any, colour: int) -> None:
 
 @compiled
 def fill_floor(target: Target, points: Any, places: Any, strip: RoadStrip, turn: float, underside: int) -> None:
-    """A triangle of road, float64[3, 3]; `places` float64[3, 2] are its corners' places in cells of the strip.
+    """Draws a triangle of road with the colours of the strip.
 
-    Seen from below it has the colour `underside`; `turn` is that of the strip.
+    Args:
+        target: The picture.
+        points: ``<float64>[3, 3]``, the corners.
+        places: ``<float64>[3, 2]``, the places (along, across) of the corners in cells of the strip.
+        strip: The road of the track.
+        turn: The triangle's value in ``RoadStrip.turns``.
+        underside: The colour 0xRRGGBB of the triangle where it is seen from below.
     """
     height, width = target.colours.shape[1:]
     if edges_beyond(points, width, height):
@@ -124,7 +154,7 @@ def fill_floor(target: Target, points: Any, places: Any, strip: RoadStrip, turn:
 
 @compiled
 def _texel(strip: RoadStrip, level: int, along: float, across: float) -> int:
-    """The colour of a place of the strip, given in cells of level 0."""
+    """Returns the colour 0xRRGGBB of a place of the strip, given in cells of level 0."""
     i = min(strip.heights[level] - 1, max(0, int(along) >> level))
     columns = COLUMNS >> level
     j = min(columns - 1, max(0, int(across) >> level))
@@ -138,10 +168,13 @@ def _cross(a: Any, b: Any) -> tuple[float, float, float]:
 
 @compiled
 def _plane(sides: Any, points: Any) -> tuple[float, float, float, float]:
-    """The volume between camera and first three corners, and nearness per column, per row, and at column and row 0.
+    """Computes the plane of a polygon and its half-planes.
 
-    The volume's sign says from which side the polygon is seen; 0 if it is seen edge on. Fills the first rows of `sides`
-    with the polygon's half-planes: (a, b, c, 1 / a) stands for a * column + b * row + c >= 0.
+    The first rows of ``sides`` are filled with the half-planes: (a, b, c, 1 / a) stands for a * column + b * row + c >= 0.
+
+    Returns:
+        The volume between the camera and the first three corners; then the nearness per column, per row, and at column and
+        row 0. The volume's sign tells from which side the polygon is seen; it is 0 if the polygon is seen edge on.
     """
     first, second, third = _cross(points[1], points[2]), _cross(points[2], points[0]), _cross(points[0], points[1])
     volume = points[0, 0] * first[0] + points[0, 1] * first[1] + points[0, 2] * first[2]
@@ -167,7 +200,13 @@ def _set_side(side: Any, a: float, b: float, c: float) -> None:
 
 @compiled
 def _function(points: Any, values: Any, volume: float) -> tuple[float, float, float]:
-    """What is linear on a triangle and has `values` at its corners, times nearness: per column, per row, at 0."""
+    """Computes the coefficients of a function that is linear on a triangle and has ``values`` at its corners.
+
+    The function is multiplied by the nearness, so that it is linear in the picture.
+
+    Returns:
+        The change per column, the change per row, and the value at column and row 0.
+    """
     first, second, third = _cross(points[1], points[2]), _cross(points[2], points[0]), _cross(points[0], points[1])
     return (
         (values[0] * first[0] + values[1] * second[0] + values[2] * third[0]) / volume,
@@ -178,7 +217,10 @@ def _function(points: Any, values: Any, volume: float) -> tuple[float, float, fl
 
 @compiled
 def _rows(points: Any, height: int) -> tuple[int, int]:
-    """First and past-last row that a polygon can touch; all of them if it reaches behind the camera."""
+    """Returns the first row that a polygon can touch, and the row after the last.
+
+    These are all rows if the polygon reaches behind the camera.
+    """
     top, bottom = float(height), 0.0
     for k in range(len(points)):
         if points[k, 2] < NEAR_M:
@@ -190,7 +232,11 @@ def _rows(points: Any, height: int) -> tuple[int, int]:
 
 @compiled
 def _columns(sides: Any, count: int, row: float, right: float, width: int) -> tuple[int, int]:
-    """First and past-last column whose sample, `right` of its left edge, lies within all half-planes on this row."""
+    """Returns the first column of a row whose sample lies within all half-planes, and the column after the last.
+
+    Args:
+        right: Place of the sample in its pixel, to the right of the left edge, 0..1.
+    """
     low, high = 0.0, float(width)
     for k in range(count):
         value = sides[k, 1] * row + sides[k, 2]

@@ -1,4 +1,4 @@
-"""How far the walls are from a camera: rays in the ground plane through the map of the room between the walls."""
+"""Finds the distances of the walls from a camera with rays in the ground plane through the clearance map."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from robotini_ray.machine.compiled import compiled
 from robotini_ray.simulator.camera.ground import CLEARANCE_CELL_M, GroundMap
 from robotini_ray.simulator.camera.pixel_view import FAR_M, NEAR_M, View
 
-# All is float32, because mixed with float64 the inner loops are much slower.
+# All numbers are float32 because the inner loops are much slower where float32 and float64 are mixed.
 CLOSE_M = np.float32(0.001)  # a ray this close to a wall has reached it
-CLOSING_M = np.float32(0.04)  # this close it may jump to where the wall should be
+CLOSING_M = np.float32(0.04)  # a ray this close may jump to the place where the wall is expected
 FLATTEST_SLOPE = np.float32(0.05)
 FARTHEST_M, DOUBLE, ONE, ZERO = np.float32(FAR_M), np.float32(1.96), np.float32(1.0), np.float32(0.0)
 MOST_STEPS = 100
@@ -22,9 +22,18 @@ RAYS_AT_ONCE = 32  # few enough that most of them take about as many steps
 
 @compiled
 def trace_walls(walls_m: Any, view: View, ground: GroundMap, x: float, z: float, heading: float) -> tuple[float, float]:
-    """Fill float32[rays]: the depths of the walls seen by a camera at (x, z) of a car that points along `heading`.
+    """Computes the depths of the walls that a camera sees.
 
-    Returns the smallest and the largest of these depths.
+    Args:
+        walls_m: ``<float32>[rays]``, filled with the depths.
+        view: The pixel tables of the camera, with the directions of the rays.
+        ground: The maps of the track.
+        x: Place of the camera along x, in metres.
+        z: Place of the camera along z, in metres.
+        heading: Heading of the camera's car, in radians clockwise from +z.
+
+    Returns:
+        The smallest and the largest of the depths.
     """
     cell_x = np.float32((x - ground.x_m) / CLEARANCE_CELL_M - 0.5)
     cell_z = np.float32((z - ground.z_m) / CLEARANCE_CELL_M - 0.5)
@@ -45,7 +54,16 @@ def trace_walls(walls_m: Any, view: View, ground: GroundMap, x: float, z: float,
 
 @compiled
 def _trace(reached_m: Any, along_x: Any, along_z: Any, x: Any, z: Any, clearance: Any) -> None:
-    """How far rays from cell (x, z) of the clearance map get, of which `along_x`, `along_z` are cells passed per metre."""
+    """Computes how far rays from cell (x, z) of the clearance map get.
+
+    Args:
+        reached_m: ``<float32>[rays]``, filled with the distances.
+        along_x: ``<float32>[rays]``, cells that each ray passes per metre along x.
+        along_z: ``<float32>[rays]``, cells that each ray passes per metre along z.
+        x: Start of the rays along x, in cells.
+        z: Start of the rays along z, in cells.
+        clearance: ``GroundMap.clearance``.
+    """
     found_m, room_m, step_m = np.empty_like(reached_m), np.zeros_like(reached_m), np.zeros_like(reached_m)
     places, down, right = np.empty(len(reached_m), np.uint32), np.empty_like(reached_m), np.empty_like(reached_m)
     rows, columns = np.int32(clearance.shape[0]), np.int32(clearance.shape[1])
@@ -72,7 +90,11 @@ def _find_places(
     rows: Any,
     columns: Any,
 ) -> None:
-    """Where the next steps lead: a cell, and the way from its middle towards those of the next row and column."""
+    """Computes where the next steps of the rays lead.
+
+    ``places`` receives the cells; ``down`` and ``right`` receive the distances from their middles towards those of the next
+    row and column, in cells.
+    """
     last_row, last_column = np.float32(rows - 2), np.float32(columns - 2)
     for ray in range(len(places)):
         at_m = reached_m[ray] + step_m[ray]
@@ -84,7 +106,7 @@ def _find_places(
 
 @compiled
 def _read_room(found_m: Any, places: Any, down: Any, right: Any, cells: Any, columns: Any) -> None:
-    """The room at the places, interpolated between four cells."""
+    """Reads the room at the places, interpolated between four cells, into ``found_m``."""
     for ray in range(len(places)):
         near, far = cells[places[ray]], cells[places[ray] + np.uint32(columns)]
         near += (cells[places[ray] + np.uint32(1)] - near) * right[ray]
@@ -94,21 +116,23 @@ def _read_room(found_m: Any, places: Any, down: Any, right: Any, cells: Any, col
 
 @compiled
 def _move(reached_m: Any, room_m: Any, step_m: Any, found_m: Any) -> np.int32:
-    """Take the steps that may be taken, given the room found at their ends, and choose the next ones.
+    """Takes the steps that are safe, given the room found at their ends, and chooses the next ones.
 
-    No wall is within the room around a point. So a step is safe as long as the rooms at both of its ends cover it, and
-    towards a straight wall that is so up to 2 / (1 + slope) times the room, the slope being how fast the room shrinks: this
-    is sphere tracing with over-relaxation (Keinert et al., Enhanced Sphere Tracing, 2014). A step that is not covered is taken
-    back, and one as long as the room taken instead; one that ends behind the wall is cut where the room would be 0.
+    The room at a point is its distance from the nearest wall. A step is therefore safe as long as the rooms at both of its
+    ends cover it. Towards a straight wall that holds up to 2 / (1 + slope) times the room, where the slope is the rate at
+    which the room shrinks: this is sphere tracing with over-relaxation (Keinert et al., Enhanced Sphere Tracing, 2014). A
+    step that is not covered is taken back and replaced by one as long as the room. A step that ends behind the wall is cut
+    where the room would be 0.
 
-    Returns the number of rays that have not reached a wall yet.
+    Returns:
+        The number of rays that have not reached a wall yet.
     """
     going = np.int32(0)
     for ray in range(len(found_m)):
         found, room, step = found_m[ray], room_m[ray], step_m[ray]
         behind = (found < -CLOSE_M) & (step > ZERO)
         uncovered = (room + max(found, ZERO) < step) & (room > CLOSING_M)
-        # Divisions that are never by 0, and np.divide does not ask whether they are.
+        # None of the divisors can be 0; unlike ``/``, ``np.divide`` does not test for that.
         cut = np.divide(step * room, max(room - found, CLOSE_M))
         slope = np.divide(max(ZERO, room - found), max(step, CLOSE_M))
         covered = np.divide(DOUBLE * found, ONE + slope)
