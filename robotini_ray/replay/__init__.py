@@ -1,1 +1,1 @@
-"""The replay: its table, its server and its gauge."""
+"""Implements the replay: its table, its server, and the learner's estimate of its state."""

@@ -1,4 +1,4 @@
-"""The Reverb server: made anew or from a checkpoint, which is not trusted."""
+"""Starts the Reverb server, empty or from a checkpoint that is checked first."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ from robotini_ray.run.reports import ReplayReport
 
 
 def make_server(config: Config, port: int, checkpoint_dir: Path) -> reverb.Server:
-    """A Reverb server with the table; it starts from the newest checkpoint in ``checkpoint_dir``, if there is one.
+    """Returns a running Reverb server with the table, restored from the newest checkpoint in ``checkpoint_dir``, if any.
 
-    The limiter holds back only the learner (it may not train more than ``samples_per_item`` times on an item); a car is
-    never stopped by replay.
+    The rate limiter blocks only the learner (an item is trained on at most ``samples_per_item`` times on average); it never
+    blocks a car.
+
+    Args:
+        config: The config of the run.
+        port: The port to listen on.
+        checkpoint_dir: Directory of Reverb's own checkpoints.
     """
     replay, layout = config.replay, WindowLayout.from_config(config)
     limiter = reverb.rate_limiters.RateLimiter(
         samples_per_insert=replay.samples_per_item,
         min_size_to_sample=layout.windows(replay.min_items),
-        min_diff=0.0,  # inserts * samples_per_item - samples: below it the learner waits
-        max_diff=1e15,  # above it a writer would wait: never
+        min_diff=0.0,  # inserts * samples_per_item - samples: below this the learner waits
+        max_diff=1e15,  # above this a writer would wait: never
     )
     table = reverb.Table(
         name=TABLE,
@@ -42,17 +47,18 @@ def make_server(config: Config, port: int, checkpoint_dir: Path) -> reverb.Serve
 class ReplayServer:
     """The Reverb server as a part of the program.
 
-    It starts with the replay of the newest checkpoint that holds a readable one, or with none: a replay that is incomplete or
-    corrupt is renamed, so that nobody tries it again.
+    It starts with the replay of the newest checkpoint that has a readable one, or else empty. A replay that is incomplete or
+    corrupt is renamed, so that it is not tried again.
 
     Args:
-        config: of the run.
-        run_dir: of the run.
-        host: under which the others reach it.
-        port: to listen on, None for a free one. A server that is started again takes its old one, where everybody looks for it.
+        config: The config of the run.
+        run_dir: The run directory; the replay is restored from its checkpoints.
+        host: The host name or address at which the other parts reach the server.
+        port: The port to listen on; None takes a free one. A server that is started again must get its old port, which the
+            other parts keep using.
 
     Raises:
-        ConfigError: a replay was made with another size, limiter or shape.
+        ConfigError: The replay of a checkpoint was made with another size, limiter or shape.
     """
 
     def __init__(self, config: Config, run_dir: Path, host: str = "127.0.0.1", port: int | None = None) -> None:
@@ -63,11 +69,11 @@ class ReplayServer:
         self._server = self._restored(CheckpointStore(run_dir / "checkpoints"))
 
     def report(self) -> ReplayReport:
-        """Where it listens, and what was wrong with checkpoints."""
+        """Returns the server's address and the warnings about checkpoints."""
         return ReplayReport(f"{self._host}:{self._port}", self._warnings)
 
     def stop(self) -> None:
-        """Ends the server."""
+        """Stops the server."""
         self._server.stop()
 
     def _restored(self, store: CheckpointStore) -> reverb.Server:
@@ -85,20 +91,25 @@ class ReplayServer:
                     if windows >= checkpoint.least_windows:
                         return server
                     server.stop()
-                    problem = f"of {checkpoint.least_windows} windows {windows} are left"
+                    problem = f"of at least {checkpoint.least_windows} windows only {windows} could be restored"
             aside = checkpoint.set_replay_aside()
             self._warnings.append(f"the replay of {checkpoint.directory} cannot be used and is now {aside.name}: {problem}")
         if self._warnings:
-            self._warnings.append("no checkpoint holds a readable replay: it starts empty")
+            self._warnings.append("no checkpoint has a readable replay: replay starts empty")
         store.offer_replay(None)
         return make_server(self._config, self._port, store.replay_dir)
 
 
 def check_restored(server: reverb.Server, config: Config, checkpoint: Path) -> None:
-    """Refuses what Reverb brings back from a checkpoint without a word where it is not what the config says.
+    """Refuses a restored table that does not match the config; Reverb itself restores it without an error.
+
+    Args:
+        server: The server with the restored table.
+        config: The config of the run.
+        checkpoint: Path of the checkpoint, for the message.
 
     Raises:
-        ConfigError: with both values.
+        ConfigError: The capacity, the limiter or a shape differs; the message names both values.
     """
     layout = WindowLayout.from_config(config)
     info = server.localhost_client().server_info(timeout=10)[TABLE]

@@ -1,1 +1,1 @@
-"""What a run leaves on disk and reports."""
+"""Holds the files that a run leaves on disk, the reports of its parts and its metrics."""

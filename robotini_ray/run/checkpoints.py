@@ -1,13 +1,13 @@
-"""The checkpoints of a run on disk: which there are, which one is whole, which are removed.
+"""Writes, finds and removes the checkpoints of a run on disk.
 
     checkpoints/step-000012000/progress.json   counters of the whole run
                                learner.*       TensorFlow's files: networks, optimizers, targets, train step
                                replay/TIME/    Reverb's files
-                               replay.json     how many windows they hold at least
-    checkpoints/replay/TIME/                   where Reverb writes its newest one, and reads it when it starts
+                               replay.json     least number of windows in Reverb's files
+    checkpoints/replay/TIME/                   Reverb's newest checkpoint, which Reverb writes, and reads when it starts
 
 A checkpoint is written under another name and renamed when it is whole. Reverb keeps only its newest checkpoint, so its
-files are linked (not copied) into ours.
+files are hard-linked (not copied) into the run's checkpoint.
 """
 
 from __future__ import annotations
@@ -23,37 +23,44 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """One whole checkpoint."""
+    """A whole checkpoint in its directory."""
 
     directory: Path
 
     @property
     def progress(self) -> dict[str, Any]:
-        """Counters of the run."""
+        """Counters of the run, the result of ``Progress.to_json``."""
         return dict(json.loads((self.directory / "progress.json").read_text()))
 
     @property
     def learner_prefix(self) -> str:
-        """The path that ``tf.train.Checkpoint`` reads."""
+        """The path prefix from which ``tf.train.Checkpoint`` reads."""
         return str(self.directory / "learner")
 
     @property
     def least_windows(self) -> int:
-        """Windows that the replay holds at least: Reverb takes files that are missing for a table that was empty."""
+        """Least number of windows in the replay.
+
+        It is needed because Reverb takes missing files for a table that was empty.
+        """
         facts = self.directory / "replay.json"
         return int(json.loads(facts.read_text())["least_windows"]) if facts.exists() else 0
 
     def replay_is_complete(self) -> bool:
-        """Whether Reverb had finished writing; it takes an unfinished one for none, without a word."""
+        """Returns whether Reverb finished writing the replay; Reverb ignores an unfinished one without an error."""
         return any((self.directory / "replay").glob("*/DONE"))
 
     def set_replay_aside(self) -> Path:
-        """Renames a replay that cannot be used, so that nobody tries it again; returns where it is now."""
+        """Renames a replay that cannot be used, so that it is not tried again; returns its new path."""
         return _renamed(self.directory / "replay", "unusable")
 
 
 class CheckpointStore:
-    """The ``checkpoints`` directory of a run."""
+    """Manages the ``checkpoints`` directory of a run.
+
+    Args:
+        directory: The directory ``RUN/checkpoints``; it is made if it does not exist.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -61,20 +68,20 @@ class CheckpointStore:
         self.replay_dir.mkdir(parents=True, exist_ok=True)
 
     def newest(self) -> Checkpoint | None:
-        """The newest whole checkpoint, None for a new run."""
+        """Returns the newest whole checkpoint, or None for a new run."""
         whole = self._whole()
         return Checkpoint(whole[-1]) if whole else None
 
     def with_replay(self) -> list[Checkpoint]:
-        """The checkpoints that have a replay, the newest first."""
+        """Returns the checkpoints that have a replay, newest first."""
         return [Checkpoint(path) for path in reversed(self._whole()) if (path / "replay").is_dir()]
 
     def set_unreadable_aside(self) -> list[Path]:
-        """Renames checkpoints that were damaged after they had been written; returns where they are now."""
+        """Renames checkpoints that were damaged after they had been written; returns their new paths."""
         return [_renamed(path, "unusable") for path in self._whole() if not _is_readable(Checkpoint(path))]
 
     def remove_unfinished(self) -> None:
-        """Frees the room that a write which failed has taken, here and in Reverb's directory."""
+        """Removes what a failed write has left in this directory and in Reverb's, to free the disk space."""
         self._remove_torn()
         for written in self.replay_dir.iterdir():
             if not (written / "DONE").exists():
@@ -89,13 +96,15 @@ class CheckpointStore:
         keep: int,
         least_windows: int = 0,
     ) -> None:
-        """Adds a checkpoint and removes the oldest over ``keep``.
+        """Adds a checkpoint and removes the oldest ones beyond ``keep``.
 
         Args:
-            replay: the checkpoint that Reverb has just written.
-            progress: counters of the run.
-            write_learner: writes TensorFlow's files to the path prefix that it is given.
-            least_windows: that are in ``replay``.
+            train_step: Train step of the checkpoint; an existing checkpoint of this step is replaced.
+            replay: Directory of the checkpoint that Reverb has just written.
+            progress: Counters of the run in JSON types.
+            write_learner: Writes TensorFlow's files to the path prefix that it is given.
+            keep: Number of checkpoints to keep.
+            least_windows: Least number of windows in ``replay``.
         """
         final = self._directory / f"step-{train_step:09d}"
         unfinished = final.with_suffix(".tmp")
@@ -105,13 +114,13 @@ class CheckpointStore:
         write_learner(str(unfinished / "learner"))
         (unfinished / "replay.json").write_text(json.dumps({"least_windows": least_windows}))
         (unfinished / "progress.json").write_text(json.dumps(progress, indent=2))
-        again = [_set_aside(final)] if final.exists() else []  # the same step, with a fresher replay and counters
+        again = [_set_aside(final)] if final.exists() else []  # of the same step, with an older replay and counters
         os.replace(unfinished, final)
         for old in (*again, *map(_set_aside, self._whole()[:-keep])):
             shutil.rmtree(old)
 
     def offer_replay(self, checkpoint: Checkpoint | None) -> None:
-        """Makes the replay of a checkpoint the only one that a starting Reverb server finds; None: no replay."""
+        """Makes the replay of ``checkpoint`` the only one that a starting Reverb server finds; None leaves no replay."""
         shutil.rmtree(self.replay_dir)
         if checkpoint is None:
             self.replay_dir.mkdir()
@@ -119,7 +128,7 @@ class CheckpointStore:
             shutil.copytree(checkpoint.directory / "replay", self.replay_dir, copy_function=os.link)
 
     def _remove_torn(self) -> None:
-        """Of a write or a removal that was cut off."""
+        """Removes the remains of a write or a removal that was interrupted."""
         for torn in (*self._directory.glob("step-*.tmp"), *self._directory.glob("step-*.old")):
             shutil.rmtree(torn)
 
@@ -128,7 +137,7 @@ class CheckpointStore:
 
 
 def _is_readable(checkpoint: Checkpoint) -> bool:
-    """Whether its counters are there and TensorFlow's files have a beginning; what is in those TensorFlow checks itself."""
+    """Returns whether the counters can be read and TensorFlow's index is not empty; TensorFlow checks its files itself."""
     try:
         return bool(checkpoint.progress) and Path(f"{checkpoint.learner_prefix}.index").stat().st_size > 0
     except (OSError, ValueError):
@@ -143,7 +152,7 @@ def _renamed(path: Path, word: str) -> Path:
 
 
 def _set_aside(checkpoint: Path) -> Path:
-    """Under a name that does not count as whole: a removal that is cut off must not leave half a checkpoint."""
+    """Gives a checkpoint a name that does not count as whole, so that an interrupted removal leaves no partial checkpoint."""
     aside = checkpoint.with_suffix(".old")
     os.replace(checkpoint, aside)
     return aside

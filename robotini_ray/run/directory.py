@@ -1,4 +1,4 @@
-"""The directory of a run: made, resumed or moved aside."""
+"""Makes, resumes or moves aside the directory of a run, and reads and writes its small files."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from robotini_ray.config import Config, ConfigError, load_config, save_config
 from robotini_ray.run.checkpoints import CheckpointStore
 
 FIXED_SECTIONS = ("environment", "agent", "replay")
-"""What a resumed run may not change: its weights and its replay were made with them."""
+"""Config sections that a resumed run may not change, because its weights and its replay were made with them."""
 
 
 class RunDirectory:
-    """``RUN/{config.yaml, checkpoints/, policies/, tensorboard/, logs/, summary.json, evaluations.jsonl}``.
+    """The directory of a run.
+
+    It holds ``RUN/{config.yaml, checkpoints/, policies/, tensorboard/, logs/, summary.json, evaluations.jsonl}``.
 
     Args:
-        path: of the directory.
-        fresh: move an earlier run at this place to ``PATH.old-N`` first.
+        path: Path of the directory.
+        fresh: Whether to move an earlier run at this path to ``PATH.old-N`` first.
 
     Raises:
-        ConfigError: there is a run to move, and it is still going on.
+        ConfigError: There is a run to move, and it is still in progress.
     """
 
     def __init__(self, path: Path, fresh: bool) -> None:
@@ -35,43 +37,43 @@ class RunDirectory:
         self.resumed = (self.path / "config.yaml").exists()
 
     def open(self, config: Config) -> None:
-        """Makes the directory and writes the resolved config.
+        """Makes the directory, locks it until this process ends and writes the resolved config.
 
         Raises:
-            ConfigError: it cannot be made, another program is running in it, or the run in it was made with another
-                network or replay.
+            ConfigError: The directory cannot be made, another program uses it, or the run in it was made with another
+                environment, agent or replay.
         """
         self._lock = _lock(self.path)
         if self.resumed:
             self._check_same(config)
         self.set_aside = CheckpointStore(self.path / "checkpoints").set_unreadable_aside() if self.resumed else []
-        """Checkpoints that were damaged, under their new names."""
+        """New paths of checkpoints that were damaged."""
         for name in ("checkpoints", "policies", "tensorboard", "logs"):
             (self.path / name).mkdir(exist_ok=True)
         save_config(config, self.path / "config.yaml")
 
     def progress(self) -> dict[str, Any] | None:
-        """Counters of the newest checkpoint, None for a new run."""
+        """Returns the counters of the newest checkpoint, or None for a new run."""
         checkpoint = CheckpointStore(self.path / "checkpoints").newest()
         return None if checkpoint is None else checkpoint.progress
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        """Replaces summary.json."""
+        """Replaces ``summary.json``."""
         fresh = self.path / "summary.json.new"
         fresh.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
         os.replace(fresh, self.path / "summary.json")
 
     def summary(self) -> dict[str, Any]:
-        """The content of summary.json."""
+        """Returns the content of ``summary.json``."""
         return dict(json.loads((self.path / "summary.json").read_text()))
 
     def add_evaluation(self, evaluation: dict[str, Any]) -> None:
-        """Adds a line to evaluations.jsonl."""
+        """Adds a line to ``evaluations.jsonl``."""
         with (self.path / "evaluations.jsonl").open("a") as lines:
             lines.write(json.dumps(evaluation, allow_nan=False) + "\n")
 
     def evaluations(self) -> list[dict[str, Any]]:
-        """The evaluations of all invocations, oldest first."""
+        """Returns the evaluations of all invocations, oldest first."""
         path = self.path / "evaluations.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -96,7 +98,11 @@ def _free_name(path: Path) -> Path:
 
 
 def _lock(path: Path) -> IO[str]:
-    """Makes the directory and holds it while the file is open: until the process ends, however it ends."""
+    """Makes the directory and locks it; the lock holds while the returned file is open, at the latest until the process ends.
+
+    Raises:
+        ConfigError: The directory cannot be made, or another process has locked it.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / ".lock").open("w")

@@ -1,4 +1,4 @@
-"""A histogram as plain numbers, as parts tell it each other and TensorBoard shows it."""
+"""Defines a histogram in plain numbers, for reports between parts and for TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ BINS = 30
 
 @dataclasses.dataclass(frozen=True)
 class Histogram:
-    """Counts of ``[edges[k], edges[k + 1]]``; there is one edge more than there are counts."""
+    """A histogram: ``counts[k]`` values are between ``edges[k]`` and ``edges[k + 1]``.
+
+    There is one edge more than there are counts.
+    """
 
     edges: list[float]
     counts: list[int]
 
     @classmethod
     def of(cls, values: NDArray[np.float32]) -> Histogram:
-        """Of an array of any shape, from its least to its greatest number; what is not finite is left out."""
+        """Returns the histogram of an array of any shape, in ``BINS`` bins from its least to its greatest value.
+
+        Values that are not finite are left out.
+        """
         counts, edges = np.histogram(values[np.isfinite(values)], BINS)
         return cls(edges.tolist(), counts.tolist())
 
     @classmethod
     def over(cls, low: float, high: float, counts: list[int]) -> Histogram:
-        """Of counts in bins of one width."""
+        """Returns the histogram with the given counts in bins of equal width from ``low`` to ``high``."""
         return cls(np.linspace(low, high, len(counts) + 1).tolist(), counts)

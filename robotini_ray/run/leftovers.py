@@ -1,8 +1,8 @@
-"""What an earlier program left running: processes whose launcher has gone. Found by what they are, never by their name.
+"""Finds processes that an earlier program left running: those whose launcher has ended. Names are never compared.
 
-A process belongs to a program if its environment carries the program's mark, if program.json lists it, or if it is in
-the session that the launcher began: Ray's agents write their title over their environment, and they are those that stay
-when a launcher is killed.
+A process belongs to a program if its environment carries the program's mark, if ``program.json`` lists it, or if it is in
+the session that the launcher began. The session is needed for Ray's agents: they overwrite their environment with their title,
+and they are the processes that remain when a launcher is killed.
 """
 
 from __future__ import annotations
@@ -20,32 +20,39 @@ from robotini_ray.run.program_file import NAME, ProgramFileError, ProgramRecord,
 
 @dataclasses.dataclass(frozen=True)
 class Leftover:
-    """A process that nobody looks after any more."""
+    """A running process whose launcher has ended.
+
+    Attributes:
+        pid: The process's number.
+        command: Its command line, for people.
+        run_dir: The run directory of its program.
+        launcher_pid: The number of the launcher that has ended.
+    """
 
     pid: int
     command: str
     run_dir: Path
     launcher_pid: int
-    """Of the launcher that has gone."""
 
 
 def find_leftovers(run_dirs: Iterable[Path]) -> list[Leftover]:
-    """All processes of this user on this machine that a dead launcher has left, by their numbers.
+    """Returns all processes of this user on this machine whose launcher has ended, in the order of their numbers.
 
     Args:
-        run_dirs: whose program.json is looked at too; programs elsewhere are known by their processes' marks.
+        run_dirs: Run directories whose ``program.json`` is used too; programs in other directories are found only by the
+            marks of their processes.
     """
     dead = [(run_dir.resolve(), record) for run_dir, record in _programs(run_dirs) if _is_dead_here(record.launcher)]
     return [found for pid in sorted(own_processes()) if pid != os.getpid() and (found := _leftover(pid, dead)) is not None]
 
 
 def run_dirs_in(folder: Path) -> list[Path]:
-    """Directories in a folder that hold a program.json."""
+    """Returns the directories in ``folder`` that contain a ``program.json``."""
     return sorted(path.parent for path in folder.glob(f"*/{NAME}"))
 
 
 def describe_leftovers(leftovers: list[Leftover]) -> str:
-    """One line with all of them, and what a person types to end them."""
+    """Returns one line that lists the processes and gives the command that ends them."""
     named = ", ".join(f"{leftover.pid} ({one_line(leftover.command, 40)})" for leftover in leftovers)
     launchers = sorted({f"{leftover.run_dir} (its launcher was {leftover.launcher_pid})" for leftover in leftovers})
     pids = " ".join(str(leftover.pid) for leftover in leftovers)
@@ -69,9 +76,10 @@ def _leftover(pid: int, dead: list[tuple[Path, ProgramRecord]]) -> Leftover | No
 
 
 def _is_in_session_of(process: ProcessId, launcher: ProcessId) -> bool:
-    """Whether a process without a readable environment is in the session of a launcher that has gone.
+    """Returns whether a process without a readable environment is in the session of a launcher that has ended.
 
-    The kernel gives no new process a number that is still a session's: if the number is in use again, that session is over.
+    The kernel gives no new process a number that is still the number of a session: if the launcher's number is in use again,
+    its session is over.
     """
     stat = process_stat(process.pid)
     if stat is None or stat.session != launcher.pid or process.start_ticks < launcher.start_ticks:
@@ -85,7 +93,7 @@ def _programs(run_dirs: Iterable[Path]) -> list[tuple[Path, ProgramRecord]]:
         try:
             record = read_program(run_dir)
         except ProgramFileError:
-            continue  # `status` says what is wrong with it; its processes still have their marks
+            continue  # ``status`` reports the error; the program's processes still have their marks
         if record is not None:
             found.append((run_dir, record))
     return found

@@ -1,4 +1,4 @@
-"""Whether a run fits into the machine, asked before anything is started."""
+"""Estimates the memory that a run needs and checks, before anything is started, that the machine has it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 from robotini_ray.config import ACTION_SIZE, Config, ConfigError
 
 PROCESS_BYTES = 550_000_000
-"""A process with TensorFlow and Reverb, measured."""
+"""Memory of a process with TensorFlow and Reverb, measured."""
 
 BASE_BYTES = 1_000_000_000
-"""Ray's own processes, Redis and the embedded simulators."""
+"""Memory of Ray's own processes, Redis and the embedded simulators."""
 
 FLOAT_BYTES = 4
 ROW_EXTRAS = 3  # reward, discount and kind of a replay row
 
 
 def replay_bytes(config: Config) -> int:
-    """Memory of a full replay before compression; rows that windows share count once."""
+    """Returns the memory in bytes of a full replay before compression; a row that several windows share counts once."""
     row = config.critic_observation_size + ACTION_SIZE + ROW_EXTRAS
     agent = config.agent
     new_rows, state = (agent.sequence_length // 2, 2 * agent.lstm_units) if agent.recurrent else (1, 0)
@@ -25,15 +25,15 @@ def replay_bytes(config: Config) -> int:
 
 
 def check_memory(config: Config, available_bytes: int, collectors_here: bool = True) -> None:
-    """Refuses a run that asks for more than there is.
+    """Refuses a run that needs more memory than is available.
 
     Args:
-        config: of the run.
-        available_bytes: of this machine.
-        collectors_here: whether collectors count; in a cluster they may be elsewhere.
+        config: The config of the run.
+        available_bytes: Memory of this machine that is available, in bytes.
+        collectors_here: Whether the collectors count; in a cluster they may run on other machines.
 
     Raises:
-        ConfigError: with both figures.
+        ConfigError: The run needs more memory than is available; the message names both figures.
     """
     collectors = config.collection.collectors if collectors_here else 0
     processes = collectors + 3  # learner, evaluator, replay
@@ -49,7 +49,11 @@ def check_memory(config: Config, available_bytes: int, collectors_here: bool = T
 
 
 def available_memory_bytes() -> int:
-    """What Linux says could be used without swapping."""
+    """Returns the memory in bytes that Linux estimates to be usable without swapping (``MemAvailable``).
+
+    Raises:
+        OSError: ``/proc/meminfo`` cannot be read or has no such line.
+    """
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024

@@ -1,4 +1,4 @@
-"""The mark that every process of a program carries in its environment, from its launcher on: whose it is."""
+"""Marks every process of a program, in an environment variable, with the run directory and the launcher it belongs to."""
 
 from __future__ import annotations
 
@@ -14,24 +14,32 @@ VARIABLE = "ROBOTINI_RAY_RUN"
 
 @dataclasses.dataclass(frozen=True)
 class ProcessMark:
-    """The program that a process belongs to."""
+    """The program that a process belongs to.
+
+    Attributes:
+        run_dir: The run directory.
+        launcher: The process that started the program.
+    """
 
     run_dir: Path
     launcher: ProcessId
 
 
 def mark_this_process(run_dir: Path) -> None:
-    """From now on this process is a launcher, and all that it starts carries its mark."""
+    """Marks this process as a launcher; every process that it starts from now on inherits the mark."""
     os.environ[VARIABLE] = json.dumps({"run_dir": str(run_dir), "launcher": dataclasses.asdict(this_process())})
 
 
 def process_mark() -> dict[str, str]:
-    """The mark as environment variables, for processes that inherit nothing from this one; empty without a mark."""
+    """Returns this process's mark as environment variables, for processes that do not inherit its environment.
+
+    The result is empty if this process has no mark.
+    """
     return {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
 
 
 def mark_of(pid: int) -> ProcessMark | None:
-    """The mark of a process, None if it has none that can be read."""
+    """Returns the mark of a process, or None if it has none or none that can be read."""
     text = environment_of(pid).get(VARIABLE)
     if text is None:
         return None
@@ -39,4 +47,4 @@ def mark_of(pid: int) -> ProcessMark | None:
         fields = json.loads(text)
         return ProcessMark(Path(fields["run_dir"]), ProcessId.from_json(fields["launcher"]))
     except (ValueError, KeyError, TypeError):
-        return None  # somebody else's variable
+        return None  # a variable of this name that another program has set

@@ -1,7 +1,7 @@
-"""``RUN/program.json``: which processes a run consists of, where its Redis is, and how it goes, for whoever looks from outside.
+"""Writes and reads ``RUN/program.json``: the processes of a run, the address of its Redis server and its newest figures.
 
-The launcher writes it every few seconds; ``status`` and ``doctor`` read it, also long after the program has gone. Only its
-user may read it, because a Redis URL can hold a password.
+The launcher writes the file every few seconds; ``status`` and ``doctor`` read it, also long after the program has ended. Only
+its user may read it, because a Redis URL can contain a password.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ FORMAT = 1
 
 
 class ProgramFileError(RobotiniError):
-    """A program.json that cannot be read; the message is one line for a person."""
+    """Raised if ``program.json`` cannot be read; the message is one line for a person."""
 
 
 class PartState(NamedTuple):
-    """A part as it is now; no process where it has none yet, or no longer."""
+    """The present state of a part; ``process`` is None if the part has no process yet, or no longer."""
 
     process: ProcessId | None
     state: str
@@ -35,36 +35,49 @@ class PartState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class PartRecord:
-    """One process of the program beside its launcher. Times are those of ``time.time()``."""
+    """A process of the program other than its launcher.
+
+    Attributes:
+        process: The part's present process, or its last one.
+        state: ``running`` or an earlier state of the part's life, see ``program.supervisor.State``.
+        restarts: Number of times that the part was started again in this invocation.
+        seen_at: Unix time at which the process was last seen running, in seconds.
+    """
 
     process: ProcessId
     state: str
-    """``running``, or where it is on the way there (see ``supervision.State``)."""
     restarts: int
     seen_at: float
-    """When it last ran."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ProgramRecord:
-    """What program.json says. Times are those of ``time.time()``."""
+    """The content of ``program.json``.
+
+    Attributes:
+        launcher: The launcher's process.
+        started_at: Unix time at which the program started, in seconds.
+        written_at: Unix time at which the file was last written, in seconds.
+        ended_at: Unix time at which the program ended in order, in seconds; None while it runs, and after it was killed.
+        redis_url: URL of the Redis server with the cars' live state; it can contain a password.
+        parts: The program's other processes by name of the part.
+        figures: The newest result of ``live_figures``; empty until training has begun.
+    """
 
     launcher: ProcessId
     started_at: float
     written_at: float
     ended_at: float | None
-    """None while it runs, and after it was killed."""
     redis_url: str
     parts: dict[str, PartRecord]
     figures: dict[str, Any]
-    """See ``live_figures``; empty until training has begun."""
 
 
 class ProgramFile:
-    """Writes program.json of one invocation.
+    """Writes the ``program.json`` of one invocation.
 
     Args:
-        run_dir: of the run.
+        run_dir: The run directory, in which the file is written.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -72,14 +85,18 @@ class ProgramFile:
         self._record: ProgramRecord | None = None
 
     def begin(self, redis_url: str) -> None:
-        """The calling process is the launcher of a program that starts now."""
+        """Writes that a program starts now and that the calling process is its launcher."""
         now = time.time()
         self._write(ProgramRecord(this_process(), now, now, None, redis_url, {}, {}))
 
     def update(self, parts: dict[str, PartState], figures: dict[str, Any] | None) -> None:
-        """Takes over where the parts are now, by their names, and the newest figures; None leaves the last ones.
+        """Writes the present state of the parts and the newest figures.
 
-        One that has no process keeps its last one; one that is in another process has been restarted.
+        A part that has no process keeps its last one in the file; a part that has another process counts as restarted.
+
+        Args:
+            parts: The states by name of the part.
+            figures: The result of ``live_figures``; None keeps the last figures.
         """
         assert self._record is not None
         now = time.time()
@@ -95,7 +112,7 @@ class ProgramFile:
         self._write(dataclasses.replace(self._record, parts=records, figures=figures, written_at=now))
 
     def end(self) -> None:
-        """The program has ended in order; harmless if it had not begun."""
+        """Writes that the program has ended in order; does nothing if ``begin`` was not called."""
         if self._record is not None:
             now = time.time()
             self._write(dataclasses.replace(self._record, ended_at=now, written_at=now))
@@ -111,10 +128,10 @@ class ProgramFile:
 
 
 def read_program(run_dir: Path) -> ProgramRecord | None:
-    """What program.json of a run says, None if there is none.
+    """Returns the content of a run's ``program.json``, or None if there is no such file.
 
     Raises:
-        ProgramFileError: it cannot be read, or it is none.
+        ProgramFileError: The file cannot be read, or it is not a program file of this version.
     """
     path = run_dir / NAME
     try:
@@ -131,13 +148,21 @@ def read_program(run_dir: Path) -> ProgramRecord | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise ProgramFileError(f"{path} cannot be read: {error.strerror}; look as the user who trains") from error
+        raise ProgramFileError(f"{path} cannot be read: {error.strerror}; try again as the user who started the run") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ProgramFileError(f"{path} is no program file of this version ({error}); the next training replaces it") from error
+        raise ProgramFileError(
+            f"{path} is not a program file of this version ({error}); the next training replaces it"
+        ) from error
 
 
 def live_figures(progress: Progress, learner: LearnerReport, env_steps_per_s: float) -> dict[str, Any]:
-    """What changes too fast for summary.json, as plain numbers."""
+    """Returns the figures that change too fast for ``summary.json``, in JSON types.
+
+    Args:
+        progress: The run's counters.
+        learner: The learner's newest report.
+        env_steps_per_s: Environment steps of all collecting cars per second of wall time.
+    """
     replay = learner.replay
     return {
         "env_steps": progress.env_steps,

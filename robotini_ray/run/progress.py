@@ -1,4 +1,4 @@
-"""Where a run is: counters over all its invocations, and what its evaluations found."""
+"""Tracks the progress of a run: counters over all its invocations and the results of its evaluations."""
 
 from __future__ import annotations
 
@@ -14,10 +14,21 @@ from robotini_ray.run.reports import CollectorReport, Evaluation, LearnerReport,
 
 @dataclasses.dataclass
 class Progress:
-    """Counters of a whole run, resumes included. ``to_json`` goes into checkpoints, ``summary`` to people.
+    """Counters of a whole run, resumes included.
 
-    ``env_steps`` are camera frames acted on, repeats of an action included; ``wall_s`` is the time of all invocations;
-    ``restarts`` counts by part, ``faults`` by cause.
+    ``to_json`` is the form stored in checkpoints, ``summary`` the form meant for people.
+
+    Attributes:
+        env_steps: Camera frames acted on, repeats of an action included.
+        frames: Camera frames that collecting cars have received.
+        late_frames: Those of them that came late, see ``car.frame_meter``.
+        replay_ratio: Mean number of times that an item of replay has been trained on so far.
+        earlier_wall_s: Wall time of all earlier invocations, in seconds.
+        reconnect_causes: Number of given-up connections by cause, see ``car.errors.FAULTS``.
+        faults: Number of faults by cause, see ``car.errors.FAULTS``.
+        best_policy: Result of the best policy's evaluation; None before there is one.
+        first_clean_lap: ``wall_s`` and ``env_steps`` of the run when an evaluation first had a clean lap.
+        restarts: Number of restarts by name of the part.
     """
 
     env_steps: int = 0
@@ -54,16 +65,16 @@ class Progress:
 
     @property
     def wall_s(self) -> float:
-        """Wall time of all invocations so far."""
+        """Wall time of all invocations so far, in seconds."""
         return self.earlier_wall_s + time.monotonic() - self._began
 
     @property
     def this_wall_s(self) -> float:
-        """Wall time of this invocation."""
+        """Wall time of this invocation, in seconds."""
         return time.monotonic() - self._began
 
     def add_collections(self, reports: list[CollectorReport]) -> None:
-        """Adds what the collectors have done since their last reports."""
+        """Adds the collectors' reports, each of which covers the time since the one before."""
         for report in reports:
             self.env_steps += report.env_steps
             self.frames += report.frames
@@ -87,16 +98,20 @@ class Progress:
             self.frame_age_s = max(report.frame_age_s for report in reports)
 
     def add_restart(self, part: str, cause: str) -> None:
-        """Counts that a part was started again."""
+        """Counts one restart of a part, and its cause as a fault."""
         self.restarts[part] = self.restarts.get(part, 0) + 1
         self.add_fault(cause)
 
     def add_fault(self, cause: str) -> None:
-        """Counts something that went wrong and was survived."""
+        """Counts one fault from which the program has recovered."""
         self.faults[cause] = self.faults.get(cause, 0) + 1
 
     def collection_scalars(self) -> dict[str, float]:
-        """For TensorBoard: counters, frame rate, and the average return and best lap of the episodes since the last call."""
+        """Returns the scalars of the collection for TensorBoard, by ``GROUP/NAME``.
+
+        These are the counters, the rates, and the average return and best lap of the episodes and laps that ended since the
+        last call. The average return and the best lap are left out if there was no episode or lap.
+        """
         scalars: dict[str, float] = {
             "driving/env_steps": self.env_steps,
             "driving/episodes": self.episodes,
@@ -117,20 +132,30 @@ class Progress:
         return scalars
 
     def action_histograms(self) -> dict[str, Histogram]:
-        """For TensorBoard: what the collecting cars have done since the last call; nothing where they have stood still."""
+        """Returns histograms of the collecting cars' actions since the last call, by ``GROUP/NAME``, for TensorBoard.
+
+        The result is empty if there was no action.
+        """
         actions, self._recent_actions = self._recent_actions, no_actions()
         names = ("actions/throttle", "actions/turn")
         return {name: Histogram.over(-1.0, 1.0, counts) for name, counts in zip(names, actions, strict=True) if any(counts)}
 
     @property
     def weights_lag_steps(self) -> int:
-        """How many train steps the oldest weights in use are behind; 0 where there are none, or where they are those of an
-        earlier life of the learner, which had come further."""
+        """Number of train steps that the oldest weights in use are behind the learner.
+
+        It is 0 if there are no weights yet, or if they are from an earlier life of the learner that had come further.
+        """
         return max(0, self.train_steps - self.weights_version) if self.weights_version >= 0 else 0
 
     def time_left_s(self, by_clock_s: float | None, train_steps: int | None, learner: LearnerReport | None) -> float | None:
-        """Until this invocation ends: by the clock, or by the train steps of the whole run at the learner's present rate,
-        whichever is first; None where neither can be told.
+        """Estimates the time until this invocation ends, in seconds; None if it cannot be estimated.
+
+        Args:
+            by_clock_s: Time left until the invocation's time limit, in seconds; None without a limit.
+            train_steps: Train steps after which the whole run ends; None without a limit. The time until then is estimated
+                from the learner's present rate. The earlier of both ends counts.
+            learner: The learner's newest report; None if there is none.
         """
         if train_steps is None or learner is None or not learner.train_steps_per_s:
             return by_clock_s
@@ -138,12 +163,17 @@ class Progress:
         return by_steps_s if by_clock_s is None else min(by_clock_s, by_steps_s)
 
     def add_learner(self, report: LearnerReport) -> None:
-        """Takes over where the learner is."""
+        """Takes the train step and the replay ratio from the learner's newest report."""
         self.train_steps = report.train_step
         self.replay_ratio = report.replay.ratio
 
     def add_evaluation(self, evaluation: Evaluation, limit_s: float) -> None:
-        """Adds one evaluation."""
+        """Adds the result of one evaluation.
+
+        Args:
+            evaluation: The evaluation.
+            limit_s: The track's lap limit, in seconds.
+        """
         result = evaluation.result
         self.evaluations += 1
         self.crashes_evaluate += result.crashes
@@ -156,9 +186,9 @@ class Progress:
             self.first_clean_lap = {"wall_s": round(self.wall_s, 1), "env_steps": self.env_steps}
 
     def evaluation_record(self, evaluation: Evaluation) -> dict[str, Any]:
-        """The evaluation that was added last, as a line of evaluations.jsonl.
+        """Returns the line of ``evaluations.jsonl`` for ``evaluation``, which must be the one that was added last.
 
-        ``ended_at`` is Unix time, ``wall_s`` and ``env_steps`` are those of the whole run when its result came.
+        ``ended_at`` is Unix time in seconds; ``wall_s`` and ``env_steps`` are those of the whole run at this moment.
         """
         return {
             "ended_at": round(time.time(), 2),
@@ -169,15 +199,18 @@ class Progress:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """What a resumed run starts from."""
+        """Returns the state from which a resumed run goes on, in JSON types."""
         return {**dataclasses.asdict(self), "earlier_wall_s": self.wall_s}
 
     def summary(self, limit_s: float) -> dict[str, Any]:
-        """The content of summary.json.
+        """Returns the content of ``summary.json``.
 
-        ``best_lap_s`` is the fastest lap of all evaluations, ``median_lap_s`` that of the best policy's evaluation;
-        ``average_return`` and ``average_episode_length`` are those of the last evaluation; ``replay_ratio`` is how often an
-        item of replay has been trained on so far.
+        ``best_lap_s`` is the fastest lap of all evaluations, ``median_lap_s`` the median lap of the best policy's evaluation;
+        ``average_return`` and ``average_episode_length`` are those of the last evaluation; ``replay_ratio`` is the mean number
+        of times that an item of replay has been trained on so far.
+
+        Args:
+            limit_s: The track's lap limit, in seconds.
         """
         last, best = self.last_evaluation or {}, self.best_policy or {}
         median = best.get("median_lap_s")
@@ -207,7 +240,7 @@ def _add(totals: dict[str, int], more: dict[str, int]) -> None:
 
 
 class StepRate:
-    """Environment steps per second, smoothed over some seconds."""
+    """Measures environment steps per second of wall time, exponentially smoothed with a time constant of 3 s."""
 
     def __init__(self) -> None:
         self.per_s = 0.0
@@ -215,7 +248,7 @@ class StepRate:
         self._at = 0.0
 
     def update(self, env_steps: int) -> None:
-        """Takes the newest count."""
+        """Updates ``per_s`` from the newest count of environment steps."""
         now = time.monotonic()
         if self._steps is not None and now > self._at:
             newest = (env_steps - self._steps) / (now - self._at)

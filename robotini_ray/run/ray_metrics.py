@@ -1,7 +1,7 @@
-"""What a run tells Ray's metrics, and through them Prometheus: all names in one table, exported by the launcher.
+"""Exports a run's figures as Ray metrics, from which Prometheus reads them; the table ``METRICS`` lists all of them.
 
-The launcher has the reports of all parts, so one process exports everything. Ray sends it on to the metrics agent of the
-launcher's node every few seconds, where Prometheus finds each metric under its name with ``ray_`` in front.
+The launcher has the reports of all parts, so it exports everything. Ray forwards the values every few seconds to the metrics
+agent of the launcher's node, where Prometheus finds each metric under its name prefixed with ``ray_``.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ RAY_PREFIX = "ray_"
 RUN_TAG = "run"
 Kind = Literal["total", "gauge"]
 Value = float | Mapping[str, float] | None
-"""A number, one by each value of the metric's tag, or None where there is nothing to tell yet."""
+"""The value of a metric: a number, a number for each value of the metric's tag, or None while there is no value yet."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """One metric.
+    """A row of the table of metrics.
 
     Attributes:
-        name: as in PromQL, but for ``RAY_PREFIX``; ends in its unit, or in ``_total`` for a total.
-        kind: a total only grows, resumes of the run included; a gauge is how it is now.
-        unit: in words.
-        description: what is counted or measured.
-        value: of a run.
-        tag: what the values are told apart by; empty for one value.
+        name: The name as in PromQL, without ``RAY_PREFIX``; it ends in its unit, or in ``_total`` for a total.
+        kind: A total only grows, resumes of the run included; a gauge is a present value.
+        unit: The unit in words.
+        description: The quantity that is counted or measured.
+        value: Returns the value from the run's progress and the learner's newest report, which is None without a learner.
+        tag: Name of the tag (a label in Prometheus) that distinguishes several values; empty for a single value.
     """
 
     name: str
@@ -54,9 +54,15 @@ def _of_last_evaluation(name: str) -> Callable[[Progress, LearnerReport | None],
 
 METRICS = (
     Metric("robotini_env_steps_total", "total", "frames", "Camera frames acted on", lambda run, _: run.env_steps),
-    Metric("robotini_frames_total", "total", "frames", "Camera frames that came to collecting cars", lambda run, _: run.frames),
     Metric(
-        "robotini_late_steps_total", "total", "frames", "Frames over 25 ms after the one before", lambda run, _: run.late_frames
+        "robotini_frames_total", "total", "frames", "Camera frames that collecting cars received", lambda run, _: run.frames
+    ),
+    Metric(
+        "robotini_late_steps_total",
+        "total",
+        "frames",
+        "Frames that came over 25 ms after the one before",
+        lambda run, _: run.late_frames,
     ),
     Metric("robotini_decisions_total", "total", "decisions", "Actions of collecting cars", lambda run, _: run.decisions),
     Metric("robotini_episodes_total", "total", "episodes", "Episodes of collecting cars", lambda run, _: run.episodes),
@@ -65,7 +71,7 @@ METRICS = (
         "robotini_crashes_total",
         "total",
         "crashes",
-        "Walls and cars touched, by role of the car",
+        "Contacts with walls and other cars, by role of the car",
         lambda run, _: {"collector": run.crashes_collect, "evaluator": run.crashes_evaluate},
         "role",
     ),
@@ -73,52 +79,68 @@ METRICS = (
         "robotini_reconnects_total",
         "total",
         "connections",
-        "Cars' connections that were given up, by cause",
+        "Connections of collecting cars that were given up, by cause",
         lambda run, _: {**dict.fromkeys(FAULTS, 0), **run.reconnect_causes},
         "cause",
     ),
-    Metric("robotini_faults_total", "total", "faults", "What went wrong, by cause", lambda run, _: run.faults, "cause"),
-    Metric("robotini_restarts_total", "total", "restarts", "Parts started again", lambda run, _: sum(run.restarts.values())),
+    Metric("robotini_faults_total", "total", "faults", "Faults, by cause", lambda run, _: run.faults, "cause"),
+    Metric("robotini_restarts_total", "total", "restarts", "Restarts of parts", lambda run, _: sum(run.restarts.values())),
     Metric("robotini_evaluations_total", "total", "evaluations", "Evaluations finished", lambda run, _: run.evaluations),
     Metric(
         "robotini_learner_steps",
         "gauge",
         "steps",
-        "Train step of the learner; less after a return to a checkpoint",
+        "Train step of the learner; goes down when it returns to a checkpoint",
         lambda run, _: run.train_steps,
     ),
     Metric(
-        "robotini_learner_steps_per_second", "gauge", "1/s", "Train steps done", _of_learner(lambda at: at.train_steps_per_s)
+        "robotini_learner_steps_per_second",
+        "gauge",
+        "1/s",
+        "Train steps per second",
+        _of_learner(lambda at: at.train_steps_per_s),
     ),
-    Metric("robotini_frames_per_second", "gauge", "1/s", "Camera frames of one car, the mean", lambda run, _: run.frames_per_s),
+    Metric(
+        "robotini_frames_per_second",
+        "gauge",
+        "1/s",
+        "Camera frames per second and car, mean over the collectors",
+        lambda run, _: run.frames_per_s,
+    ),
     Metric(
         "robotini_frame_age_seconds",
         "gauge",
         "s",
-        "Age of the newest frame of the car that has waited longest",
+        "Longest time that a car has waited for its next frame",
         lambda run, _: run.frame_age_s,
     ),
-    Metric("robotini_replay_items", "gauge", "items", "Items that replay holds", _of_learner(lambda at: at.replay.items)),
+    Metric("robotini_replay_items", "gauge", "items", "Items in replay", _of_learner(lambda at: at.replay.items)),
     Metric(
         "robotini_replay_capacity_items",
         "gauge",
         "items",
-        "Items that replay can hold",
+        "Items that fit into replay",
         _of_learner(lambda at: at.replay.capacity),
     ),
-    Metric("robotini_replay_ratio", "gauge", "times", "Uses of an item, the mean", _of_learner(lambda at: at.replay.ratio)),
+    Metric(
+        "robotini_replay_ratio",
+        "gauge",
+        "times",
+        "Mean number of times an item was trained on",
+        _of_learner(lambda at: at.replay.ratio),
+    ),
     Metric(
         "robotini_learner_waiting_ratio",
         "gauge",
         "share",
-        "Learner's time without data",
+        "Share of time in which the learner had no data to train on",
         _of_learner(lambda at: at.waiting_share),
     ),
     Metric(
         "robotini_weights_version",
         "gauge",
         "steps",
-        "Train step of the oldest weights in use",
+        "Train step of the oldest weights in use by a collector",
         lambda run, _: run.weights_version,
     ),
     Metric(
@@ -128,7 +150,13 @@ METRICS = (
         "Train steps that these weights are behind the learner",
         lambda run, _: run.weights_lag_steps,
     ),
-    Metric("robotini_weights_age_seconds", "gauge", "s", "Time since these weights came", lambda run, _: run.weights_age_s),
+    Metric(
+        "robotini_weights_age_seconds",
+        "gauge",
+        "s",
+        "Longest time since a collector received its weights",
+        lambda run, _: run.weights_age_s,
+    ),
     Metric("robotini_best_lap_seconds", "gauge", "s", "Fastest lap of all evaluations", lambda run, _: run.best_lap_s),
     Metric(
         "robotini_evaluation_median_lap_seconds",
@@ -155,13 +183,13 @@ METRICS = (
 
 
 class RayMetrics:
-    """Exports the metrics of one run; Ray has to run here.
+    """Exports the metrics of one run; this process must be connected to Ray.
 
-    Totals are gauges to Ray: its counters cannot be set to what a resumed run has counted, nor be there before they count,
-    and PromQL's ``rate`` and ``increase`` ask for no more than a number that grows.
+    Totals are exported as Ray gauges: a Ray counter can neither start from the count of a resumed run nor exist before it has
+    counted anything, and PromQL's ``rate`` and ``increase`` need only a number that grows.
 
     Args:
-        run_name: the value of the tag ``run``.
+        run_name: The value of the tag ``run``.
     """
 
     def __init__(self, run_name: str) -> None:
@@ -172,7 +200,12 @@ class RayMetrics:
             self._gauges[metric.name].set_default_tags({RUN_TAG: run_name})
 
     def export(self, progress: Progress, learner: LearnerReport | None) -> None:
-        """Takes over where the run is; ``learner`` is None while there is none."""
+        """Exports the present values.
+
+        Args:
+            progress: The run's counters.
+            learner: The learner's newest report; None while there is no learner.
+        """
         for metric in METRICS:
             value = metric.value(progress, learner)
             if isinstance(value, Mapping):

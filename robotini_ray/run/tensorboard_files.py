@@ -1,18 +1,18 @@
-"""TensorBoard's files of a run: one writer a section, the train step as the horizontal axis.
+"""Writes a run's TensorBoard files: one writer for each section, with the train step as the horizontal axis.
 
-A tag is ``SECTION/GROUP/NAME``; TensorBoard makes one wall of each section, in the order of the groups.
+A tag is ``SECTION/GROUP/NAME``; TensorBoard shows each section as one group of charts, in the order of the tags.
 
     collection   driving/{env_steps, episodes, laps, crashes, average_return, best_lap_s}
                  rates/{env_steps_per_s, frames_per_s, late_share, frame_age_s}
                  faults/CAUSE (see ``car.errors.FAULTS``), connections/reconnects
                  actions/{throttle, turn}: histograms in the action's units, exploration noise included
-    training     losses/{critic, actor}: the actor's is minus the mean value of its own actions, for every algorithm
+    training     losses/{critic, actor}: the actor's loss is minus the mean value of its own actions, for every algorithm
                  rates/{train_steps_per_s, waiting_share}, replay/{items, ratio}
                  weights/NETWORK/VARIABLE: histograms
     evaluation   episodes/{average_return, min_return, max_return, average_frames}
                  laps/{best_s, median_s, clean, crashes}
-                 laps/{limit_s, best_bot_s, original_s}: what laps are to be compared with
-                 last_lap/camera: twelve pictures evenly over the evaluator's last lap, an image
+                 laps/{limit_s, best_bot_s, original_s}: reference lap times to compare the laps with
+                 last_lap/camera: an image of twelve camera pictures, evenly spaced over the evaluator's last lap
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ SECTIONS = ("collection", "training", "evaluation")
 
 
 class RunSummaries:
-    """Writes under ``RUN/tensorboard/SECTION``.
+    """Writes scalars, histograms and images below ``RUN/tensorboard/SECTION``.
 
     Args:
-        directory: ``RUN/tensorboard``.
-        from_step: train step of the checkpoint that is gone on from; what was written of later steps before is void.
+        directory: The directory ``RUN/tensorboard``.
+        from_step: Train step of the checkpoint from which the run goes on; earlier records of later steps become void.
     """
 
     def __init__(self, directory: Path, from_step: int = 0) -> None:
@@ -57,10 +57,17 @@ class RunSummaries:
         histograms: Mapping[str, Histogram] | None = None,
         pngs: Mapping[str, bytes] | None = None,
     ) -> None:
-        """What there is at this train step, by ``GROUP/NAME``.
+        """Writes the values of one train step, by ``GROUP/NAME``, and flushes the file.
+
+        Args:
+            section: One of ``SECTIONS``.
+            train_step: The train step on the horizontal axis.
+            scalars: Numbers by name.
+            histograms: Histograms by name.
+            pngs: PNG files by name.
 
         Raises:
-            KeyError: there is no such section.
+            KeyError: There is no such section.
         """
         with self._writers[section].as_default(step=train_step):
             for name, value in scalars.items():
@@ -73,29 +80,33 @@ class RunSummaries:
 
 
 def _write_histogram(tag: str, histogram: Histogram) -> None:
-    """As TensorBoard's histogram plugin reads it: ``<float64>[bins, 3]`` of left edge, right edge and count."""
+    """Writes a histogram in the format of TensorBoard's plugin: ``<float64>[bins, 3]`` of left edge, right edge, count."""
     rows = np.stack([histogram.edges[:-1], histogram.edges[1:], histogram.counts], axis=1)
     metadata = histogram_metadata.create_summary_metadata(display_name=tag, description="")
     tf.summary.write(tag, tf.constant(rows, tf.float64), metadata=metadata)
 
 
 def _write_png(tag: str, png: bytes) -> None:
-    """As TensorBoard's image plugin reads it: width, height and the file, which stays as it is."""
+    """Writes a PNG in the format of TensorBoard's image plugin: width, height and the unchanged file.
+
+    Width and height are read from the PNG's header, where they are big-endian at bytes 16 and 20.
+    """
     width, height = (str(int.from_bytes(png[at : at + 4], "big")).encode() for at in (16, 20))
     metadata = image_metadata.create_summary_metadata(display_name=tag, description="")
     tf.summary.write(tag, tf.constant([width, height, png]), metadata=metadata)
 
 
 def _void_later_steps(section: Path, step: int) -> None:
-    """Tells TensorBoard to forget what stands in a section's earlier files of steps after this one.
+    """Makes TensorBoard drop the records of steps after ``step`` in a section's earlier files.
 
-    It does so for a START of a session (``plugin_event_accumulator.py``: ``_CheckForRestartAndMaybePurge``). It reads files in
-    the order of their names: this one comes after those of earlier seconds, and before that of the writer made after it.
+    TensorBoard does so when it reads the START of a session (``plugin_event_accumulator.py``:
+    ``_CheckForRestartAndMaybePurge``). It reads files in the order of their names: the file written here comes after those of
+    earlier seconds and before the file of the writer that is made after it.
     """
     start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
     now = time.time()
     with open(section / f"events.out.tfevents.{int(now):010d}.#restart", "wb") as file:
         writer = RecordWriter(file)
         writer.write(event_pb2.Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
-        for _ in range(2):  # the first START of all is not taken for a restart
+        for _ in range(2):  # TensorBoard does not treat the very first START as a restart
             writer.write(event_pb2.Event(wall_time=now, step=step + 1, session_log=start).SerializeToString())

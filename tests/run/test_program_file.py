@@ -92,7 +92,7 @@ def test_where_no_program_was_there_is_none(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", "{}", "7", '{"format": 2}', '{"format": 1, "parts": {"a": 1}}', "\x00"])
 def test_other_content_is_named(tmp_path, text):
     (tmp_path / "program.json").write_text(text)
-    with pytest.raises(ProgramFileError, match=r"program\.json is no program file of this version"):
+    with pytest.raises(ProgramFileError, match=r"program\.json is not a program file of this version"):
         read_program(tmp_path)
 
 
