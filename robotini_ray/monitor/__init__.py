@@ -1,1 +1,1 @@
-"""The monitor: a web page that shows a run, its cars and its curves, live."""
+"""Implements the monitor: a live web page that shows a run, its cars and its learning curves."""

@@ -1,4 +1,8 @@
-"""Who may open the monitor: this machine, or whoever has the token; and no page of another site in a browser of theirs."""
+"""Decides which requests the monitor answers.
+
+It answers this machine or, on other addresses, clients that have the token. It never answers requests that a page of another
+site makes in a client's browser.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +34,11 @@ HEADERS = {
 
 
 class Access:
-    """The rules of one listener.
+    """The access rules of one listener.
 
     Args:
-        host: that it listens on. Anything but a loopback address makes a token, without which nothing is answered.
+        host: The address that it listens on. For anything but a loopback address a token is made; requests without it are
+            refused.
     """
 
     def __init__(self, host: str) -> None:
@@ -41,7 +46,7 @@ class Access:
         self.token = None if is_loopback(host) else secrets.token_urlsafe(24)
 
     def address(self, port: int) -> str:
-        """What a person opens, with the token where one is needed."""
+        """Returns the URL to open in a browser, with the token if one is needed."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         if is_any_address(self._host):
             host = socket.gethostname()
@@ -49,7 +54,7 @@ class Access:
 
     @property
     def middleware(self) -> Middleware:
-        """Refuses what is not allowed before any handler sees it."""
+        """A middleware that refuses requests that are not allowed before they reach a handler."""
 
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -63,22 +68,25 @@ class Access:
         return check
 
     def _fault(self, request: web.Request) -> tuple[int, str] | None:
-        """Status and reason of a refusal, or None."""
+        """Returns the HTTP status and the reason of a refusal, or None if the request is allowed."""
         if request.method not in READING:
-            return 405, "this page can only be read"
+            return 405, "the monitor is read-only: use GET or HEAD"
         if not self._knows(_host_name(request.host)):
-            return 403, "the monitor does not go by that host name"
+            return 403, "the monitor does not answer under that host name"
         origin = request.headers.get("Origin")
         if origin is None and request.path == SOCKET_PATH:
-            return 403, "the socket is for the monitor's own page"
+            return 403, "the socket serves only the monitor's own page"
         if origin is not None and origin != f"http://{request.host}":
-            return 403, "the monitor is not for other sites' pages"
+            return 403, "the monitor does not serve pages of other sites"
         if self.token is not None and not self._has_token(request):
-            return 403, "open the address that the monitor printed: it holds a token"
+            return 403, "open the address that the monitor printed: it contains the token"
         return None
 
     def _knows(self, name: str) -> bool:
-        """Whether the name can be ours. A name that a stranger made to point here (DNS rebinding) is not."""
+        """Returns whether a host name can be this machine's.
+
+        A foreign name that resolves to this machine is refused: this prevents DNS rebinding.
+        """
         if name in LOOPBACK_NAMES or self.token is None:
             return name in LOOPBACK_NAMES
         return name in (self._host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()) or _is_ip(name)
@@ -89,7 +97,10 @@ class Access:
         return hmac.compare_digest(given.encode(), self.token.encode())
 
     def _welcome(self) -> web.Response:
-        """Moves the token from the address, which histories and screenshots keep, into a cookie that scripts cannot read."""
+        """Redirects to the page without the token in its URL.
+
+        The token moves from the URL, which browser histories and screenshots keep, into a cookie that scripts cannot read.
+        """
         assert self.token is not None
         response = web.Response(status=303, headers={"Location": "/"})
         response.set_cookie(COOKIE, self.token, httponly=True, samesite="Strict")
@@ -97,17 +108,20 @@ class Access:
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Puts the rules for the browser on every answer; for ``Application.on_response_prepare``."""
+    """Adds the security headers to every response; a handler for ``Application.on_response_prepare``."""
     response.headers.update(HEADERS)
 
 
 def is_any_address(host: str) -> bool:
-    """Whether a listener there is reached by every address of the machine."""
+    """Returns whether ``host`` stands for all addresses of the machine, such as ``0.0.0.0`` and ``::``."""
     return _is_ip(host) and ipaddress.ip_address(host).is_unspecified
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header, without port and brackets; an SSH tunnel changes the port, so that is not compared."""
+    """Returns the name in a Host header, without port and brackets.
+
+    The port is not compared, because an SSH tunnel changes it.
+    """
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:

@@ -1,7 +1,7 @@
-"""Scalars out of TensorBoard's files while they are being written, without TensorFlow.
+"""Reads scalars from TensorBoard's files while they are being written, without TensorFlow.
 
-A file is a sequence of records: length (uint64), its checksum (uint32), a serialised `Event`, its checksum (uint32), all
-little-endian (TensorFlow, `tensorflow/core/lib/io/record_writer.h`).
+A file is a sequence of records: length (uint64), its checksum (uint32), a serialised ``Event``, its checksum (uint32), all
+little-endian (TensorFlow, ``tensorflow/core/lib/io/record_writer.h``).
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from typing import BinaryIO
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
 MOST_POINTS = 2000
-"""Points kept of a scalar; a longer curve loses every other one."""
+"""Greatest number of points kept of a scalar; a longer curve loses every second point."""
 
 LARGEST_RECORD_BYTES = 64 << 20
 _HEADER, _FOOTER_BYTES = struct.Struct("<QI"), 4
 
 
 class EventFileError(ValueError):
-    """A file that is not TensorBoard's; the message names it and the place."""
+    """Raised if a file is not an event file; the message names the file and the position."""
 
 
 @dataclasses.dataclass
 class Curve:
-    """One scalar over the train steps."""
+    """A scalar over the train step: parallel lists, in ascending order of the step."""
 
     steps: list[int] = dataclasses.field(default_factory=list)
     values: list[float] = dataclasses.field(default_factory=list)
 
     def add(self, step: int, value: float) -> None:
-        """A point; what a run that was resumed from an earlier step had drawn beyond it goes."""
+        """Adds a point, in place of the points from ``step`` on that a run had before it was resumed from an earlier step."""
         while self.steps and self.steps[-1] >= step:
             self.steps.pop()
             self.values.pop()
@@ -44,10 +44,10 @@ class Curve:
 
 
 class ScalarReader:
-    """The scalars of all event files in a directory's folders, read on from where the last call ended.
+    """Reads the scalars of all event files in the folders of a directory; each call continues where the last one ended.
 
     Args:
-        directory: whose folders hold the files; need not exist yet.
+        directory: The directory with the folders of event files; it need not exist yet.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -56,10 +56,10 @@ class ScalarReader:
         self._read_bytes: dict[Path, int] = {}
 
     def read_on(self) -> bool:
-        """Takes in what was written since the last call; returns whether there was something.
+        """Reads what was written since the last call into ``curves``; returns whether there was anything new.
 
         Raises:
-            EventFileError: a file is no event file.
+            EventFileError: A file is not an event file.
         """
         found = False
         for path in sorted(self._directory.glob("*/events.out.tfevents.*")):
@@ -84,20 +84,20 @@ class ScalarReader:
 
 
 def _next_record(file: BinaryIO, path: Path) -> bytes | None:
-    """The next whole record, or None where the file ends or its last record is still being written."""
+    """Returns the next whole record, or None if the file ends or its last record is still being written."""
     place = file.tell()
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None
     size_bytes = _HEADER.unpack(header)[0]
     if size_bytes > LARGEST_RECORD_BYTES:
-        raise EventFileError(f"{path} is no event file: a record of {size_bytes} bytes at byte {place}")
+        raise EventFileError(f"{path} is not an event file: a record of {size_bytes} bytes at byte {place}")
     record = file.read(size_bytes + _FOOTER_BYTES)
     return record[:size_bytes] if len(record) == size_bytes + _FOOTER_BYTES else None
 
 
 def _scalar(value: summary_pb2.Summary.Value) -> float | None:
-    """The number in a summary's value, None where it is a picture, a histogram or text."""
+    """Returns the number in a summary's value, or None if it is an image, a histogram or text."""
     if value.HasField("simple_value"):
         return float(value.simple_value)
     if value.metadata.plugin_data.plugin_name not in ("scalars", "") or not value.HasField("tensor"):

@@ -1,4 +1,4 @@
-"""What the monitor knows of the cars: their newest states, and what only shows over time (rates, crashes, laps)."""
+"""Keeps the cars' newest states for the monitor, and derives what needs several states: rates, crashes and laps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from robotini_ray.car.state_store import StoredCar
 
 SILENT_AFTER_S = 2.0
-"""A car whose state is older is not called driving any more."""
+"""Age of a car's state from which on the car is shown as silent."""
 
 FORGET_AFTER_S = 600.0
 MOST_CARS = 64
@@ -27,14 +27,30 @@ NUMBERS = (
     "segment_time_s", "lap_time_s", "last_lap_s", "best_lap_s", "laps", "crashes", "returns", "track_angle_deg", "distance_m",
     "game_time_s", "weights_version", "weights_age_s",
 )  # fmt: skip
-"""The fields of a car's state that the page shows; whatever else a writer puts there goes no further."""
+"""The numeric fields of a car's state that the page gets; other fields that a writer stores are not passed on."""
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 @dataclasses.dataclass
 class WatchedCar:
-    """One car as it was last seen."""
+    """The newest known state of a car.
+
+    Attributes:
+        key: The car's identifier on the page, a hash of its name.
+        name: The car's name.
+        first_seen_at: Unix time at which the monitor first saw the car, in seconds.
+        role: ``collector``, ``evaluator`` or ``racer``.
+        color: ``#RRGGBB``, or None if the writer stored no valid colour.
+        status: The state of its connection.
+        written_at: Unix time at which the state was written, in seconds of the writer's clock.
+        numbers: Values of the fields ``NUMBERS``; None if missing or not finite.
+        faults: Number of faults by cause.
+        frame_png: The newest camera picture; empty without one.
+        frame_number: Number of different pictures seen so far.
+        frames_per_s: Camera frames per second of wall time; None while it is not known.
+        frame_counts: Pairs of ``written_at`` and the car's count of frames, over the last ``RATE_WINDOW_S``.
+    """
 
     key: str
     name: str
@@ -53,7 +69,7 @@ class WatchedCar:
 
 @dataclasses.dataclass(frozen=True)
 class BestLap:
-    """A car's fastest lap since it was first seen."""
+    """The fastest lap of a car since it was first seen."""
 
     key: str
     name: str
@@ -64,7 +80,7 @@ class BestLap:
 
 
 class Fleet:
-    """Takes in what the store holds, again and again; times are Unix times."""
+    """Follows the cars through repeated reads of the store; all times are Unix times in seconds."""
 
     def __init__(self) -> None:
         self.cars: dict[str, WatchedCar] = {}
@@ -72,7 +88,7 @@ class Fleet:
         self.best_laps: dict[str, BestLap] = {}
 
     def update(self, stored: Iterable[StoredCar], now: float) -> None:
-        """Takes in the newest states."""
+        """Takes the newest states from the store and forgets cars without a new one for ``FORGET_AFTER_S``."""
         for car in stored:
             key = hashlib.sha256(car.name.encode()).hexdigest()[:16]
             watched = self.cars.get(key) or WatchedCar(key, _text(car.name), now)
@@ -86,7 +102,7 @@ class Fleet:
             del self.cars[min(self.cars.values(), key=lambda watched: watched.written_at).key]
 
     def rows(self, now: float) -> list[dict[str, Any]]:
-        """The cars as the page gets them, the evaluator's first."""
+        """Returns the cars in JSON types for the page, the evaluator's car first."""
         cars = sorted(self.cars.values(), key=lambda car: (car.role != "evaluator", car.first_seen_at, car.name))
         return [
             {
@@ -104,12 +120,12 @@ class Fleet:
         ]
 
     def board(self) -> list[dict[str, Any]]:
-        """The fastest laps, one a car."""
+        """Returns the ``BOARD_ROWS`` fastest laps, one per car, in JSON types."""
         laps = sorted(self.best_laps.values(), key=lambda lap: lap.time_s)[:BOARD_ROWS]
         return [dataclasses.asdict(lap) for lap in laps]
 
     def faults(self) -> dict[str, int]:
-        """Faults of all cars by cause."""
+        """Returns the number of faults of all cars by cause."""
         total: collections.Counter[str] = collections.Counter()
         for car in self.cars.values():
             total.update(car.faults)
@@ -146,9 +162,9 @@ class Fleet:
 
 
 def _measure_rate(car: WatchedCar, frames: float | None) -> None:
-    """Camera frames per second of wall time, over the last two seconds."""
+    """Updates a car's camera frames per second of wall time, measured over the last ``RATE_WINDOW_S``."""
     counts = car.frame_counts
-    if frames is None or (counts and frames < counts[-1][1]):  # a car that has joined again counts from 0
+    if frames is None or (counts and frames < counts[-1][1]):  # a car that has connected again counts from 0
         counts.clear()
         car.frames_per_s = None
     if frames is None:

@@ -1,11 +1,11 @@
-"""Reads the cars and the run once for all tabs, and holds the newest message for whoever has time for it.
+"""Reads the cars and the run once for all browser tabs and keeps the newest message for each of them.
 
-A tab asks for each message when it has shown the last one. So there is at most one message on its way to a tab, a slow one
-gets fewer of them and always the newest, and nothing piles up.
+A tab requests each message when it has shown the last one. So there is at most one message on its way to a tab, a slow tab
+gets fewer messages but always the newest one, and no queue builds up.
 
-A message to a tab is binary: the length of a JSON text (uint32, little-endian), that text, the length of a second one, that
-one, then PNGs. The first text is the cars' states, the same for all tabs; the second lists the pictures that this tab has not
-got yet, as `[[key, bytes], ...]`.
+A message about the cars is binary: the length of a JSON text (uint32, little-endian), that text, the length of a second JSON
+text, that text, then PNG files. The first text is the cars' states, the same for all tabs; the second lists the pictures that
+this tab has not received yet, as ``[[key, bytes], ...]``.
 """
 
 from __future__ import annotations
@@ -23,20 +23,30 @@ from robotini_ray.monitor.fleet import Fleet
 from robotini_ray.monitor.run_files import RunFiles
 
 WATCHED_INTERVAL_S = 0.08
-"""Between two readings of Redis while there is a tab."""
+"""Wall time between two reads of Redis while a tab is open."""
 
 UNWATCHED_INTERVAL_S = 0.5
-"""The same while nobody looks: laps and crashes are noted all the same."""
+"""Wall time between two reads of Redis while no tab is open; laps and crashes are recorded then too."""
 
 RETRY_INTERVAL_S = 1.0
+"""Wall time until the next read of Redis after a failed one."""
+
 RUN_INTERVAL_S = 1.0
+"""Wall time between two reads of the run directory."""
 
 _LENGTH = struct.Struct("<I")
 
 
 @dataclasses.dataclass
 class Tab:
-    """What one tab has got already."""
+    """The messages that a tab has received.
+
+    Attributes:
+        number: Number of its last message about the cars.
+        run_number: Number of its last message about the run.
+        track_number: Number of its last message about the track.
+        frames: Number of the last picture of each car that it received, by the car's key.
+    """
 
     number: int = 0
     run_number: int = 0
@@ -45,11 +55,11 @@ class Tab:
 
 
 class Hub:
-    """Follows a run until it is cancelled.
+    """Follows a run and prepares the messages for the tabs.
 
     Args:
-        run: the run's directory.
-        redis_url: where the cars' live state is; None takes what the run directory says, each time anew.
+        run: The reader of the run directory.
+        redis_url: URL of the Redis server with the cars' live state; None reads it from the run directory before each read.
     """
 
     def __init__(self, run: RunFiles, redis_url: str | None) -> None:
@@ -69,7 +79,7 @@ class Hub:
         self._hurry = asyncio.Event()
 
     async def follow(self) -> None:
-        """Reads on for ever."""
+        """Reads the cars and the run repeatedly, until this task is cancelled."""
         try:
             while True:
                 began = time.monotonic()
@@ -82,17 +92,20 @@ class Hub:
             self._disconnect()
 
     def join(self) -> Tab:
-        """A tab has been opened."""
+        """Registers a tab that has been opened; the cars are read at once."""
         self.tabs += 1
         self._hurry.set()
         return Tab()
 
     def leave(self, tab: Tab) -> None:
-        """It has been closed."""
+        """Unregisters a tab that has been closed."""
         self.tabs -= 1
 
     async def news(self, tab: Tab) -> list[str | bytes]:
-        """What the tab has not got yet, waiting until there is something: texts of run and track, bytes of the cars."""
+        """Waits until there is a newer message than the tab has received, and returns the new messages in order.
+
+        Messages about track and run are texts and are left out if they have not changed; the one about the cars is bytes.
+        """
         while tab.number == self._number:
             await self._changed.wait()
         messages: list[str | bytes] = []
@@ -114,7 +127,7 @@ class Hub:
         return b"".join((*texts, *(car.frame_png for car in unseen)))
 
     async def _read_cars(self) -> float:
-        """Reads Redis and tells the tabs; returns the time until it should be read again."""
+        """Reads Redis and publishes the cars' states; returns the time until the next read, in seconds."""
         now = time.time()
         interval_s = WATCHED_INTERVAL_S if self.tabs else UNWATCHED_INTERVAL_S
         try:
@@ -143,23 +156,27 @@ class Hub:
         self._run_number, self._run_json = _replaced(self._run_number, self._run_json, {"run": run})
 
     def _faults(self) -> dict[str, Any]:
-        """By cause: what the run has counted, else what its cars say of themselves."""
+        """Returns the number of faults by cause: from the run's summary, else from the cars' states."""
         counted = (self._run.summary or {}).get("faults")
         return counted if isinstance(counted, dict) else self._fleet.faults()
 
     def _connected(self) -> CarStateStore:
-        """The store. Raises StoreUnavailable: nobody has said where it is."""
+        """Returns the store, which it opens if necessary.
+
+        Raises:
+            StoreUnavailable: The URL of the store is not known or not valid.
+        """
         url = self._given_url or self._run.redis_url()
         if self._store is not None and url != self._url:
             self._disconnect()
         if url is None:
-            raise StoreUnavailable(f"no training has said in {self._run.directory} where its cars' live state is")
+            raise StoreUnavailable(f"no training has written the URL of its Redis server to {self._run.directory} yet")
         if self._store is None:
             self._url = url
             try:
                 self._store = CarStateStore(url, self._run.directory.name)
             except ValueError as error:
-                raise StoreUnavailable(f"{url!r} is no address of a Redis server: {error}") from error
+                raise StoreUnavailable(f"{url!r} is not the URL of a Redis server: {error}") from error
         return self._store
 
     def _disconnect(self) -> None:
@@ -168,11 +185,11 @@ class Hub:
             self._store = None
 
     async def _pause(self, wait_s: float) -> None:
-        """Waits; a tab that is opened ends the long wait of when nobody looks."""
+        """Waits for ``wait_s``, or until a tab is opened, which ends the long wait of a page without tabs."""
         self._hurry.clear()
         timer = asyncio.get_running_loop().call_later(max(wait_s, 0.005), self._hurry.set)
         try:
-            await self._hurry.wait()  # not by wait_for, which loses a cancellation that comes with the event
+            await self._hurry.wait()  # not ``wait_for``, which loses a cancellation that coincides with the event
         finally:
             timer.cancel()
 
@@ -183,6 +200,6 @@ class Hub:
 
 
 def _replaced(number: int, text: str, content: dict[str, Any]) -> tuple[int, str]:
-    """The text of the content, under the next number if it differs from the last text."""
+    """Returns the JSON text of ``content`` and its number: one more than ``number`` if it differs from ``text``."""
     newest = msgspec.json.encode(content).decode()
     return (number, text) if newest == text else (number + 1, newest)

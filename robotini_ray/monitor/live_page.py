@@ -1,4 +1,4 @@
-"""The monitor's page for cars that belong to no training: a demo, a replayed race."""
+"""Serves the monitor's page for cars that do not belong to a training: a demo or a replayed race."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from robotini_ray.monitor.process import MonitorProcess, MonitorUnavailable
 
 @contextlib.contextmanager
 def live_page(title: str, config: Config, port: int) -> Iterator[tuple[str, CarStateStore]]:
-    """The page's address and the store that it shows, for the time of the context.
+    """Serves a page while the context is open; yields its address and the store whose cars it shows.
 
     Args:
-        title: of the page, a file's name.
-        config: says the track that is drawn.
-        port: on 127.0.0.1; 0 takes a free one.
+        title: Title of the page; it must be a valid file name.
+        config: The config, which names the track that is drawn.
+        port: Port on 127.0.0.1; 0 takes a free one.
 
     Raises:
-        RedisServerError: there is no Redis server, or it does not start.
-        MonitorUnavailable: the page cannot be served; names the cure.
+        RedisServerError: There is no Redis server program, or it does not start.
+        MonitorUnavailable: The page cannot be served; the message names the cure.
     """
     with tempfile.TemporaryDirectory(prefix="robotini-") as folder:
         run_dir = Path(folder) / title

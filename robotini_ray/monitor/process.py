@@ -1,4 +1,4 @@
-"""The monitor as a child process of whoever trains."""
+"""Runs the monitor as a child process of a training or another verb."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from robotini_ray.machine.child_process import start_child, stop_child, wait_for
 
 START_TIMEOUT_S = 60.0
 REDIS_VARIABLE = "ROBOTINI_RAY_REDIS_URL"
-"""Stands for ``--redis``."""
+"""Environment variable that replaces the option ``--redis`` of ``monitor``."""
 
 _READY = re.compile(r"^ready (\S+)\n", re.MULTILINE)
 
 
 class MonitorUnavailable(RobotiniError):
-    """The monitor did not start; the message is one line for a person."""
+    """Raised if the monitor did not start; the message is one line for a person."""
 
 
 class MonitorProcess:
-    """``launch monitor``; ``close`` ends it, and so does the end of the starting thread.
+    """A process of ``launch monitor``; it ends with ``close``, or when the thread that started it ends.
 
     Args:
-        run_dir: of the run to show.
-        redis_url: where its cars' live state is.
-        port: on 127.0.0.1; 0 takes a free one.
-        log_path: where its messages go.
+        run_dir: Directory of the run to show.
+        redis_url: URL of the Redis server with the cars' live state.
+        port: Port on 127.0.0.1; 0 takes a free one.
+        log_path: File to which the process's stderr is appended.
     """
 
     def __init__(self, run_dir: Path, redis_url: str, port: int, log_path: Path) -> None:
@@ -36,22 +36,23 @@ class MonitorProcess:
         self._log_start_bytes = log_path.stat().st_size if log_path.exists() else 0
         command = [sys.executable, "-m", "robotini_ray.launch", "monitor", "--run-dir", str(run_dir)]
         command += ["--port", str(port)]
-        hidden = {REDIS_VARIABLE: redis_url}  # it may hold a password, and everybody sees the arguments of a process
+        hidden = {REDIS_VARIABLE: redis_url}  # it may contain a password, and all users see the arguments of a process
         with open(log_path, "ab") as log:
             self._process = start_child(command, stderr=log, stdout=subprocess.PIPE, more_environment=hidden)
 
     def address(self) -> str:
-        """What to open in a browser; waits until it can be.
+        """Waits until the page can be opened and returns its URL.
 
         Raises:
-            MonitorUnavailable: it is not ready in a minute, or has ended; with its last words.
+            MonitorUnavailable: The page is not ready within ``START_TIMEOUT_S``, or the process has ended; the message is the
+                last line of its log.
         """
         ready = wait_for_line(self._process, _READY, START_TIMEOUT_S)
         if ready is not None:
             return ready[1]
         stop_child(self._process)
         said = self._log_path.read_bytes()[self._log_start_bytes :].decode(errors="replace").strip().splitlines()
-        reason = said[-1].removeprefix("robotini_ray: ") if said else "it said nothing"
+        reason = said[-1].removeprefix("robotini_ray: ") if said else "it did not start and printed nothing"
         raise MonitorUnavailable(f"{reason} (log: {self._log_path})")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a run directory says of its run: the config, the summary, the evaluations and TensorBoard's curves."""
+"""Reads a run directory for the page: the config, the summary, the evaluations and TensorBoard's curves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from robotini_ray.run.program_file import NAME as PROGRAM_FILE_NAME
 from robotini_ray.track.track import Track, TrackError, load_track
 
 POINTS_SHOWN = 400
-"""Of a curve; more than a chart has pixels for."""
+"""Greatest number of points of a curve that the page gets; a chart has no pixels for more."""
 
 CURVES = (
     "training/losses/critic", "training/losses/actor", "training/rates/train_steps_per_s", "training/replay/items",
@@ -27,10 +27,10 @@ EVALUATION_FIELDS = (
 
 
 class RunFiles:
-    """Reads a run directory again and again, only what has changed.
+    """Reads a run directory repeatedly, each time only the files that have changed.
 
     Args:
-        directory: of the run; need not exist yet.
+        directory: The run directory; it need not exist yet.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -45,15 +45,15 @@ class RunFiles:
         self._versions: dict[str, tuple[int, int]] = {}
 
     def read_on(self) -> bool:
-        """Takes in what has changed since the last call; returns whether something has.
+        """Reads the files that have changed since the last call; returns whether there were any.
 
-        What is missing stays missing; what cannot be used is named in the message's ``problem``.
+        A missing file is not an error. A file that cannot be used is named in the message's ``problem``.
         """
         changed = [self._read_config(), self._read_summary(), self._read_evaluations(), self._read_scalars()]
         return any(changed)
 
     def redis_url(self) -> str | None:
-        """Where the training keeps its cars' live state; None where it has not said so."""
+        """Returns the URL of the Redis server with the cars' live state, from ``program.json``; None if it is not there."""
         try:
             url = json.loads((self.directory / PROGRAM_FILE_NAME).read_text()).get("redis_url")
         except OSError:
@@ -61,7 +61,7 @@ class RunFiles:
         return str(url) if url else None
 
     def message(self) -> dict[str, Any]:
-        """The run as the page gets it, but for what the cars say."""
+        """Returns the page's message about the run, without the cars' state, in JSON types."""
         config = self.config
         return {
             "name": self.directory.name,
@@ -83,7 +83,7 @@ class RunFiles:
         }
 
     def track_message(self) -> dict[str, Any] | None:
-        """The track's centre line as the page draws it, in metres; None where the config names none."""
+        """Returns the page's message about the track: its centre line in metres; None while no config was read."""
         if self.track is None:
             return None
         return {
@@ -124,8 +124,8 @@ class RunFiles:
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 self.evaluations.append(_evaluation(json.loads(line)))
-            except ValueError:  # what a training that was killed had begun to write
-                self._problems[path.name] = f"line {number} of {path} is no JSON and left out"
+            except ValueError:  # a line that a training was writing when it was killed
+                self._problems[path.name] = f"line {number} of {path} is not valid JSON and is left out"
         return True
 
     def _read_scalars(self) -> bool:
@@ -160,6 +160,6 @@ def _shown(curve: Curve) -> dict[str, list[Any]]:
 
 
 def _thinned(points: list[Any]) -> list[Any]:
-    """At most 400 of them, evenly spaced, the newest among them."""
+    """Returns at most ``POINTS_SHOWN`` of the points, evenly spaced, the newest one included."""
     stride = -(-len(points) // POINTS_SHOWN) or 1
     return points[::-1][::stride][::-1]

@@ -1,4 +1,4 @@
-"""The monitor's web server: static files and one socket, which only tells."""
+"""Implements the monitor's web server: static files, and a WebSocket over which it only sends data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SEND_TIMEOUT_S = 30.0
 FOLLOWER: web.AppKey[asyncio.Task[None]] = web.AppKey("FOLLOWER")
 
 NEXT = "next"
-"""What a tab sends when it has shown the last message; everything else ends its connection."""
+"""The text that a tab sends when it has shown the last message; any other message ends its connection."""
 
 CONTENT_TYPES = {
     ".html": "text/html",
@@ -36,11 +36,11 @@ CONTENT_TYPES = {
 
 
 class MonitorError(RobotiniError):
-    """The monitor cannot serve; the message is one line for a person."""
+    """Raised if the monitor cannot serve; the message is one line for a person."""
 
 
 def make_app(hub: Hub, access: Access) -> web.Application:
-    """The application; it follows the run as long as it runs."""
+    """Returns the web application, which follows the run as long as it runs."""
     app = web.Application(middlewares=[access.middleware])
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(_following(hub))
@@ -54,18 +54,18 @@ def make_app(hub: Hub, access: Access) -> web.Application:
 
 
 async def serve(hub: Hub, access: Access, host: str, port: int, say: Callable[[str], None]) -> None:
-    """Serves until Ctrl-C or SIGTERM.
+    """Serves the page until Ctrl-C or SIGTERM.
 
     Args:
-        hub: the run to show.
-        access: the rules.
-        host: to listen on.
-        port: to listen on; 0 takes a free one.
-        say: gets the address once it can be opened.
+        hub: The hub of the run to show.
+        access: The access rules.
+        host: The address to listen on.
+        port: The port to listen on; 0 takes a free one.
+        say: Called with the page's URL once it can be opened.
 
     Raises:
-        MonitorError: the port or the host cannot be had.
-        Exception: that of the hub, without which there is nothing to serve.
+        MonitorError: The port is in use, or the host is not an address of this machine.
+        Exception: The error with which the hub failed, without which there is nothing to serve.
     """
     runner = web.AppRunner(make_app(hub, access), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
@@ -74,7 +74,7 @@ async def serve(hub: Hub, access: Access, host: str, port: int, say: Callable[[s
         try:
             await site.start()
         except OSError as error:
-            cure = "is taken; give another" if error.errno == errno.EADDRINUSE else f"cannot be had ({error})"
+            cure = "is taken; give another" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error})"
             raise MonitorError(f"port {port} of {host} {cure}") from error
         say(access.address(runner.addresses[0][1]))
         stop = asyncio.Event()
@@ -98,7 +98,7 @@ def _following(hub: Hub) -> Callable[[web.Application], contextlib.AbstractAsync
 
 
 async def _first(tasks: list[asyncio.Task[Any]]) -> None:
-    """Waits for the first of them; raises its exception if it has failed."""
+    """Waits until the first of the tasks ends and cancels the others; raises its exception if it failed."""
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
@@ -116,14 +116,14 @@ def _file(path: Path) -> Handler:
 
 
 class _Sockets:
-    """The open tabs."""
+    """Serves the WebSockets of all open tabs."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._open: set[web.WebSocketResponse] = set()
 
     async def close(self, app: web.Application) -> None:
-        """Says goodbye to every tab; for ``Application.on_shutdown``."""
+        """Closes the connection of every tab; a handler for ``Application.on_shutdown``."""
         await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._open))
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -145,7 +145,7 @@ class _Sockets:
         return socket
 
     async def _send(self, socket: web.WebSocketResponse, tab: Tab) -> None:
-        """Sends what is new; a tab that does not take it in half a minute is given up."""
+        """Sends the new messages; closes the connection of a tab that does not take one within ``SEND_TIMEOUT_S``."""
         for message in await self._hub.news(tab):
             send = socket.send_str(message) if isinstance(message, str) else socket.send_bytes(message)
             try:

@@ -62,7 +62,7 @@ def test_another_kind_of_file_is_named(tmp_path):
     folder = tmp_path / "training"
     folder.mkdir()
     (folder / "events.out.tfevents.1").write_bytes(struct.pack("<Q", 1 << 40) + b"x" * 20)
-    with pytest.raises(EventFileError, match=r"tfevents.1 is no event file: a record of 1099511627776 bytes at byte 0"):
+    with pytest.raises(EventFileError, match=r"tfevents.1 is not an event file: a record of 1099511627776 bytes at byte 0"):
         ScalarReader(tmp_path).read_on()
 
 

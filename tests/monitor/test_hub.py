@@ -176,7 +176,7 @@ def test_a_run_that_has_not_said_where_its_cars_are(run_dir):
         hub = Hub(RunFiles(run_dir), None)
         async with following(hub):
             state, _ = decode((await hub.news(hub.join()))[-1])
-            assert state["cars"] == [] and "no training has said" in state["missing_why"]
+            assert state["cars"] == [] and "no training has written" in state["missing_why"]
 
     asyncio.run(talk())
 
@@ -186,6 +186,6 @@ def test_an_address_that_is_none_is_named(run_dir):
         hub = Hub(RunFiles(run_dir), "htp://x")
         async with following(hub):
             state, _ = decode((await hub.news(hub.join()))[-1])
-            assert "'htp://x' is no address of a Redis server" in state["missing_why"]
+            assert "'htp://x' is not the URL of a Redis server" in state["missing_why"]
 
     asyncio.run(talk())

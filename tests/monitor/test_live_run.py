@@ -77,5 +77,5 @@ def test_a_training_is_seen_from_its_page(browser, training):
     family = psutil.Process(process.pid).children(recursive=True)
     (redis,) = [child for child in family if "-server unixsocket:" in " ".join(child.cmdline())]  # its own title
     redis.kill()
-    browser.wait(NOTICES, lambda text: "live state is missing since" in text, PATIENCE_S)
+    browser.wait(NOTICES, lambda text: "live state has been missing since" in text, PATIENCE_S)
     assert browser.complaints == []

@@ -163,7 +163,7 @@ def test_a_killed_redis_is_said_and_recovered_from(browser, run_dir, tmp_path, f
     socket_path = redis_server.socket_path
     with contextlib.suppress(FileNotFoundError):
         redis_server.stop()
-    browser.wait(NOTICES, lambda text: "The cars' live state is missing since" in text and "does not answer" in text)
+    browser.wait(NOTICES, lambda text: "The cars' live state has been missing since" in text and "does not answer" in text)
     browser.wait(status, lambda text: text.startswith("silent since"))
     with RedisServer(tmp_path / "redis-2.log") as second:
         socket_path.parent.mkdir()

@@ -1,4 +1,4 @@
-// One car of the wall: its pictures, its commands and its numbers.
+// Shows one car: its camera pictures, its commands and its numbers.
 
 import { features, threshold } from "./observation.js";
 import { NONE, clockTime, make, number, setText, shortName, withUnit } from "./format.js";
@@ -94,14 +94,14 @@ export class Card {
     return wrapper;
   }
 
-  // The newest state; `limits` are the config's throttle_high and turn_limit, 1 where they are not known.
+  // Shows the newest state. `limits` are the config's throttle_high and turn_limit, or 1 if they are not known.
   update(car, limits, clockOffset) {
     this.element.dataset.status = car.status;
     const waits = car.status === "silent" && car.role === "evaluator";
     setText(this.statusText, this.fault || statusText(car, waits, clockOffset));
     this.status.title = waits ? "between two evaluations" : car.status === "paused" ? "waits for the learner" : "";
     this.status.dataset.state = this.fault ? "bad" : STATES[waits ? "waiting" : car.status] ?? "bad";
-    const replayed = car.role === "racer" && car.throttle === null; // a log tells neither what it saw nor its commands
+    const replayed = car.role === "racer" && car.throttle === null; // a race log contains neither pictures nor commands
     this.pictures.hidden = this.commands.hidden = replayed;
     this.throttle.set(car.throttle, car.throttle === null ? 0 : car.throttle / limits.throttle, number(car.throttle, 3));
     this.turn.set(car.turn, car.turn === null ? 0 : car.turn / limits.turn, turnText(car.turn));
@@ -116,7 +116,7 @@ export class Card {
       this.fault = "";
     } catch {
       this.bitmap = null;
-      this.fault = "picture cannot be unpacked";
+      this.fault = "picture cannot be decoded";
     }
   }
 

@@ -1,4 +1,4 @@
-// The learning curves: one chart each, over the train step, with a table of the same numbers for who cannot see it.
+// Draws the learning curves: one chart each, over the train step, with a table of the same numbers for screen readers.
 
 import { NONE, make, number, short, withUnit } from "./format.js";
 
@@ -149,7 +149,7 @@ class Chart {
     return `${label} ${withUnit(value, this.spec.digits ?? 0, this.spec.unit ?? "")}`;
   }
 
-  // Each level is named on its line.
+  // Writes the name of each reference level on its line.
   nameLevels(uplot) {
     const { ctx: context, bbox } = uplot;
     const ratio = devicePixelRatio || 1;
@@ -171,7 +171,7 @@ class Chart {
     context.restore();
   }
 
-  // The values at the cursor, else the newest ones.
+  // Shows the values at the cursor, or the newest ones without a cursor.
   describe() {
     if (!this.series?.some((points) => points.length)) return;
     const index = this.uplot?.cursor.idx ?? null;

@@ -1,4 +1,4 @@
-// Numbers and times as texts. What is missing is a dash.
+// Formats numbers and times as text; a missing value becomes a dash.
 
 export const NONE = "–";
 
@@ -33,12 +33,12 @@ export function clockTime(unixSeconds) {
   return new Date(unixSeconds * 1000).toLocaleTimeString("en-GB");
 }
 
-// "since 14:03:22 (12 s)"
+// Returns, for example, "since 14:03:22 (12 s)".
 export function since(unixSeconds, now) {
   return `since ${clockTime(unixSeconds)} (${duration(now - unixSeconds)})`;
 }
 
-// What our own programs call a car, without the run's name in front; any other name stays whole.
+// Returns the name of one of our own cars without the run's name in front; any other name is returned whole.
 export function shortName(name) {
   const match = /-(car\d+|evaluator)$/.exec(name);
   return match ? match[1] : name;

@@ -1,10 +1,10 @@
-// The socket to the monitor: opens it again when it is lost, asks for the next message when the last one has been shown.
+// Keeps a WebSocket to the monitor: reconnects when it is lost, and requests the next message when the last one was shown.
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5000;
 
 export class Link {
-  // onCars(state, pictures) may return a promise: the next message is asked for when it is done.
+  // onCars(state, pictures) may return a promise; the next message is requested when it is fulfilled.
   constructor({ onCars, onText, onOpen, onLost }) {
     this.handlers = { onCars, onText, onOpen, onLost };
     this.waitMs = FIRST_WAIT_MS;
@@ -36,7 +36,7 @@ export class Link {
   }
 }
 
-// See robotini_ray/monitor/hub.py for the layout.
+// Decodes a message about the cars; robotini_ray/monitor/hub.py describes the layout.
 export function decode(buffer) {
   const view = new DataView(buffer);
   const text = new TextDecoder();

@@ -1,4 +1,4 @@
-// Brings the stream to the views.
+// Passes the monitor's messages to the views of the page.
 
 import { Card } from "./card.js";
 import { Charts } from "./charts.js";
@@ -41,7 +41,7 @@ async function showCars(state, pictures) {
   setText(byId("cars-facts"), state.cars.length ? `${number(driving)} of ${number(state.cars.length)} on the track` : "");
 }
 
-// A card and a chip for each car, in the order of the message; those of cars that are gone go.
+// Keeps a card and a chip for each car, in the order of the message, and removes those of cars that are no longer in it.
 function arrange(cars) {
   const present = new Set(cars.map((car) => car.key));
   for (const [key, card] of cards) {
@@ -77,7 +77,7 @@ function makeChip(car) {
   return chip;
 }
 
-// Follows a car on the map; the same one again, or null, shows the whole track.
+// Follows a car on the map; the car already followed, or null, shows the whole track again.
 function follow(key) {
   page.followed = key === page.followed ? null : key;
   map.followed = page.followed;
@@ -114,7 +114,8 @@ function showHealth() {
   showNotices(notices(page));
 }
 
-// Only changed ones are replaced, so that a screen reader says each once; the seconds in them are not said again and again.
+// Replaces the notices only if they have changed, so that a screen reader reads each once; a change of only the seconds in
+// them is not read again.
 function showNotices(found) {
   const box = byId("notices");
   const kinds = found.map(([kind, text]) => kind + text.replace(/ \(.*?\)/, "")).join("\n");

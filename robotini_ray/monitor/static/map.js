@@ -1,13 +1,13 @@
-// The track from above with every car on it: x to the right, z up, in metres.
+// Draws the track from above with every car on it: x to the right, z up, in metres.
 
 import { number, shortName } from "./format.js";
 
-const ROOM_M = 0.38; // how far a car's centre gets from the centre line before its side touches the wall
+const ROOM_M = 0.38; // distance of a car's centre from the centre line at which its side touches the wall
 const MARGIN_M = 0.35;
 const FOLLOW_WIDTH_M = 5;
 const TRAIL_GAME_S = 3;
 const TRAIL_POINTS = 60;
-const LONGEST_GAP_M = 1.5; // between two points of a trail; beyond it nobody knows which way the car went
+const LONGEST_GAP_M = 1.5; // between two points of a trail; over a longer gap the car's path is not known
 const FALLBACK_COLOR = "#888888";
 const PICK_PX = 28;
 
@@ -131,7 +131,7 @@ export class TrackMap {
     }
   }
 
-  // Two rows of squares across the road at arc 0.
+  // Draws the finish line: two rows of squares across the road at arc length 0.
   drawLine(color) {
     const { context, track } = this;
     const [[x, z], heading] = [track.points[0], track.headings_rad[0]];
@@ -172,7 +172,7 @@ export class TrackMap {
     const trail = this.trails.get(car.key) ?? [];
     context.strokeStyle = car.color ?? FALLBACK_COLOR;
     context.lineWidth = this.followed === car.key ? 4 : 2.5;
-    context.lineCap = "butt"; // round ends would show as dots where pieces overlap
+    context.lineCap = "butt"; // round ends would be visible as dots where pieces overlap
     const places = trail.map((place) => this.toScreen(place.x, place.z));
     const middle = ([x, y], [otherX, otherY]) => [(x + otherX) / 2, (y + otherY) / 2];
     for (let i = 1; i < places.length; i++) {
@@ -192,7 +192,7 @@ export class TrackMap {
     context.save();
     context.globalAlpha = car.status === "silent" ? 0.3 : this.isDim(car) ? 0.6 : 1;
     context.translate(x, y);
-    context.rotate(car.heading_rad ?? 0); // 0 along +z, which is up, and clockwise, as on the screen
+    context.rotate(car.heading_rad ?? 0); // 0 is along +z, which is up on the screen, and positive is clockwise, as on the canvas
     context.beginPath();
     context.moveTo(0, -size);
     context.lineTo(0.72 * size, 0.8 * size);
@@ -231,7 +231,7 @@ export class TrackMap {
   }
 }
 
-// The centre line as one closed piece, or, where the road goes over itself, in pieces from the lowest to the highest.
+// Returns the centre line as one closed piece or, if the road crosses over itself, in pieces from the lowest to the highest.
 function pieces(track) {
   if (!track.heights_m.length) return [track.points];
   const size = 6, count = track.points.length, found = [];

@@ -1,9 +1,10 @@
-// The thresholded picture and the 8x3 observation, as robotini_ray/environment/observation.py defines them.
+// Computes the thresholded picture and the 8x3 observation as robotini_ray/environment/observation.py defines them.
 
 const DARKEST_COLOR = 101;
 const QUARTERS = 4;
 
-// RGBA bytes of a picture without its top quarter: each channel 255 where it is its pixel's maximum and over 100, else 0.
+// Returns the RGBA bytes of a picture without its top quarter: a channel is 255 if it is its pixel's maximum and above 100,
+// else 0.
 export function threshold(rgba, width, height) {
   const top = Math.floor(height / 4);
   const from = top * width * 4;
@@ -19,7 +20,8 @@ export function threshold(rgba, width, height) {
   return { rgba: result, width, height: height - top };
 }
 
-// Float32Array of 8 rows of red, green, blue: quarters of the columns from left to right, then of the rows from top to bottom.
+// Returns a Float32Array of 8 rows of red, green, blue: the quarters of the columns from left to right, then those of the rows
+// from top to bottom.
 export function features(thresholded) {
   const { rgba, width, height } = thresholded;
   const profiles = new Float64Array((width + height) * 3);
@@ -40,7 +42,7 @@ export function features(thresholded) {
   return result;
 }
 
-// The rarest colour of each column (row) becomes 0 and the most frequent 1; all 0 where they are equal.
+// Scales each column (row) so that its rarest colour becomes 0 and its most frequent one 1; all become 0 if they are equal.
 function scaleEach(profiles) {
   for (let i = 0; i < profiles.length; i += 3) {
     const low = Math.min(profiles[i], profiles[i + 1], profiles[i + 2]);
@@ -49,7 +51,7 @@ function scaleEach(profiles) {
   }
 }
 
-// Means over quarters; a column (row) on the border of two counts in both by area.
+// Adds the means over quarters; a column (row) on the border of two quarters counts in both in proportion to its area.
 function addQuarters(profiles, start, size, result, firstRow) {
   const quarter = size / QUARTERS;
   for (let q = 0; q < QUARTERS; q++) {

@@ -1,8 +1,8 @@
-// The run in figures, its table of laps, its faults, and what is missing or stale.
+// Shows the run's key figures, its fastest laps, its faults, and notices about missing or stale data.
 
 import { NONE, clockTime, duration, make, number, setText, short, shortName, since, withUnit } from "./format.js";
 
-const SUMMARY_STALE_S = 20; // it is written every 5 s
+const SUMMARY_STALE_S = 20; // the training writes summary.json every 5 s
 const EVALUATOR_ROWS = 3;
 const BOARD_ROWS = 10;
 
@@ -55,7 +55,7 @@ export class RunView {
   }
 }
 
-// A demo or a replayed race: nobody trains, and what a training would show is left out.
+// Returns whether the page shows a demo or a replayed race: the figures and curves of a training are then left out.
 function isRace(state) {
   return Boolean(state?.cars.length) && state.cars.every((car) => car.role === "racer");
 }
@@ -83,15 +83,15 @@ function replay(run) {
   const items = run.curves["training/replay/items"]?.values.at(-1);
   if (items === undefined) return [NONE, "nothing in replay yet"];
   const share = items / run.replay_capacity;
-  if (items < run.replay_min_items) return [number(items), `of the first ${number(run.replay_min_items)} before training`, share];
+  if (items < run.replay_min_items) return [number(items), `of ${number(run.replay_min_items)} before training starts`, share];
   return [`${number(100 * share)}\u202f%`, `${number(items)} of ${short(run.replay_capacity)} items`, share];
 }
 
 function weights(run, state) {
   const collectors = (state?.cars ?? []).filter((car) => car.role === "collector" && car.weights_version >= 0);
-  if (!collectors.length) return [NONE, "no car has got weights yet"];
+  if (!collectors.length) return [NONE, "no car has received weights yet"];
   const oldest = collectors.reduce((a, b) => (a.weights_age_s > b.weights_age_s ? a : b));
-  return [`v${number(oldest.weights_version)}`, `oldest in use, ${withUnit(oldest.weights_age_s, 0, "s")}`];
+  return [`v${number(oldest.weights_version)}`, `oldest in use, ${withUnit(oldest.weights_age_s, 0, "s")} old`];
 }
 
 function carCount(run, state) {
@@ -141,19 +141,19 @@ function fillFaults(run) {
   }));
 }
 
-// What a person must know before believing the page: [kind, text], the worst first.
+// Returns what a reader must know to judge whether the page is up to date: pairs of [kind, text], the most serious first.
 export function notices({ run, state, lostSince, clockOffset }) {
   const now = Date.now() / 1000;
-  if (lostSince !== null) return [["bad", `The monitor does not answer ${since(lostSince, now)}; what you see is from then. Trying again.`]];
+  if (lostSince !== null) return [["bad", `The monitor has not answered ${since(lostSince, now)}; the page shows the data from then. Connecting again.`]];
   if (!state || !run) return [];
   const found = [];
   const here = (unixSeconds) => unixSeconds - clockOffset;
-  if (!run.exists) found.push(["bad", `The run directory ${run.directory} is gone.`]);
+  if (!run.exists) found.push(["bad", `The run directory ${run.directory} does not exist.`]);
   if (run.problem) found.push(["bad", run.problem]);
   const stale = run.summary_at !== null && now - here(run.summary_at) > SUMMARY_STALE_S;
-  if (stale) found.push(["idle", `The training has written nothing since ${clockTime(here(run.summary_at))}: it has ended or stands still.`]);
+  if (stale) found.push(["idle", `The training has written nothing since ${clockTime(here(run.summary_at))}: it has ended or is stuck.`]);
   if (state.missing_since !== null) {
-    found.push(["warn", `The cars' live state is missing ${since(here(state.missing_since), now)}: ${state.missing_why.replace(/\.+$/, "")}.`]);
+    found.push(["warn", `The cars' live state has been missing ${since(here(state.missing_since), now)}: ${state.missing_why.replace(/\.+$/, "")}.`]);
   } else if (!state.cars.length) {
     found.push(["idle", "No car has been seen yet: simulators and collectors take some seconds to start."]);
   }

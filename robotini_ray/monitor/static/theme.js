@@ -1,4 +1,4 @@
-// Runs before the page is drawn, so that a chosen theme does not flash; hence no module.
+// Applies the colour theme before the page is drawn, so that no other theme flashes up; a module would run too late.
 (() => {
   const KEY = "robotini-theme";
   const root = document.documentElement;
