@@ -1,1 +1,1 @@
-"""What each verb of the command line does."""
+"""Implements the verbs of the command line, one module for each."""

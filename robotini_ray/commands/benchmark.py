@@ -15,13 +15,24 @@ from robotini_ray.benchmarks.catalog import choose, measurements
 from robotini_ray.machine.inventory import machine, versions
 
 PLAIN_WIDTH = 120
-"""Columns where standard output is no terminal."""
+"""Width of the table, in columns, when standard output is not a terminal."""
 
 
 def run(names: tuple[str, ...], print_json: bool, json_file: Path | None) -> int:
-    """Measures the figures of these names, all if there are none, and prints the table; returns the exit code.
+    """Measures the named figures and prints them as a table.
 
-    A target that is missed is no error: the table says so.
+    A missed target is marked in the table; it is not an error.
+
+    Args:
+        names: The figures to measure; none means all but the long ones.
+        print_json: Whether the report is also printed as one line of JSON, the last line of standard output.
+        json_file: The file that the report is also written to as JSON, or None.
+
+    Returns:
+        The exit code, always 0.
+
+    Raises:
+        ConfigError: A name is unknown.
     """
     report = measure(choose(names))
     line = report.to_json()
@@ -37,7 +48,7 @@ def run(names: tuple[str, ...], print_json: bool, json_file: Path | None) -> int
 
 
 def measure(names: tuple[str, ...]) -> Report:
-    """Takes the measurements one after the other, and the witness's readings before, between and after them."""
+    """Takes the measurements one after another, and a reading of the witness before, between and after them."""
     began_s = time.monotonic()
     figures: list[Figure] = []
     witness = [read_witness()]

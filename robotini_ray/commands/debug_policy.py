@@ -1,6 +1,7 @@
-"""``debug-policy``: the hand-written policy through the whole car side.
+"""Implements ``debug-policy``, which drives cars with the hand-written policy through the whole car side.
 
-What pulls in TensorFlow is imported when the simulator is there: a wrong line is refused at once.
+Modules that import TensorFlow are imported only after the simulator has been found, so that an error in the command line
+is reported at once.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ COLOR = "#2ca02c"
 
 
 def run(config: Config, seconds: float, wait: bool) -> int:
-    """Drives and prints laps, crashes and frames per second; returns the exit code."""
+    """Drives for ``seconds`` of game time and shows laps, crashes and frames per second; returns the exit code, 0 or 130."""
     place = drive_site(config.simulator, config.run.seed, config.randomisation, wait)
     with place as site, Display("debug-policy") as display:
         track = load_track(config.simulator.track)
@@ -46,7 +47,7 @@ def _join(config: Config, track: Track, site: Site, spectator: Spectator) -> Rac
     from robotini_ray.environment.race_environment import RaceEnvironment
 
     login = Login(car_name("debug"), "debug", COLOR, config.environment.image_width, site.lockstep)
-    # A recipe's range may be too fast for this driver.
+    # The throttle range of a recipe may be too fast for the hand-written policy.
     environment = dataclasses.replace(config.environment, throttle_low=THROTTLE_LOW, throttle_high=THROTTLE_HIGH)
     return RaceEnvironment(environment, track, site.address, login, spectator)
 

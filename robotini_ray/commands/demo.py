@@ -1,4 +1,7 @@
-"""``demo``: six cars race in the embedded simulator, and a page shows them. Needs neither Ray nor TensorFlow."""
+"""Implements ``demo``: six cars race in the embedded simulator, and a web page shows them.
+
+The demo needs neither Ray nor TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +33,22 @@ CARS = (
     ("Violet", "#9141ac"),
     ("Pearl", "#deddda"),
 )
-"""Names and colours."""
+"""Names and colours of the cars."""
 
 DIFFERENCES = RandomisationConfig(grip=(0.85, 1.15), mass=(0.9, 1.1), motor=(0.9, 1.1))
-"""Without them six cars of one policy would drive one behind the other."""
+"""How the cars differ; without differences, six cars with one policy would drive one behind another."""
 
 
 def run(policy: tuple[Path, ...], track: str, seconds: float | None, seed: int, monitor_port: int | None) -> int:
-    """Races until the time is over or a signal comes, and prints what each car has done; returns the exit code."""
+    """Races until the time is over or a signal arrives, then prints a table of the cars' results; returns the exit code.
+
+    Args:
+        policy: Directories or shipped names of the policies; the cars take them in turn.
+        track: The name of a shipped track, or the path of a track file.
+        seconds: Game time after which the race ends, or None to race until a signal arrives.
+        seed: The seed of the differences between the cars.
+        monitor_port: The port of the live page on 127.0.0.1 (0 takes a free one), or None to leave the page out.
+    """
     drivers = [(str(name), load_named_policy(name)[0]) for name in policy]
     known_track = load_track(track)
     config = Config(
@@ -64,7 +75,7 @@ def run(policy: tuple[Path, ...], track: str, seconds: float | None, seed: int, 
 def _join(
     drivers: Sequence[tuple[str, NumpyPolicy]], address: SimulatorAddress, spectator: Spectator, stack: contextlib.ExitStack
 ) -> list[PolicyCar]:
-    """All cars, the policies in turn; they leave the track when the stack is unwound."""
+    """Returns the cars, which take the policies in turn; they leave the track when ``stack`` is unwound."""
     cars = []
     for index, (name, color) in enumerate(CARS):
         policy = drivers[index % len(drivers)][1]

@@ -1,4 +1,4 @@
-"""``doctor``: looks at the machine and the config before a run, and says what to do."""
+"""Implements ``doctor``, which checks the machine and the config before a run and prints what to fix."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STYLES: dict[Level, str] = {"ok": "green", "warning": "yellow", "error": "bold r
 
 
 def run(config: Config, run_dir: Path, print_json: bool) -> int:
-    """Prints every finding; returns 1 if one is an error, else 0."""
+    """Prints every finding, as text or as one line of JSON; returns 1 if a finding is an error, else 0."""
     console = Console(markup=False, highlight=False)
     findings = []
     for finding in examine(config, run_dir):

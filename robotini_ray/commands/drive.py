@@ -1,4 +1,7 @@
-"""``drive``: a policy in a race. Nothing here may import Ray, Redis, TensorFlow, numba or SciPy: it starts in a moment."""
+"""Implements ``drive``, which drives a policy in a race.
+
+This module must not import Ray, Redis, TensorFlow, numba or SciPy, so that the bot starts within a moment.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,24 @@ def run(
     laps: int | None,
     wait: bool,
 ) -> int:
-    """Drives until its laps are done or a signal comes; returns the exit code: 0, 130 or 143."""
+    """Drives until the laps are done or a signal arrives.
+
+    Args:
+        policy: The directory of the policy, or the name of a shipped one.
+        simulator: The address of a running simulator, or None to start an embedded one in real time.
+        track: The track of the embedded simulator, or None for the one that the policy was trained on.
+        name: The name of the car.
+        team_id: The team of the car.
+        color: The colour of the car, ``#rrggbb``.
+        laps: Laps after which the car stops, or None to drive until a signal arrives.
+        wait: Whether to keep trying to connect until the simulator answers.
+
+    Returns:
+        The exit code: 0, 130 (Ctrl-C) or 143 (SIGTERM).
+
+    Raises:
+        ConfigError: ``simulator`` and ``track`` are both given, or the login is not valid.
+    """
     if simulator is not None and track is not None:
         raise ConfigError(f"--track is {track}, but the simulator at {simulator} has its own track: leave --track out")
     driver, _ = load_named_policy(policy)
@@ -49,7 +69,7 @@ def run(
 
 @contextlib.contextmanager
 def _site(simulator: str | None, track: str) -> Iterator[SimulatorAddress]:
-    """The simulator that is named, or an embedded one in real time for the time of the context."""
+    """Yields the address of the given simulator, or of an embedded one that runs in real time during the context."""
     if simulator is not None:
         yield SimulatorAddress.parse(simulator)
         return

@@ -1,7 +1,7 @@
-"""``evaluate``: trained policies, greedy, in figures: each policy on each track.
+"""Implements ``evaluate``, which drives trained policies greedily, each on each track, and reports their laps.
 
-What pulls in TensorFlow is imported when everything else is in order: a wrong line is refused at once, and an embedded
-simulator starts meanwhile.
+Modules that import TensorFlow are imported only after everything else has been checked, so that an error in the command
+line is reported at once; an embedded simulator starts during the import.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 DEFAULT_LAPS = 10
 SECONDS_PER_LAP = 120.0
-"""Game time after which an evaluation by laps gives up, for each lap asked for."""
+"""Seconds of game time per requested lap after which an evaluation by laps gives up."""
 
 PROGRESS_INTERVAL_S = 2.0
 HAND_WRITTEN = "hand-written"
@@ -45,15 +45,15 @@ HEADER = ("policy", "track", "laps", "clean", "crashes", "best s", "median s", "
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """How long each policy drives, and where.
+    """The conditions under which every policy is driven.
 
     Attributes:
-        simulator: address of a running one; None starts an embedded one for each policy and track.
-        wait: for a running one to come.
-        laps: flying laps; None for no number.
-        seconds: game time; None where laps say it.
-        seed: of embedded simulators.
-        randomisation: of their cars.
+        simulator: The address of a running simulator, or None to start an embedded one for each policy and track.
+        wait: Whether to wait until the running simulator can be reached.
+        laps: Flying laps to drive, or None for no number.
+        seconds: Game time to drive, or None if ``laps`` is the limit.
+        seed: The seed of the embedded simulators.
+        randomisation: How the cars of the embedded simulators differ.
     """
 
     simulator: str | None
@@ -77,7 +77,27 @@ def run(
     json_file: Path | None,
     randomisation: RandomisationConfig,
 ) -> int:
-    """Evaluates and prints; returns the exit code."""
+    """Evaluates every policy on every track and prints the results; returns the exit code, always 0.
+
+    Args:
+        policy: Directories or shipped names of the policies.
+        track: Names or files of the tracks; none means the track that each policy was trained on.
+        simulator: The address of a running simulator, or None to start embedded ones.
+        wait: Whether to wait until that simulator can be reached.
+        laps: Flying laps to drive; ``DEFAULT_LAPS`` if ``seconds`` is None too.
+        seconds: Game time to drive. With both, the limit that is reached first ends an evaluation.
+        seed: The seed of the embedded simulators.
+        hand_written: Whether the hand-written policy drives as well; None means if there are several evaluations.
+        print_json: Whether to print one line of JSON instead of text.
+        json_file: The file that the results are also written to as JSON, or None.
+        randomisation: How the cars of the embedded simulators differ.
+
+    Raises:
+        ConfigError: Several tracks or a randomisation are given with a running simulator.
+        PolicyError: A policy cannot be loaded.
+        TrackError: A track cannot be loaded.
+        SimulatorUnreachable: The simulator cannot be reached, and ``wait`` is False.
+    """
     check_randomisation(simulator, randomisation)
     if simulator is not None and len(track) > 1:
         raise ConfigError(f"--track is given {len(track)} times, but {simulator} drives on one track: name that one")
@@ -104,7 +124,7 @@ def run(
 
 
 def _pairs(policies: tuple[Path, ...], tracks: tuple[str, ...]) -> list[tuple[str, NumpyPolicy, str]]:
-    """Name, policy and track of every evaluation; all of them are there."""
+    """Returns name, policy and track of every evaluation, after having loaded each of them to check that it exists."""
     drivers = [(str(name), load_named_policy(name)[0]) for name in policies]
     pairs = [(name, driver, track) for name, driver in drivers for track in tracks or (driver.spec.track,)]
     for _, _, track in pairs:
@@ -113,7 +133,7 @@ def _pairs(policies: tuple[Path, ...], tracks: tuple[str, ...]) -> list[tuple[st
 
 
 def _hand_written_policy() -> NumpyPolicy:
-    """What nobody trained: follows the road by its colours at a steady 1.7 m/s."""
+    """Returns the hand-written policy, which follows the road by its colours at a steady 1.7 m/s."""
     settings = {"image_width": 64, "throttle_low": THROTTLE_LOW, "throttle_high": THROTTLE_HIGH}
     return driving_policy(load_config(None, {f"environment.{name}": value for name, value in settings.items()}))
 
@@ -144,7 +164,7 @@ def _drive(name: str, policy: NumpyPolicy, config: SimulatorConfig, track: Track
 
 
 class _Progress:
-    """Says on stderr how far an evaluation is, every two seconds."""
+    """Prints the progress of an evaluation to standard error, every two seconds."""
 
     def __init__(self, what: str, laps: int | None, seconds: float) -> None:
         self._what = what
@@ -178,7 +198,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _limit_lines(results: list[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """What no car is faster than, once for each track."""
+    """Returns table rows with the limit (the lowest lap time of a point mass), one for each track."""
     limits = {row["track"]: row["limit_s"] for row in results}
     return [("limit", track, "", "", "", *[number(limit_s)] * 2, number(1.0), "") for track, limit_s in limits.items()]
 

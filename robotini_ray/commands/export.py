@@ -1,6 +1,6 @@
-"""``export``: a policy in another format. ``import``: one of the original trainer as a policy of ours.
+"""Implements ``export``, which writes a policy in another format, and ``import``, which reads one of the original trainer.
 
-TensorFlow is imported when the line is known to be right, and not at all for ``npz``.
+TensorFlow is imported only after the command line has been checked, and not at all for the format ``npz``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ Format = Literal["npz", "savedmodel", "tflite", "onnx"]
 
 
 def run_export(policy: Path, format: Format, output: Path) -> int:
-    """Writes a new directory with policy.json and the policy in the format; returns the exit code."""
+    """Writes a new directory with ``policy.json`` and the policy in the given format; returns the exit code, always 0.
+
+    The directory appears under its name only once it is complete.
+
+    Raises:
+        ConfigError: ``output`` exists.
+        PolicyError: The policy cannot be loaded.
+    """
     _must_be_new(output)
     driver, facts = load_named_policy(policy)
     fresh = output.with_name(f"{output.name}.new")
@@ -41,16 +48,27 @@ def run_export(policy: Path, format: Format, output: Path) -> int:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     names = ", ".join(sorted(path.name for path in output.iterdir()))
-    print(f"{output}: {names}{'' if format == 'npz' else '; acts like the policy'}", file=sys.stderr)
+    print(f"{output}: {names}{'' if format == 'npz' else '; checked: it acts like the policy'}", file=sys.stderr)
     return 0
 
 
 def run_import(saved_model: Path, output: Path, track: str) -> int:
-    """Writes a new policy directory; returns the exit code."""
+    """Writes a recurrent policy of the original trainer as a new policy directory; returns the exit code, always 0.
+
+    Only the variables of the SavedModel are read; the program in it is not run.
+
+    Args:
+        saved_model: The directory of the SavedModel.
+        output: The directory to write; it must not exist.
+        track: The track that the policy was trained on, which a SavedModel does not record.
+
+    Raises:
+        ConfigError: ``output`` exists, or ``saved_model`` is not a SavedModel.
+    """
     _must_be_new(output)
     load_track(track)
     if not (saved_model / "variables").is_dir():
-        raise ConfigError(f"{saved_model} is no SavedModel: it has no directory variables")
+        raise ConfigError(f"{saved_model} is not a SavedModel: it has no directory named variables")
     from robotini_ray.agents.original_policy import read_original_policy
 
     print(f"{saved_model}: only its variables are read; the program in its saved_model.pb is not run", file=sys.stderr)

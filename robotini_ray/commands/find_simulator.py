@@ -1,4 +1,7 @@
-"""Whether the simulator that a verb is told to drive on is there. Imports little: who is mistaken learns it at once."""
+"""Checks that the simulator given with ``--simulator`` can be reached.
+
+The module imports little, so that a wrong address is reported at once.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ WAIT_SAY_S = 10.0
 
 
 def find_simulator(address: str, wait: bool) -> SimulatorAddress:
-    """The address of a simulator that is there.
+    """Returns the parsed address of a simulator after checking that both of its ports accept connections.
 
     Args:
-        address: see ``SimulatorAddress.parse``.
-        wait: whether to try again until it is, saying so every 10 s.
+        address: The address, in the form that ``SimulatorAddress.parse`` reads.
+        wait: Whether to retry every second until the simulator can be reached, with a message on standard error every 10 s.
 
     Raises:
-        AddressError: the text is no address.
-        SimulatorUnreachable: it is not there, and ``wait`` is False.
+        AddressError: The text is not an address.
+        SimulatorUnreachable: The simulator cannot be reached, and ``wait`` is False.
     """
     began = say_at = time.monotonic()
     while True:
@@ -34,5 +37,5 @@ def find_simulator(address: str, wait: bool) -> SimulatorAddress:
             now = time.monotonic()
             if now >= say_at:
                 say_at = now + WAIT_SAY_S
-                print(f"waiting for {now - began:.0f} s: {error}", file=sys.stderr, flush=True)
+                print(f"waiting for the simulator, {now - began:.0f} s so far: {error}", file=sys.stderr, flush=True)
         time.sleep(WAIT_POLL_S)

@@ -1,4 +1,4 @@
-"""``leaderboard``: the best policies of all runs, side by side."""
+"""Implements ``leaderboard``, which compares the best policies of all runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADER = ("run", "algorithm", "track", "laps", "clean", "crashes", "best s", "me
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """The best policy of one run and its evaluation, as ``EvaluationResult.to_json`` gives it."""
+    """The best policy of a run and its evaluation, in the form of ``EvaluationResult.to_json``."""
 
     run: str
     algorithm: str
@@ -28,12 +28,12 @@ class Entry:
     evaluation: dict[str, Any]
 
     def rank(self) -> tuple[float, ...]:
-        """Smaller is better: without crashes first, then the median lap as a multiple of the track's limit."""
+        """Returns a sort key, smaller is better: the crashes, then the median lap as a multiple of the track's limit."""
         ratio = self.evaluation["ratio_to_limit"]
         return (self.evaluation["crashes"], math.inf if ratio is None else ratio)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Returns the entry as a dictionary of JSON values."""
         return {
             "run": self.run,
             "algorithm": self.algorithm,
@@ -44,9 +44,20 @@ class Entry:
 
 
 def run(runs: Path, track: str | None, print_json: bool) -> int:
-    """Prints the table or a line of JSON, and on stderr which runs have nothing to show; returns the exit code."""
+    """Prints the entries of all runs, best first, as a table or as one line of JSON; returns the exit code, always 0.
+
+    Runs without an evaluated policy are left out and named on standard error.
+
+    Args:
+        runs: The directory of the run directories.
+        track: The name of the only track to show, or None for all.
+        print_json: Whether to print JSON instead of the table.
+
+    Raises:
+        ConfigError: There is no such directory.
+    """
     if not runs.is_dir():
-        raise ConfigError(f"there is no directory {runs}: give the one with the runs by --runs")
+        raise ConfigError(f"there is no directory {runs}: name the directory that holds the runs with --runs")
     entries = []
     for directory in sorted(path for path in runs.iterdir() if (path / "policies").is_dir()):
         try:
@@ -67,17 +78,19 @@ def run(runs: Path, track: str | None, print_json: bool) -> int:
 
 
 def read_entry(run_dir: Path) -> Entry:
-    """What the best policy of a run has shown.
+    """Returns the entry of a run: its best policy with the evaluation stored beside it.
 
     Raises:
-        PolicyError: there is none, or it says nothing of an evaluation.
+        PolicyError: The run has no best policy, or the policy's facts contain no evaluation.
     """
     policy, facts = load_policy(run_dir / "policies" / "best")
     try:
         evaluation = {key: facts["evaluation"][key] for key in _KEYS}
         return Entry(run_dir.name, policy.spec.algorithm, policy.spec.track, int(facts["train_step"]), evaluation)
     except (KeyError, TypeError, ValueError) as error:
-        raise PolicyError(f"{run_dir}/policies/best says nothing of {error} in its facts: it was not made by a run") from error
+        raise PolicyError(
+            f"{run_dir}/policies/best has no usable evaluation in its facts ({error}): it was not made by a run"
+        ) from error
 
 
 _KEYS = ("laps", "clean_laps", "crashes", "best_lap_s", "median_lap_s", "limit_s", "ratio_to_limit", "average_return")

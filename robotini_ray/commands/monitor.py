@@ -1,4 +1,4 @@
-"""``monitor``: the web page of a run, served alone."""
+"""Implements ``monitor``, which serves the web page of a run without training."""
 
 from __future__ import annotations
 
@@ -17,11 +17,17 @@ RUNS = Path("runs")
 
 
 def run(redis: str | None, run_dir: Path | None, host: str, port: int) -> int:
-    """Serves until Ctrl-C or SIGTERM; returns the exit code.
+    """Serves the page until Ctrl-C or SIGTERM; returns the exit code, always 0.
+
+    Args:
+        redis: The URL of the Redis server with the cars' live state, or None for the one of the running training.
+        run_dir: The run directory, or None for the newest run below ``runs/``.
+        host: The address to listen on.
+        port: The port to listen on; 0 takes a free one.
 
     Raises:
-        ConfigError: there is no run.
-        MonitorError: the port cannot be had.
+        ConfigError: There is no run.
+        MonitorError: The port cannot be listened on.
     """
     directory = (run_dir or _newest_run()).resolve()
     if not directory.is_dir():
@@ -36,13 +42,16 @@ async def _serve(directory: Path, redis: str | None, host: str, port: int) -> No
 
 
 def _say_ready(address: str) -> None:
-    """From here on cars and learner come first; before, a training waits for us."""
+    """Lowers this process's priority and prints the line ``ready ADDRESS``.
+
+    Until this line a training waits for the page; from then on the cars and the learner have priority.
+    """
     step_back(os.getpid())
     print(f"ready {address}", flush=True)
 
 
 def _newest_run() -> Path:
-    """The run below runs/ whose config was written last. Raises ConfigError where there is none."""
+    """Returns the run below ``runs/`` whose config was written last; raises ConfigError if there is none."""
     configs = sorted(RUNS.glob("*/config.yaml"), key=lambda path: path.stat().st_mtime)
     if not configs:
         raise ConfigError(f"there is no run in {RUNS.resolve()}; start one (`train`) or name one with --run-dir")

@@ -1,4 +1,4 @@
-"""Options and texts that several verbs of the command line share."""
+"""Holds the option types and help texts that several verbs of the command line share."""
 
 from __future__ import annotations
 
@@ -16,34 +16,56 @@ PATH = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
 SECONDS = click.FloatRange(0, 1e6, min_open=True)
 MONITOR_PORT = 8080
-MONITOR_HELP = "Of the live page, on 127.0.0.1; 0 takes a free one."
-SIMULATOR_HELP = "HOST[:CAR_PORT[:LOG_PORT]] of a running simulator; without it an embedded one is started."
-WAIT_HELP = "Wait for the simulator of --simulator to come, instead of ending with an error."
-TRACK_HELP = "Name of a shipped track, or a Robotini track file."
+MONITOR_HELP = "Port of the live page, on 127.0.0.1; 0 takes a free one."
+SIMULATOR_HELP = (
+    "Address of a running simulator, as HOST[:CAR_PORT[:LOG_PORT]]; the ports default to 11000 and 11001. "
+    "Without it an embedded simulator is used."
+)
+WAIT_HELP = "Wait until the simulator given with --simulator can be reached, instead of ending with an error."
+TRACK_HELP = "Name of a shipped track, or path of a Robotini track file."
 SHIPPED_POLICY = "default"
-POLICY_HELP = "Its directory, for example runs/quickstart/policies/best, or the name of one that is shipped."
-CONFIG_EPILOG = "Any value of the config: --section.key VALUE, for example --agent.horizon_s 4."
+POLICY_HELP = "Directory of the policy, for example runs/quickstart/policies/best, or name of a shipped policy."
+CONFIG_EPILOG = (
+    "Any value of the config can be given as --section.key VALUE, for example --agent.horizon_s 4; "
+    "docs/configuration.md lists them all."
+)
 RANDOMISATION_EPILOG = (
-    "Cars that differ from the standard one: --randomisation.KEY VALUE, for example --randomisation.grip [0.8,1.2]."
+    "Cars that differ from the standard car: give --randomisation.KEY VALUE, for example --randomisation.grip [0.8,1.2]; "
+    "section randomisation of docs/configuration.md lists the keys."
 )
 
 LINE, OVERRIDES = "line", "overrides"
-"""What a context's ``obj`` holds: the words of the line, and the config values among them."""
+"""The keys of a click context's ``obj``: the words of the command line, and the config values given in it."""
 
 
 def in_a_directory(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
-    """Refuses now what could not be written when the work is done."""
+    """Returns the path of an output file if its directory exists (a click callback).
+
+    The check comes before the work, because without it the result could not be written afterwards.
+
+    Raises:
+        ConfigError: The directory does not exist.
+    """
     if path is not None and not path.parent.is_dir():
         raise ConfigError(f"{parameter.opts[0]} is {path}, but there is no directory {path.parent}")
     return path
 
 
 def resolve_config(path: Path, context: click.Context, named: Overrides) -> Config:
-    """The config of a file under the line's values; ``named`` are those of options, None where one was not given."""
+    """Returns the config: the file's values, replaced by those of the command line.
+
+    Args:
+        path: The config file, or the name of a shipped one.
+        context: The click context with the ``--section.key`` values of the command line.
+        named: Values of the named options by config key, None for an option that was not given; they replace the others.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key or value is not valid.
+    """
     given = {key: value for key, value in named.items() if value is not None}
     return load_config(find_recipe(path), {**context.obj[OVERRIDES], **given})
 
 
 def randomisation_of(context: click.Context) -> RandomisationConfig:
-    """How the embedded simulator's cars differ, of a line that may say nothing else of the config."""
+    """Returns the randomisation given by a command line, for verbs that accept no other config values."""
     return load_config(None, context.obj[OVERRIDES]).randomisation

@@ -1,4 +1,4 @@
-"""``record``: a lap of a policy as a picture or a film."""
+"""Implements ``record``, which draws a lap of a policy as a picture or a film."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from robotini_ray.track.track import load_track
 
 KINDS = (".webm", ".gif", ".png")
 FRAMES_PER_PICTURE = {".webm": 2, ".gif": 3}
-"""Camera frames for each picture of a film, which plays in real time; a GIF's delays are whole hundredths of a second."""
+"""Camera frames per picture of a film that plays in real time; the delays of a GIF are whole hundredths of a second."""
 
 
 def run(
@@ -30,7 +30,22 @@ def run(
     seed: int,
     randomisation: RandomisationConfig,
 ) -> int:
-    """Drives, draws and writes; returns the exit code."""
+    """Drives, draws the recording and writes it to a file; returns the exit code, always 0.
+
+    Args:
+        policy: The directory of the policy, or the name of a shipped one.
+        output: The file to write; its suffix, one of ``KINDS``, selects the format.
+        track: The track to drive on, or None for the one that the policy was trained on.
+        simulator: The address of a running simulator, or None to start an embedded one.
+        laps: Flying laps to drive; the fastest is recorded.
+        seconds: Game time to record from the start, or None to record a lap.
+        seed: The seed of the embedded simulator.
+        randomisation: How the car of the embedded simulator differs from the standard one.
+
+    Raises:
+        ConfigError: The suffix is not one of ``KINDS``, or a randomisation is given with a running simulator.
+        RecordingError: The policy finished no lap.
+    """
     check_randomisation(simulator, randomisation)
     kind = output.suffix.lower()
     if kind not in KINDS:

@@ -1,4 +1,4 @@
-"""``simulate``: the embedded simulator as a server."""
+"""Implements ``simulate``, which runs the embedded simulator as a server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(
     allow_ui_commands: bool,
     randomisation: RandomisationConfig,
 ) -> int:
-    """Serves until Ctrl-C or SIGTERM."""
+    """Serves until Ctrl-C or SIGTERM; returns the exit code, always 0. The help of the verb explains the arguments."""
     race = RaceParameters() if parameters is None else load_parameters(parameters)
     if num_segments is not None:
         race = dataclasses.replace(race, num_segments=num_segments)
@@ -52,8 +52,8 @@ def run(
         signal.signal(number, lambda *_: server.stop())
     if not is_loopback(host):
         print(
-            f"warning: {host} is reachable from other machines, and the simulator asks nobody who they are: "
-            "whoever connects can drive a car and watch",
+            f"warning: {host} is reachable from other machines, and the simulator has no access control: "
+            "everybody who connects can drive a car and watch",
             file=sys.stderr,
         )
     car, log = server.car_address, server.log_address

@@ -1,4 +1,4 @@
-"""``status``: how a program goes, once or again and again."""
+"""Implements ``status``, which prints the state of a program, once or every two seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,19 @@ PLAIN_WIDTH = 120
 
 
 def run(run_dir: Path | None, print_json: bool, watch: bool) -> int:
-    """Prints the status; returns 0 where a program runs or has ended in order, and nothing is wrong with it, else 1."""
+    """Prints the status.
+
+    Args:
+        run_dir: The run directory, or None for that of the running program, else of the newest one below ``runs/``.
+        print_json: Whether to print one line of JSON instead of text.
+        watch: Whether to print the status every two seconds until Ctrl-C.
+
+    Returns:
+        0 if a program is running or has ended in order, and nothing is wrong with it; 1 otherwise; 130 after ``watch``.
+
+    Raises:
+        ProgramFileError: There is no run, or its files cannot be read.
+    """
     directory = run_dir or find_run_dir(RUNS)
     if watch:
         return _watch(directory, print_json)
@@ -34,10 +46,10 @@ def run(run_dir: Path | None, print_json: bool, watch: bool) -> int:
 
 
 def render(status: Status) -> Group:
-    """The status for people."""
+    """Returns the status as text and tables for a terminal."""
     since = "" if status.since is None else f" since {clock_time(status.since)}"
     pid = "" if status.launcher_pid is None else f", launcher {status.launcher_pid}"
-    age = "" if status.figures_age_s is None or status.state == "ended" else f", figures of {status.figures_age_s:.0f} s ago"
+    age = "" if status.figures_age_s is None or status.state == "ended" else f", figures from {status.figures_age_s:.0f} s ago"
     lines: list[Any] = [Text(f"{one_line(status.run_dir)}: {status.state}{since}{pid}{age}")]
     if status.figures:
         lines.append(_figures(status.figures, status.summary))
@@ -50,7 +62,7 @@ def render(status: Status) -> Group:
         lines.append(Text(f"faults: {faults}"))
     lines += [Text(f"! {problem}") for problem in status.problems]
     if status.resume_command is not None:
-        lines.append(Text(f"it goes on with `{status.resume_command}`"))
+        lines.append(Text(f"resume it with `{status.resume_command}`"))
     return Group(*lines)
 
 
@@ -122,7 +134,7 @@ def _cars(cars: list[CarStatus]) -> Table:
             str(fields.get("track_segment", "-")),
             str(fields.get("weights_version", "-")),
         )
-        table.add_row(*(Text(one_line(text)) for text in row))  # somebody else's text: it must not move the cursor
+        table.add_row(*(Text(one_line(text)) for text in row))  # text from another process: it must not move the cursor
     return table
 
 

@@ -1,4 +1,4 @@
-"""``train``: a run from start to end, and what is said about it."""
+"""Implements ``train``: runs a training from start to end and prints its messages and its summary."""
 
 from __future__ import annotations
 
@@ -23,25 +23,47 @@ from robotini_ray.watch.tensorboard_process import PORT, tensorboard_command
 from robotini_ray.watch.web_pages import PagePorts
 
 IN_OWN_SESSION = "ROBOTINI_RAY_IN_OWN_SESSION"
-"""Set in the environment of the process that trains, so that it does not start another."""
+"""The environment variable that marks the process that trains, so that it does not start another one."""
 
 STEADY_METRICS = ("RAY_enable_open_telemetry", "0")
-"""With Ray's newer way its metrics agent hangs for ever when Prometheus asks just as a metric comes that is new to it (a lock
-order that Ray 2.57 mends). Ray reads this when it is imported."""
+"""The environment variable and its value that select Ray's older export of metrics.
+
+With the newer one (OpenTelemetry) Ray's metrics agent hangs for ever if Prometheus reads the metrics at the moment when a new
+metric arrives (a wrong lock order, fixed in Ray 2.57). Ray reads the variable when it is imported.
+"""
 
 
 def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, ports: PagePorts, line: list[str]) -> int:
-    """Trains, in a process and a session of its own, which gets the same command line; returns the exit code."""
+    """Trains in a process of its own, which has its own session and gets the same command line.
+
+    The first call checks the simulators and the ports and starts that process; in it, the function is called again and
+    trains.
+
+    Args:
+        config: The config of the run.
+        run_dir: The run directory; a run that it holds is resumed.
+        address: The Ray cluster: ``local``, ``auto`` or ``HOST:PORT``.
+        fresh: Whether an earlier run in the directory is first moved to ``RUN_DIR.old-N``.
+        wait: Whether to wait until the simulators can be reached.
+        ports: The ports of the web pages.
+        line: The words of the command line.
+
+    Returns:
+        The exit code of the training; 0 if the run had already reached its train steps.
+
+    Raises:
+        RobotiniError: The run cannot start; the message is one line for a person.
+    """
     for simulator in config.simulator_addresses:
-        find_simulator(simulator, wait)  # before anything is made that would have to be undone
+        find_simulator(simulator, wait)  # before anything is created that would have to be removed again
     if IN_OWN_SESSION not in os.environ:
         ports.check()
-        if address == LOCAL:  # a cluster that is joined has been told by whoever started it
+        if address == LOCAL:  # for a cluster that is joined, its starter has decided this
             require_token(os.environ)
             os.environ.setdefault(*STEADY_METRICS)
         os.environ[IN_OWN_SESSION] = "1"
         return run_in_own_session([sys.executable, "-m", "robotini_ray.launch", *line])
-    from robotini_ray.program.launcher import train  # which imports Ray
+    from robotini_ray.program.launcher import train  # imports Ray
 
     check_memory(config, available_memory_bytes(), collectors_here=address == LOCAL)
     directory = RunDirectory(run_dir, fresh)
@@ -88,20 +110,20 @@ def _say_summary(config: Config, directory: RunDirectory, display: Display) -> N
     if first is not None:
         display.say(f"first clean lap after {clock(first['wall_s'])} and {first['env_steps']:,.0f} frames")
     if lap is None:
-        display.say("no evaluation has finished a lap yet: train on")
+        display.say("no evaluation has finished a lap yet: train longer")
     else:
         median = summary["median_lap_s"]
         display.say(
             f"best lap {lap:.2f} s; the best policy's median {median:.2f} s is {summary['ratio_to_limit']:.2f} times "
             f"the track's limit of {summary['limit_s']:.2f} s"
         )
-        display.say(f"that is {ReferenceLaps.of(summary['limit_s']).compare(median)} on such a track")
+        display.say(f"that is {ReferenceLaps.of(summary['limit_s']).compare(median)}, scaled to this track")
     for purpose, command in _next_commands(config, directory, summary).items():
         display.say(f"{purpose}:\n{command}")
 
 
 def _next_commands(config: Config, directory: RunDirectory, summary: dict[str, Any]) -> dict[str, str]:
-    """What a person may want to do with the run now, each with its command."""
+    """Returns the commands that a user may want to run next, by their purposes."""
     run_dir, best = near(directory.path), directory.path / "policies" / "best"
     drive = {"drive the best policy": launch_command("evaluate", "--policy", near(best))} if best.exists() else {}
     steps = config.run.train_steps
@@ -110,6 +132,6 @@ def _next_commands(config: Config, directory: RunDirectory, summary: dict[str, A
     return {
         **drive,
         "look at the run": launch_command("monitor", "--run-dir", run_dir),
-        "look at its curves": command_text([near(Path(sys.executable)), *tensorboard]),
-        "train on": launch_command("train", f"{run_dir}/config.yaml", "--run-dir", run_dir, *more),
+        "look at its learning curves": command_text([near(Path(sys.executable)), *tensorboard]),
+        "continue the training": launch_command("train", f"{run_dir}/config.yaml", "--run-dir", run_dir, *more),
     }

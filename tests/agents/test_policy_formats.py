@@ -172,7 +172,7 @@ class TestImport:
 
     def test_files_that_are_missing_or_torn_are_named(self, tmp_path, capsys):
         assert run("import", tmp_path / "no", "-o", tmp_path / "ours") == 2
-        assert "no is no SavedModel: it has no directory variables" in capsys.readouterr().err
+        assert "no is not a SavedModel: it has no directory named variables" in capsys.readouterr().err
         save_original(tmp_path / "theirs")
         index = tmp_path / "theirs" / "variables" / "variables.index"
         index.write_bytes(index.read_bytes()[:40])

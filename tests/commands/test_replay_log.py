@@ -214,7 +214,7 @@ class TestCommandLine:
         path.write_bytes(b"".join(map(encode_event, events)))
         assert launch.main(["replay-log", str(path), "--port", "0"]) == 2
         name = events[0].get("track")
-        assert f"race.log was driven on {name!r}, which is no shipped track: give its file with --track, or --no-monitor" in (
+        assert f"race.log was driven on {name!r}, not a shipped track: give its file with --track, or use --no-monitor" in (
             capsys.readouterr().err
         )
 

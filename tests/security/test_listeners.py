@@ -62,4 +62,4 @@ def test_a_simulator_for_other_machines_says_what_that_means(host, warned, monke
     monkeypatch.setattr(simulate, "SimulatorServer", Server)
     monkeypatch.setattr(simulate.signal, "signal", lambda *arguments: None)
     assert launch.main(["simulate", "--host", host]) == 0
-    assert ("asks nobody who they are" in capsys.readouterr().err) == warned
+    assert ("has no access control" in capsys.readouterr().err) == warned

@@ -195,7 +195,7 @@ def test_a_program_that_has_ended_says_how_it_goes_on(run_dir, program, capsys):
     assert (found.state, found.cars, found.parts, found.problems, found.is_sound) == ("ended", [], [], [], True)
     assert launch.main(["status", "--run-dir", str(run_dir)]) == 0
     command = f"`python -m robotini_ray.launch train {run_dir}/config.yaml --run-dir {run_dir}`"
-    assert f"it goes on with {command}" in " ".join(capsys.readouterr().out.split())
+    assert f"resume it with {command}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_killed_program_says_since_when_and_that_nothing_is_left(run_dir):
