@@ -36,7 +36,7 @@ CARS = (
 """Names and colours of the cars."""
 
 DIFFERENCES = RandomisationConfig(grip=(0.85, 1.15), mass=(0.9, 1.1), motor=(0.9, 1.1))
-"""How the cars differ; without differences, six cars with one policy would drive one behind another."""
+"""The differences between the cars; without them, six cars with one policy would drive one behind another."""
 
 
 def run(policy: tuple[Path, ...], track: str, seconds: float | None, seed: int, monitor_port: int | None) -> int:

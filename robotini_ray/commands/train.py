@@ -58,7 +58,7 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, po
         find_simulator(simulator, wait)  # before anything is created that would have to be removed again
     if IN_OWN_SESSION not in os.environ:
         ports.check()
-        if address == LOCAL:  # for a cluster that is joined, its starter has decided this
+        if address == LOCAL:  # in a joined cluster both were set where it was started
             require_token(os.environ)
             os.environ.setdefault(*STEADY_METRICS)
         os.environ[IN_OWN_SESSION] = "1"

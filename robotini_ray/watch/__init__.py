@@ -1,1 +1,1 @@
-"""A run looked at from the terminal and in the browser."""
+"""Shows a run in the terminal and in the browser."""

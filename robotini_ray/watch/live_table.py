@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a live table, or plain lines where standard output is no terminal."""
+"""Shows the progress of a run as a live table, or as plain lines if standard output is not a terminal."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from robotini_ray.run.reports import LearnerReport
 
 PLAIN_INTERVAL_S = 15.0
 LONG = ("restarts", "faults", "waiting for")
-"""Rows that are as long as they need to be: below the table, and left out while there is nothing to say."""
+"""Rows of any length: they are shown below the table, and left out while they are empty."""
 
 NOTHING = "-"
 UNBROKEN_SPACE = "\xa0"
 
 
 class Display:
-    """Shows where a run is; ``say`` adds a line of its own.
+    """Shows the newest figures of a run, and lines of text that stay.
+
+    The live table is redrawn in place and ends with the context. Plain lines of figures come at most every 15 s.
 
     Args:
-        title: of the table.
+        title: The title of the table.
     """
 
     def __init__(self, title: str) -> None:
@@ -45,12 +47,12 @@ class Display:
             self._live = None
 
     def say(self, text: str) -> None:
-        """Something for good: on a terminal in lines that fit, else as it is."""
+        """Prints a text that stays, above the table; it is wrapped to the width of a terminal, and unchanged elsewhere."""
         shown = wrapped(text, self._console.width) if self._console.is_terminal else text
         self._console.print(shown, highlight=False, markup=False, soft_wrap=True)
 
     def show(self, rows: dict[str, str]) -> None:
-        """The newest figures."""
+        """Shows the newest figures, as texts by the names of their rows."""
         if not self._console.is_terminal:
             self._show_plain(rows)
             return
@@ -81,7 +83,14 @@ class Display:
 def table_rows(
     progress: Progress, learner: LearnerReport | None, env_steps_per_s: float, left_s: float | None
 ) -> dict[str, str]:
-    """The figures of a run as texts; ``learner`` is None while there is none."""
+    """Returns the figures of a run as texts, by the names of their rows.
+
+    Args:
+        progress: The counters of the run.
+        learner: The newest report of the learner, or None while there is none.
+        env_steps_per_s: Camera frames of all cars per second.
+        left_s: Seconds until the run ends, or None without a limit.
+    """
     last = progress.last_evaluation or {}
     steps, held, trained = f"{progress.train_steps:,}", NOTHING, NOTHING
     if learner is not None:
@@ -111,7 +120,7 @@ def table_rows(
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, and hours where there are any."""
+    """Returns a duration as ``M:SS``, or as ``H:MM:SS`` from one hour on."""
     minutes, rest_s = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest_s:02d}" if hours else f"{minutes}:{rest_s:02d}"

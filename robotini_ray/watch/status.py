@@ -1,4 +1,7 @@
-"""How a program goes, seen from outside: from its run directory and Redis alone, so that looking never disturbs it."""
+"""Reads the status of a program from outside.
+
+The run directory and Redis are the only sources, so that reading the status never disturbs the program.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,13 @@ from robotini_ray.run.leftovers import describe_leftovers, find_leftovers
 from robotini_ray.run.program_file import NAME, PartRecord, ProgramFileError, ProgramRecord, read_program
 
 FIGURES_STALE_S = 20.0
-"""The launcher writes every 5 s, and up to 60 s may pass while a checkpoint is written on a loaded machine."""
+"""Seconds after which the figures count as stale.
+
+The launcher writes them every 5 s, but up to 60 s may pass while a checkpoint is written on a loaded machine.
+"""
 
 START_S = 240.0
-"""Until the first figures: twice what a part may take to start."""
+"""Seconds that may pass until the first figures: twice the time that a part may take to start."""
 
 PART_STALE_S = 30.0
 CAR_STALE_S = 2.0
@@ -31,14 +37,14 @@ class PartStatus:
     pid: int
     host: str
     alive: bool | None
-    """None where that cannot be seen from this machine."""
+    """None if that cannot be determined from this machine."""
     restarts: int
     answered_s_ago: float
 
 
 @dataclasses.dataclass(frozen=True)
 class CarStatus:
-    """One car, as Redis holds it."""
+    """The newest state of one car in Redis."""
 
     name: str
     role: str
@@ -49,13 +55,13 @@ class CarStatus:
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """All that can be told of a run; ``problems`` are whole sentences with what to do."""
+    """The status of a run; each of ``problems`` is one line that says what is wrong and what to do."""
 
     run_dir: str
     state: str
-    """``starting``, ``running``, ``ended`` (in order), ``killed`` (not in order) or ``nothing`` (no program was ever here)."""
+    """``starting``, ``running``, ``ended`` (in order), ``killed`` (not in order) or ``nothing`` (no program ever ran here)."""
     since: float | None
-    """``time.time()`` of the beginning of that state, as far as it is known."""
+    """``time.time()`` at the beginning of that state, or the nearest known time; None if there is no program."""
     launcher_pid: int | None
     figures: dict[str, Any]
     figures_age_s: float | None
@@ -65,23 +71,23 @@ class Status:
     summary: dict[str, Any]
     problems: list[str]
     resume_command: str | None
-    """With which a program that has ended goes on."""
+    """The command that resumes a program that has ended; None in every other state."""
 
     @property
     def is_sound(self) -> bool:
-        """Whether a program runs here or has ended in order, and nothing is wrong with it."""
+        """True if a program is running here or has ended in order, and nothing is wrong with it."""
         return self.state in ("running", "ended") and not self.problems
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Returns the status as a dictionary of JSON values."""
         return dataclasses.asdict(self)
 
 
 def read_status(run_dir: Path) -> Status:
-    """The status of the newest program of a run directory, now.
+    """Returns the present status of the newest program of a run directory.
 
     Raises:
-        ProgramFileError: its program.json is none.
+        ProgramFileError: ``program.json`` or ``summary.json`` cannot be read.
     """
     record = read_program(run_dir)
     summary = _summary(run_dir)
@@ -102,10 +108,13 @@ def read_status(run_dir: Path) -> Status:
 
 
 def find_run_dir(runs: Path) -> Path:
-    """The run directory that is meant where none is given: of a running program, else of the newest.
+    """Returns the run directory to use when none is given: that of a running program, else of the program that ran last.
+
+    Args:
+        runs: The directory that holds the run directories.
 
     Raises:
-        ProgramFileError: there is none.
+        ProgramFileError: No program has run there, or a ``program.json`` cannot be read.
     """
     found: list[tuple[bool, float, Path]] = []
     for path in runs.glob(f"*/{NAME}"):
@@ -120,7 +129,7 @@ def find_run_dir(runs: Path) -> Path:
 
 
 def clock_time(at: float) -> str:
-    """A moment as local time, with its date unless that is today's."""
+    """Returns a ``time.time()`` value as local time, with the date unless it is today."""
     moment = time.localtime(at)
     is_today = moment[:3] == time.localtime()[:3]
     return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S", moment)
@@ -146,26 +155,28 @@ def _problems(run_dir: Path, record: ProgramRecord, state: str, parts: list[Part
     if now - record.written_at > (FIGURES_STALE_S if record.figures else START_S):
         problems.append(
             f"the launcher (pid {record.launcher.pid}) has written nothing since {clock_time(record.written_at)}: "
-            f"it is stopped, or waits; see what it says, and {run_dir}/logs"
+            f"it is stopped or blocked; see its output and {run_dir}/logs"
         )
     for part in parts:
         since = clock_time(now - part.answered_s_ago)
         if part.alive is False:
             problems.append(
-                f"{part.name} (pid {part.pid}) is dead, it answered last at {since}; see {run_dir}/logs/{part.name}.log"
+                f"{part.name} (pid {part.pid}) is dead; it last answered at {since}; see {run_dir}/logs/{part.name}.log"
             )
         elif part.answered_s_ago > PART_STALE_S:
             problems.append(f"{part.name} (pid {part.pid} on {part.host}) has not answered since {since}; see its log")
     age_s = record.figures.get("weights_age_s", 0.0)
     if age_s > WEIGHTS_STALE_S and record.figures.get("weights_version", -1) >= 0:
         since = clock_time(record.written_at - age_s)
-        problems.append(f"a collector drives with weights from {since}: the learner waits for replay, or cannot reach it")
+        problems.append(
+            f"a collector drives with weights from {since}: the learner is waiting for the replay, or cannot reach it"
+        )
     return problems
 
 
 def _killed(run_dir: Path, record: ProgramRecord) -> str:
     leftovers = [found for found in find_leftovers([run_dir]) if found.launcher_pid == record.launcher.pid]
-    rest = f"; {describe_leftovers(leftovers)}" if leftovers else "; nothing of it is left running"
+    rest = f"; {describe_leftovers(leftovers)}" if leftovers else "; none of its processes is left running"
     return (
         f"the launcher (pid {record.launcher.pid}) was killed after {clock_time(record.written_at)}{rest}; "
         f"training goes on from its last checkpoint with `{_train(run_dir)}`"
@@ -187,7 +198,7 @@ def _cars(redis_url: str, run_name: str, now: float) -> tuple[list[CarStatus], s
     try:
         stored = store.read_cars()
     except StoreUnavailable as error:
-        return [], f"{error}; training goes on without it, the cars cannot be shown"
+        return [], f"{error}; training goes on without it, but the cars cannot be shown"
     finally:
         store.close()
     cars = []
@@ -201,10 +212,10 @@ def _cars(redis_url: str, run_name: str, now: float) -> tuple[list[CarStatus], s
 
 
 def _summary(run_dir: Path) -> dict[str, Any]:
-    """The content of summary.json, nothing before the first one is written."""
+    """Returns the content of ``summary.json``; empty before the first one is written."""
     try:
         return dict(json.loads((run_dir / "summary.json").read_text()))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except ValueError as error:
-        raise ProgramFileError(f"{run_dir}/summary.json is no JSON ({error}); the next training replaces it") from error
+        raise ProgramFileError(f"{run_dir}/summary.json is not JSON ({error}); the next training replaces it") from error

@@ -1,4 +1,4 @@
-"""TensorBoard as a child process of whoever trains."""
+"""Runs TensorBoard as a child process of the training."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ POLL_S = 0.2
 
 
 class TensorBoardUnavailable(RobotiniError):
-    """TensorBoard did not start; the message is one line for a person."""
+    """Raised when TensorBoard did not start; the message is one line for a person."""
 
 
 def tensorboard_command(run_dir: Path, port: int) -> list[str]:
-    """What serves a run's curves on this machine only."""
+    """Returns the command that serves a run's curves on 127.0.0.1."""
     logdir = str(run_dir / "tensorboard")
     return [sys.executable, "-m", "tensorboard.main", "--logdir", logdir, "--host", HOST, "--port", str(port)]
 
 
 class TensorBoardProcess:
-    """``tensorboard``; ``close`` ends it, and so does the end of the starting thread.
+    """A TensorBoard process; it is ended by ``close`` and by the end of the thread that started it.
 
     Args:
-        run_dir: of the run.
-        port: on 127.0.0.1, free.
-        log_path: where its messages go.
+        run_dir: The run directory; the curves are in its folder ``tensorboard``.
+        port: A free port on 127.0.0.1.
+        log_path: The file that TensorBoard's messages are appended to.
     """
 
     def __init__(self, run_dir: Path, port: int, log_path: Path) -> None:
@@ -44,10 +44,10 @@ class TensorBoardProcess:
         step_back(self._process.pid)
 
     def address(self) -> str:
-        """What to open in a browser; waits until it can be.
+        """Returns the address to open in a browser; waits until it can be opened, for up to 60 s.
 
         Raises:
-            TensorBoardUnavailable: it is not ready in time, or has ended.
+            TensorBoardUnavailable: TensorBoard is not ready in time, or has ended.
         """
         deadline = time.monotonic() + START_TIMEOUT_S
         while self._process.poll() is None and time.monotonic() < deadline:

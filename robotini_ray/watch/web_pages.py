@@ -1,4 +1,4 @@
-"""The pages that show a run: starts those that are wanted, and says where each page is or what would start it."""
+"""Starts the web pages that show a run, and reports the address of each page or the command that starts it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from robotini_ray.watch.tensorboard_process import HOST, TensorBoardProcess, Ten
 
 
 class PortTaken(RobotiniError):
-    """A port that was asked for is somebody else's; the message is one line for a person."""
+    """Raised when a requested port is taken by another process; the message is one line for a person."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PagePorts:
-    """Where pages listen on 127.0.0.1; None for a page that is not wanted."""
+    """The ports of the pages on 127.0.0.1; None for a page that is not wanted."""
 
     monitor: int | None = None
     tensorboard: int | None = None
 
     def check(self) -> None:
-        """Looks at what was asked for by name, before anything is started: a monitor that cannot listen is only left out.
+        """Checks TensorBoard's port before anything is started.
+
+        The monitor's port is not checked: TensorBoard was requested explicitly, while a training goes on without a monitor that
+        cannot listen.
 
         Raises:
             PortTaken: TensorBoard's port is taken.
@@ -33,18 +36,18 @@ class PagePorts:
         port = self.tensorboard
         if port is not None and not is_free(port):
             raise PortTaken(
-                f"port {port} of {HOST} is taken by {holder_of_port(port)}; end that, give TensorBoard another with "
+                f"port {port} of {HOST} is taken by {holder_of_port(port)}; end it, give TensorBoard another with "
                 "--tensorboard-port PORT, or leave --tensorboard out"
             )
 
 
 class Pages:
-    """The pages of one invocation of ``train``. Nothing here ends a run.
+    """The web pages of one invocation of ``train``; a page that fails does not end the run.
 
     Args:
-        run_dir: of the run.
-        ports: of the pages.
-        say: shows a line to the person who trains.
+        run_dir: The run directory.
+        ports: The ports of the pages.
+        say: A function that shows a line to the user.
     """
 
     def __init__(self, run_dir: Path, ports: PagePorts, say: Callable[[str], None]) -> None:
@@ -55,7 +58,13 @@ class Pages:
         self._tensorboard: TensorBoardProcess | None = None
 
     def start(self, redis_url: str) -> None:
-        """Starts the pages, without waiting for them; from the main thread, with which they end."""
+        """Starts the pages without waiting for them.
+
+        Call it from the main thread, because the pages end with the thread that starts them.
+
+        Args:
+            redis_url: The URL of the Redis server with the cars' live state.
+        """
         logs = self._run_dir / "logs"
         if self._ports.monitor is not None:
             self._monitor = MonitorProcess(self._run_dir, redis_url, self._ports.monitor, logs / "monitor.log")
@@ -63,11 +72,11 @@ class Pages:
             self._tensorboard = TensorBoardProcess(self._run_dir, self._ports.tensorboard, logs / "tensorboard.log")
 
     def announce(self, dashboard_url: str, metrics_url: str) -> None:
-        """Says where the pages are, once they can be opened.
+        """Waits until the pages can be opened, then reports their addresses.
 
         Args:
-            dashboard_url: of Ray's dashboard; empty where it does not run.
-            metrics_url: where Prometheus finds Ray's metrics.
+            dashboard_url: The address of Ray's dashboard, without ``http://``; empty if the dashboard does not run.
+            metrics_url: The address at which Prometheus finds Ray's metrics.
         """
         self._say(f"monitor: {self._monitor_line()}")
         self._say(f"TensorBoard: {self._tensorboard_line()}")

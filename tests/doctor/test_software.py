@@ -45,7 +45,7 @@ def test_each_wrong_version_is_named_with_what_works(monkeypatch):
     findings = {finding.check: finding for finding in check_versions()}
     assert set(findings) == {"version of ray", "version of tensorflow", "version of numpy"}
     assert all(finding.level == "error" and "make setup" in finding.cure for finding in findings.values())
-    assert findings["version of ray"].what == "2.56.0; what works is from 2.54 up to, but not, 2.56"
+    assert findings["version of ray"].what == "2.56.0; supported: at least 2.54, below 2.56"
     assert findings["version of tensorflow"].what == "not installed"
 
 

@@ -155,7 +155,7 @@ def test_dead_and_silent_parts_are_named_with_the_time_and_their_log(run_dir, pr
     program.update({"collector-0": PartState(DEAD, "running")}, figures())
     rewrite_seen(run_dir, "learner", time.time() - 100)
     dead, silent = read_status(run_dir).problems
-    assert f"collector-0 (pid {os.getpid()}) is dead, it answered last at" in dead
+    assert f"collector-0 (pid {os.getpid()}) is dead; it last answered at" in dead
     assert f"{run_dir}/logs/collector-0.log" in dead
     assert f"learner (pid {os.getpid()} on" in silent and "has not answered since" in silent
     assert next(part for part in read_status(run_dir).parts if part.name == "collector-0").restarts == 1
@@ -234,7 +234,7 @@ class TestWhichRun:
 
     def test_files_that_are_none_are_named(self, run_dir):
         (run_dir / "summary.json").write_text("{")
-        with pytest.raises(ProgramFileError, match=r"summary\.json is no JSON"):
+        with pytest.raises(ProgramFileError, match=r"summary\.json is not JSON"):
             read_status(run_dir)
 
 
