@@ -1,4 +1,5 @@
-"""One car as a client of the Robotini simulator sees it: its socket, the spectator stream, its state and its laps.
+"""Contains the client side of the Robotini simulator for one car: its socket, the spectator stream, its state and its laps.
 
-Nothing here imports TensorFlow or Ray, and nothing imports the embedded simulator: the same client drives against both.
+No module here imports TensorFlow or Ray, and none imports the embedded simulator: the same client drives on the embedded
+simulator and on Unity's.
 """

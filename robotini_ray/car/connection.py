@@ -1,4 +1,4 @@
-"""One car's connection to the simulator: commands out, camera frames in."""
+"""Connects one car to the simulator: sends its commands and receives its camera frames."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_READS = 64
 
 @dataclasses.dataclass(frozen=True)
 class Login:
-    """What a car says about itself when it connects; see `protocol.login_line`."""
+    """The fields of the login line with which a car connects; see ``robotini_ray.car.protocol.login_line``."""
 
     name: str
     team_id: str
@@ -32,12 +32,22 @@ class Login:
     lockstep: bool = False
 
     def line(self) -> bytes:
-        """What is sent; raises ValueError for what cannot be."""
+        """Returns the encoded login line.
+
+        Raises:
+            ValueError: A field has a value that the simulator would refuse or misread.
+        """
         return login_line(self.name, self.team_id, self.color, self.image_width, self.lockstep)
 
 
 def open_socket(host: str, port: int, timeout_s: float) -> socket.socket:
-    """A connected, non-blocking TCP socket with TCP_NODELAY. Raises SimulatorUnreachable after at most `timeout_s`."""
+    """Returns a connected, non-blocking TCP socket with ``TCP_NODELAY``.
+
+    Blocks for at most ``timeout_s`` while it connects.
+
+    Raises:
+        SimulatorUnreachable: The connection was refused, or was not made in time.
+    """
     try:
         sock = socket.create_connection((host, port), timeout=timeout_s)
     except OSError as error:
@@ -50,17 +60,21 @@ def open_socket(host: str, port: int, timeout_s: float) -> socket.socket:
 
 
 class HasFileno(Protocol):
-    """Whatever can be waited for: a socket, a CarConnection, a Spectator."""
+    """An object that ``select`` and ``poll`` can wait for: a socket, a ``CarConnection``, a ``Spectator``."""
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """Returns the file descriptor of the socket."""
+        ...
 
 
 def reachable(address: str) -> SimulatorAddress:
-    """The address of a simulator that is there.
+    """Returns the parsed address of a simulator after a test connection to each of its two ports.
+
+    Blocks for at most ``REACH_TIMEOUT_S`` for each port.
 
     Raises:
-        AddressError: the text is no address.
-        SimulatorUnreachable: nobody listens on one of its two ports, within 5 s.
+        AddressError: The text is not a simulator address.
+        SimulatorUnreachable: One of the two ports does not accept a connection.
     """
     parsed = SimulatorAddress.parse(address)
     for port in (parsed.car_port, parsed.log_port):
@@ -69,19 +83,20 @@ def reachable(address: str) -> SimulatorAddress:
 
 
 def wait_readable(source: HasFileno, deadline_s: float) -> bool:
-    """Blocks until `source` has something to read (True) or `time.monotonic()` has reached `deadline_s` (False)."""
+    """Blocks until ``source`` is readable (True) or ``time.monotonic()`` has reached ``deadline_s`` (False)."""
     remaining_s = deadline_s - time.monotonic()
     if remaining_s <= 0:
-        return False  # even if there is something: whoever reads a flood in a loop must come to an end
+        return False  # Even if data is waiting: a loop that reads a flood of data must still end at its deadline.
     poll = select.poll()
     poll.register(source, select.POLLIN)
     return bool(poll.poll(remaining_s * 1000))
 
 
 def backoff_delays(rng: random.Random | None = None) -> Iterator[float]:
-    """Endless waits between attempts to reconnect, in seconds: 0.5 to 10, doubling, with jitter.
+    """Yields an endless series of waits between attempts to reconnect, in seconds: 0.5 to 10, doubling, with jitter.
 
-    The jitter (the upper half of each step) keeps many cars that lost one simulator from coming back all at once.
+    Each wait is drawn from the upper half of its step. This jitter keeps many cars that lost the same simulator from
+    reconnecting all at once.
     """
     rng = rng or random.Random()
     longest_s = 1.0
@@ -91,15 +106,14 @@ def backoff_delays(rng: random.Random | None = None) -> Iterator[float]:
 
 
 class CarConnection:
-    """A logged-in car. The owner answers each frame with `send` and reconnects by making a new one.
+    """The connection of a logged-in car. The owner answers each frame with ``send``; to reconnect it makes a new instance.
 
-    Blocking: only `connect` waits, and `receive` where it is asked to, each with a limit. Threads: one at a time.
-    `frames_received` counts every frame that came, whether bad, dropped or handed out, and so equals the `frames_sent`
-    of the embedded simulator's states.
+    Only ``connect`` blocks, and ``receive`` if it is given a timeout; both have a time limit. The class is not thread-safe:
+    one thread at a time may use an instance.
     """
 
     def __init__(self, sock: socket.socket, host: str, port: int, login: Login) -> None:
-        """Takes over a connected, non-blocking socket whose login was sent; use `connect` or `log_in`."""
+        """Takes over a connected, non-blocking socket; ``connect`` and ``log_in`` call this and send the login."""
         self.login = login
         self._address = f"{host}:{port}"
         self._socket = sock
@@ -110,18 +124,32 @@ class CarConnection:
 
     @classmethod
     def connect(cls, host: str, port: int, login: Login, timeout_s: float = 5.0) -> CarConnection:
-        """Opens a socket to the simulator and logs in; raises SimulatorUnreachable, and what `log_in` raises."""
-        login.line()  # what is wrong with it is said before a socket is opened
+        """Opens a socket to the simulator and logs in, without waiting for the first frame (see ``log_in``).
+
+        Args:
+            host: The simulator's host name or IP address.
+            port: The simulator's car port.
+            login: The car's login.
+            timeout_s: The longest wait for the TCP connection, in seconds.
+
+        Raises:
+            ValueError: The login cannot be sent; no socket was opened.
+            SimulatorUnreachable: No TCP connection could be made.
+            LoginRefused: The simulator closed the connection at once.
+        """
+        login.line()  # Raises for an invalid login before a socket is opened.
         return cls.log_in(open_socket(host, port, timeout_s), host, port, login)
 
     @classmethod
     def log_in(cls, sock: socket.socket, host: str, port: int, login: Login) -> CarConnection:
-        """Logs in on a connected, non-blocking socket of `open_socket`.
+        """Logs in on a connected, non-blocking socket that ``open_socket`` returned.
 
-        The first frame is not waited for: in lock-step that would hold up the other cars. A refused login is mostly seen
-        only by the first `receive`, because the simulator closes the connection without a word.
+        Does not wait for the first frame: in lock-step that would hold up the other cars. A refused login mostly shows only
+        in the first ``receive``, because the simulator closes the connection without an error message.
 
-        Raises ValueError for a login that cannot be sent, LoginRefused.
+        Raises:
+            ValueError: The login cannot be sent.
+            LoginRefused: The simulator closed the connection at once.
         """
         connection = cls(sock, host, port, login)
         try:
@@ -133,29 +161,43 @@ class CarConnection:
 
     @property
     def frames_received(self) -> int:
+        """The number of frames that have arrived so far, whether refused, dropped or returned by ``receive``.
+
+        It therefore equals ``frames_sent`` in the states of the embedded simulator.
+        """
         return self._decoder.frames_seen
 
     @property
     def bad_frames(self) -> int:
-        """Frames that were refused before decoding, so far."""
+        """The number of frames that were refused before decoding, so far."""
         return self._decoder.bad_frames
 
     def fileno(self) -> int:
-        """For select and poll: readable when `receive` has something to do."""
+        """Returns the socket's file descriptor for ``select`` and ``poll``: readable when ``receive`` has data to read."""
         return self._socket.fileno()
 
     def send(self, throttle: float, turn: float) -> None:
-        """Sends both commands in one write, which also asks for the next frame. Never blocks.
+        """Sends both commands in one write, which also requests the next frame. Never blocks.
 
-        Raises ValueError for a value that is not finite, ConnectionLost when the simulator is gone or does not read.
+        Args:
+            throttle: The throttle, clamped to [0, 1].
+            turn: The steering, clamped to [-1, 1]; +1 is full left.
+
+        Raises:
+            ValueError: A value is not finite.
+            ConnectionLost: The simulator has closed the connection or does not read from it.
+            LoginRefused: The same happened before the first frame.
         """
         self._write(command_lines(throttle, turn, self.login.lockstep))
 
     def receive(self, timeout_s: float = 0.0) -> list[bytes]:
-        """The PNGs that arrived since the last call, oldest first; of several the newest two.
+        """Returns the PNGs that have arrived since the last call, oldest first, at most the newest two.
 
-        Waits up to `timeout_s` for a first one; empty if none came. Raises LoginRefused when the simulator hung up before
-        the first frame, ConnectionLost when it did later or sent 20 bad frames in a row.
+        Waits up to ``timeout_s`` seconds for the first one; the list is empty if none arrived.
+
+        Raises:
+            LoginRefused: The simulator closed the connection before the first frame.
+            ConnectionLost: The simulator closed the connection later, or sent 20 bad frames in a row.
         """
         deadline_s = time.monotonic() + timeout_s
         while not (frames := self._read_arrived()) and wait_readable(self._socket, deadline_s):
@@ -163,7 +205,10 @@ class CarConnection:
         return frames
 
     def close(self) -> None:
-        """Stops the car (zero throttle, as far as the simulator still listens) and leaves the track. Never raises."""
+        """Sends zero throttle, if the simulator still reads, and closes the connection, which removes the car from the track.
+
+        Never raises; a second call does nothing.
+        """
         if self._closed:
             return
         self._closed = True
@@ -171,11 +216,11 @@ class CarConnection:
             self._socket.send(command_lines(0.0, 0.0, self.login.lockstep))
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # The simulator is gone already, and its car with it.
+            pass  # The simulator has already closed the connection and removed the car.
         self._socket.close()
 
     def _read_arrived(self) -> list[bytes]:
-        """Reads until the socket has no more for now, or 4 MiB; a read that fills the buffer may have left something."""
+        """Reads what has arrived, at most 4 MiB; only a read that fills the buffer may leave data in the socket."""
         frames: list[bytes] = []
         for _ in range(_MAX_READS):
             try:

@@ -1,29 +1,30 @@
-"""What can go wrong between a car and its simulator. Every message is one line for a person."""
+"""Defines the errors between a car and its simulator. Every message is one line that is written for a person."""
 
 from __future__ import annotations
 
 from robotini_ray.errors import RobotiniError
 
 SIMULATE_COMMAND = "python -m robotini_ray.launch simulate"
-"""The command that starts the embedded simulator, as error messages name it."""
+"""The command that starts the embedded simulator, for error messages."""
 
 
 FAULTS = (
-    "unreachable",  # an attempt to reconnect found nobody
-    "login_refused",  # closed before the first frame
+    "unreachable",  # an attempt to reconnect was refused or timed out
+    "login_refused",  # the simulator closed a car's connection before its first frame
     "dropped",  # a car's connection ended after its first frame
-    "stalled",  # a car had no frame for too long, though its connection stood
-    "bad_frame",  # refused before decoding, or not to be decoded
-    "bad_line",  # of the spectator stream: no event, or one without its fields
+    "stalled",  # a car received no frame for too long, though its connection stayed open
+    "bad_frame",  # a frame was refused before decoding, or could not be decoded
+    "bad_line",  # a line of the spectator stream was not an event, or the event lacked fields
     "spectator_lost",  # the spectator connection ended or fell silent
 )
-"""The causes under which faults are counted, in reports, summary.json, TensorBoard and the cars' live state."""
+"""The causes under which faults are counted in reports, ``summary.json``, TensorBoard and the cars' live state."""
 
 
 class CarError(RobotiniError):
-    """Base of all errors of the car's side.
+    """The base class of all errors on the car's side of the connection.
 
-    ``fault`` is its cause among ``FAULTS``; empty where whoever raises it has counted the fault before.
+    Attributes:
+        fault: The error's cause, one of ``FAULTS``; empty if the code that raises the error has already counted the fault.
     """
 
     fault = ""
@@ -40,32 +41,35 @@ class LoginRefused(CarError):
 
 
 class ConnectionLost(CarError):
-    """The car's connection ended after its first frame, or what arrives on it has stopped making sense."""
+    """The car's connection ended after its first frame, or the data that arrives on it is not valid any more."""
 
     fault = "dropped"
 
 
 class FrameTimeout(CarError):
-    """The connection stands, but no camera frame came in time."""
+    """The connection is open, but no camera frame arrived in time."""
 
 
 class SpectatorError(CarError):
-    """The spectator stream is of no use at the moment; the car's own connection may well stand."""
+    """The spectator stream is unusable at the moment; the car's own connection may still be open."""
 
     fault = "spectator_lost"
 
 
 class SpectatorLost(SpectatorError):
-    """The spectator connection ended, or has nothing to say."""
+    """The spectator connection ended, or delivers no data."""
 
 
 class StateTimeout(SpectatorError):
-    """The spectator connection stands, but the state that was waited for did not come in time."""
+    """The spectator connection is open, but the expected state did not arrive in time."""
 
 
 class TrackFieldsMissing(SpectatorError):
-    """The spectator stream has no `trackAngle` and `trackSegment` (the upstream simulator's), nor what they follow from."""
+    """The spectator stream lacks ``trackAngle`` and ``trackSegment``, and they cannot be computed either.
+
+    The upstream simulator does not send them. Computing them takes the track file and a ``RaceParameters`` event.
+    """
 
 
 class TrackMismatch(RobotiniError):
-    """The simulator drives on another track than the one given; no new connection cures that."""
+    """The simulator uses another track than the one given; reconnecting does not help."""

@@ -1,4 +1,4 @@
-"""A connection to a simulator's spectator port: its events, as they come."""
+"""Reads events from a simulator's spectator port as they arrive."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _MAX_READS = 256
 
 
 class EventStream:
-    """Reads events. Blocking: only the constructor, up to ``timeout_s``.
+    """Connects to a spectator port and reads its events. Only the constructor blocks, up to ``timeout_s``.
 
     Args:
-        host: of the simulator.
-        port: its spectator port.
-        timeout_s: of connecting.
-        sock: of ``open_socket``, taken over instead of connecting.
+        host: The simulator's host name or IP address.
+        port: The simulator's spectator port.
+        timeout_s: The longest wait for the TCP connection, in seconds.
+        sock: A socket that ``open_socket`` returned; it is taken over, and no new connection is made.
 
     Raises:
-        SimulatorUnreachable: nobody listens there.
+        SimulatorUnreachable: No TCP connection could be made.
     """
 
     def __init__(self, host: str, port: int, timeout_s: float, sock: socket.socket | None = None) -> None:
@@ -36,18 +36,18 @@ class EventStream:
 
     @property
     def bad_lines(self) -> int:
-        """Lines that were no events."""
+        """The number of lines, so far, that were not events."""
         return self._decoder.bad_lines
 
     def fileno(self) -> int:
-        """For select and poll."""
+        """Returns the socket's file descriptor for ``select`` and ``poll``."""
         return self._socket.fileno()
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """The events that have arrived, at most 16 MiB of them, without waiting.
+        """Yields the events that have arrived, at most 16 MiB of them, without waiting.
 
         Raises:
-            SpectatorLost: the connection has ended.
+            SpectatorLost: The connection has ended.
         """
         for _ in range(_MAX_READS):
             try:
@@ -63,7 +63,7 @@ class EventStream:
                 return
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._socket.close()
 
     def _lost(self, reason: str) -> SpectatorLost:

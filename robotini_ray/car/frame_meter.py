@@ -1,29 +1,33 @@
-"""How fast a car's camera frames come."""
+"""Measures the rate at which a car's camera frames arrive."""
 
 from __future__ import annotations
 
 import time
 
 LATE_S = 1.5 / 60
-"""A frame is late when it comes this long after the one before: half a frame time more than it should take."""
+"""The interval in seconds after which a frame counts as late: one and a half frame times after the previous frame."""
 
 WINDOW_S = 1.0
 
 
 class FrameMeter:
-    """Counts the frames of one car, those that came late, and the time without any."""
+    """Counts the frames of one car and the late ones among them, and measures the time since the last frame."""
 
     def __init__(self) -> None:
         self.per_s = 0.0
-        """Frames a second of wall time, over the last second or so."""
+        """Frames per second of wall time, over roughly the last second."""
         self.late_share = 0.0
-        """Share of late ones among them."""
+        """The share of late frames among them, from 0 to 1."""
         self._received = self._late = 0
         self._untaken = self._untaken_late = 0
         self._last_s = self._window_s = time.monotonic()
 
     def take(self, frames: int) -> None:
-        """So many frames have come just now."""
+        """Counts frames that have just arrived together; at most the first of them is late.
+
+        Args:
+            frames: The number of frames.
+        """
         now_s = time.monotonic()
         self._received += frames
         self._untaken += frames
@@ -33,21 +37,21 @@ class FrameMeter:
         self._last_s = now_s
 
     def take_counts(self) -> tuple[int, int]:
-        """Frames since the last call, and how many of them were late."""
+        """Returns the number of frames since the last call, and the number of late ones among them."""
         counts = self._untaken, self._untaken_late
         self._untaken = self._untaken_late = 0
         return counts
 
     def silence_s(self) -> float:
-        """Time since the last frame, or since the silence was excused."""
+        """Returns the seconds since the last frame, or since the last ``excuse_silence`` if that is more recent."""
         return time.monotonic() - self._last_s
 
     def excuse_silence(self) -> None:
-        """No frame was due until now."""
+        """Restarts the measurement of silence, because no frame was due until now."""
         self._last_s = time.monotonic()
 
     def measure(self) -> None:
-        """Brings ``per_s`` and ``late_share`` up to date, once a second; to be called now and then."""
+        """Updates ``per_s`` and ``late_share`` if a second has passed since the last update; call it regularly."""
         now_s = time.monotonic()
         elapsed_s = now_s - self._window_s
         if elapsed_s >= WINDOW_S:

@@ -1,4 +1,4 @@
-"""Laps that were really driven, counted from the states of one car."""
+"""Counts the laps that a car has really driven, from its states."""
 
 from __future__ import annotations
 
@@ -9,26 +9,35 @@ from robotini_ray.car.state import CarState
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Lap:
-    """One flying lap, in game time; clean means that nothing was hit on it."""
+    """One flying lap."""
 
     time_s: float
+    """The lap time in seconds of game time."""
     clean: bool
+    """True if the car did not crash on the lap."""
 
 
 class LapCounter:
-    """Finds flying laps: every segment crossed in order from the line to the line, with no return to track in between.
+    """Detects flying laps: all segments crossed in order from the line to the line, and the car not put back in between.
 
-    The line is seen as `track_segment` going from the last segment to 0, and only so. A car at its start has segment
-    -1, and its step from -1 to 0 does not start a lap: segment 0 has two triggers, the line at 0 and one at
-    1/(num_segments + 1) of the track, and from -1 nobody knows which of them was crossed (a car that starts between
-    the two has not crossed the line); besides, a lap from a standing start is no flying lap. After a return to track
-    the recorded segment need not be where the car is, so the line counts only once another segment was crossed.
+    A crossing of the line is recognised only as a change of ``track_segment`` from the last segment to 0. A car at its start
+    has segment -1, and its step from -1 to 0 does not start a lap: segment 0 has two triggers, the line at 0 and one at
+    1/(num_segments + 1) of the track, and after -1 it is unknown which of them was crossed (a car that starts between the
+    two has not crossed the line). Besides, a lap from a standing start is not a flying lap. After the car has been put back,
+    the reported segment need not be the one in which the car is, so the line counts only after another segment was crossed.
     """
 
     def __init__(self, num_segments: int) -> None:
-        """`num_segments` is the simulator's (RaceParameters). Raises ValueError below 2: such a line cannot be seen."""
+        """Starts without a lap in progress.
+
+        Args:
+            num_segments: The track's number of segments, from the simulator's ``RaceParameters``.
+
+        Raises:
+            ValueError: There are fewer than 2 segments, so that a crossing of the line cannot be recognised.
+        """
         if num_segments < 2:
-            raise ValueError(f"num_segments is {num_segments}; laps can be counted from 2 segments on")
+            raise ValueError(f"num_segments is {num_segments}; counting laps takes at least 2 segments")
         self._last_segment = num_segments - 1
         self._previous: CarState | None = None
         self._start: CarState | None = None
@@ -36,16 +45,20 @@ class LapCounter:
 
     @property
     def began_s(self) -> float | None:
-        """Game time at which the lap under way began; None where none is."""
+        """The game time in seconds at which the flying lap in progress began; None if there is none."""
         return None if self._start is None else self._start.game_time_s
 
     def reset(self) -> None:
-        """Forgets the lap in progress, after a gap in the states."""
+        """Discards the lap in progress; call it after a gap in the states."""
         self._previous = self._start = None
         self._place_known = False
 
     def update(self, state: CarState) -> Lap | None:
-        """Takes the car's state in the next world frame (none may be left out); returns the lap that it completes."""
+        """Processes the car's state in the next world frame; no frame may be left out.
+
+        Returns:
+            The flying lap that ends in this frame, or None.
+        """
         previous, self._previous = self._previous, state
         if previous is None:
             return None

@@ -1,4 +1,7 @@
-"""One car's way to the simulator over all its connections: other names, silence, bad frames, and the count of all that."""
+"""Keeps one car connected to the simulator across all its connections.
+
+It tries other names after a refused login, detects silence and bad frames, and counts these faults.
+"""
 
 from __future__ import annotations
 
@@ -19,32 +22,35 @@ CONNECT_TIMEOUT_S = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class SilenceLimits:
-    """After how many seconds without a frame what is done."""
+    """The times without a frame, in seconds, after which a ``CarLink`` acts."""
 
     ask_again_s: float
-    """A neutral command: frames come only after commands. Then again every second."""
+    """The time to each neutral command: the simulator sends a frame only after a command, so a command requests one.
+
+    It is repeated at this interval as long as no frame arrives.
+    """
     stalled_s: float
-    """The car counts as stalled."""
+    """The time after which the car counts as stalled."""
     lost_s: float
-    """The connection is given up."""
+    """The time after which the connection is given up."""
 
 
 REALTIME_SILENCE = SilenceLimits(1.0, 2.0, 10.0)
 LOCKSTEP_SILENCE = SilenceLimits(math.inf, 60.0, 120.0)
-"""In lock-step the world may stand still for other cars, and a command sooner than they answer is no cure."""
+"""Limits in lock-step: the world may be waiting for other cars, and a command sent before they answer does not help."""
 
 
 class CarLink:
-    """A car's connection, replaced by a new one where that is needed.
+    """A car's connection to the simulator, which is replaced by a new one when necessary.
 
-    A login that is refused is tried again at once under another name: NAME-2, then NAME-3. Frames that are refused are
-    answered like any other, because no other would follow them. Blocking: only ``join`` without a socket, and a login after
-    a refused one, at most 2 s.
+    A refused login is repeated at once under another name: ``NAME-2``, then ``NAME-3``. Refused frames are answered like any
+    other, because the simulator sends no further frame without an answer. Only ``join`` without a socket and a login after a
+    refused one block, each for at most 2 s.
 
     Attributes:
-        faults: counts by cause since they were last cleared; see ``errors.FAULTS``.
-        meter: of the frames of all connections.
-        stalled: whether no frame has come for a while.
+        faults: The number of faults by cause since ``take_faults`` last cleared them; see ``robotini_ray.car.errors.FAULTS``.
+        meter: Measures the frames of all connections.
+        stalled: Whether no frame has arrived for ``SilenceLimits.stalled_s``.
     """
 
     _connection: CarConnection
@@ -59,24 +65,28 @@ class CarLink:
 
     @property
     def name(self) -> str:
-        """The car's name on the track; it may change in ``receive``."""
+        """The car's name on the track. A refused login changes it, in any method that uses the connection."""
         return self._login.name
 
     @property
     def frames_received(self) -> int:
-        """By this connection, see ``CarConnection``."""
+        """The number of frames received on the current connection; see ``CarConnection.frames_received``."""
         return self._frames_received
 
     def fileno(self) -> int:
-        """For select and poll."""
+        """Returns the socket's file descriptor for ``select`` and ``poll``."""
         return self._connection.fileno()
 
     def join(self, spectator: Spectator, sock: socket.socket | None = None) -> None:
-        """Logs in, on a socket of ``open_socket`` or one of its own; ``spectator`` follows the car from its first frame on.
+        """Logs in.
+
+        Args:
+            spectator: Follows the car from its first frame on.
+            sock: A socket that ``open_socket`` returned; by default the method opens one.
 
         Raises:
-            SimulatorUnreachable: nobody listens there.
-            LoginRefused: three times.
+            SimulatorUnreachable: No TCP connection could be made.
+            LoginRefused: The simulator refused the login under all three names.
         """
         self._spectator = spectator
         self._login = self._first_login
@@ -84,16 +94,21 @@ class CarLink:
         self._log_in(sock)
 
     def follow_with(self, spectator: Spectator) -> None:
-        """Another spectator has the car's states from now on."""
+        """Replaces the spectator that follows the car.
+
+        Args:
+            spectator: The spectator that keeps the car's states from now on.
+        """
         self._spectator = spectator
         spectator.follow(self.name)
 
     def receive(self) -> list[bytes]:
-        """The PNGs that have arrived, at most the newest two, perhaps none. Never waits for one.
+        """Returns the PNGs that have arrived, at most the newest two, without waiting for one.
 
         Raises:
-            LoginRefused: three times.
-            ConnectionLost: the simulator is gone, or sends no sound frames.
+            LoginRefused: The simulator refused the login under all three names.
+            SimulatorUnreachable: No TCP connection could be made for a login under another name.
+            ConnectionLost: The simulator has closed the connection, or sends only bad frames.
         """
         try:
             pngs = self._connection.receive()
@@ -111,29 +126,32 @@ class CarLink:
         return pngs
 
     def note_undecodable(self) -> None:
-        """A frame that looked sound could not be unpacked.
+        """Counts a frame that passed the check of its structure but could not be decoded.
 
         Raises:
-            ConnectionLost: it was the 20th in a row.
+            ConnectionLost: It was the 20th such frame in a row.
         """
         self.faults["bad_frame"] += 1
         self._undecodable += 1
         if self._undecodable >= MAX_CONSECUTIVE_BAD_FRAMES:
             raise ConnectionLost(
                 f"connection of car {self.name!r} to {self._where} given up: "
-                f"{self._undecodable} frames in a row that cannot be unpacked"
+                f"{self._undecodable} frames in a row could not be decoded"
             )
 
     def note_decoded(self) -> None:
-        """A frame could be unpacked."""
+        """Resets the count of consecutive undecodable frames, because a frame was decoded."""
         self._undecodable = 0
 
     def send(self, throttle: float, turn: float) -> None:
-        """Answers a frame; never blocks.
+        """Answers a frame with a throttle in [0, 1] and a turn in [-1, 1], where +1 is full left.
+
+        Blocks only if the login turns out to be refused and has to be repeated.
 
         Raises:
-            ConnectionLost: the simulator is gone or does not read.
-            LoginRefused: three times.
+            ConnectionLost: The simulator has closed the connection or does not read from it.
+            LoginRefused: The simulator refused the login under all three names.
+            SimulatorUnreachable: No TCP connection could be made for a login under another name.
         """
         self._last_command = throttle, turn
         try:
@@ -142,19 +160,20 @@ class CarLink:
             self._log_in_again(error)
 
     def repeat(self) -> None:
-        """Answers a frame like the one before it."""
+        """Answers a frame with the same command as the previous one; raises the errors of ``send``."""
         self.send(*self._last_command)
 
     def check_silence(self) -> bool:
-        """Does what is due when no frame comes; to be called a few times a second.
+        """Applies the ``SilenceLimits`` if no frame arrives; call it a few times per second.
 
         Returns:
-            Whether it has sent a neutral command, so that the car does not do what it was last told.
+            Whether a neutral command was sent, so that the car no longer carries out its last command.
 
         Raises:
-            FrameTimeout: no frame for so long that only a new connection may help.
-            ConnectionLost: the simulator is gone or does not read.
-            LoginRefused: three times.
+            FrameTimeout: No frame has arrived for so long that only a new connection may help.
+            ConnectionLost: The simulator has closed the connection or does not read from it.
+            LoginRefused: The simulator refused the login under all three names.
+            SimulatorUnreachable: No TCP connection could be made for a login under another name.
         """
         silence_s = self.meter.silence_s()
         if silence_s >= self._limits.lost_s:
@@ -169,14 +188,14 @@ class CarLink:
         return True
 
     def take_faults(self) -> dict[str, int]:
-        """Counts by cause since the last call."""
+        """Returns the number of faults by cause since the last call."""
         self._note_bad_frames()
         taken = dict(self.faults)
         self.faults.clear()
         return taken
 
     def close(self) -> None:
-        """Stops the car and leaves the track."""
+        """Stops the car and closes the connection, which removes the car from the track."""
         self._note_bad_frames()
         self._connection.close()
 
@@ -213,7 +232,7 @@ class CarLink:
         name = self._first_login.name
         if self._refused_logins == MAX_LOGINS:
             others = " and ".join(repr(f"{name}-{number}") for number in range(2, MAX_LOGINS + 1))
-            raise LoginRefused(f"{error}; tried as {others} too") from error
+            raise LoginRefused(f"{error}; also tried under the names {others}") from error
         self._login = dataclasses.replace(self._first_login, name=f"{name}-{self._refused_logins + 1}")
         self._spectator.follow(self.name)
 

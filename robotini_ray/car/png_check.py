@@ -1,4 +1,4 @@
-"""Structure of a PNG file, checked before anything unpacks it (PNG specification, W3C, sections 5 and 11)."""
+"""Checks the structure of a PNG file before it is decoded (PNG specification, W3C, sections 5 and 11)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ import zlib
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_END = len(_SIGNATURE) + 12 + 13
 _PACKED_TEXT = frozenset((b"iCCP", b"zTXt", b"iTXt"))
-"""Chunks that libpng unpacks on its own, to as much as 8 MB each, and that no camera picture needs."""
+"""Chunks that libpng decompresses unasked, to as much as 8 MB each, and that no camera picture needs."""
 
 
 def png_header(width: int, height: int) -> bytes:
-    """The first 24 bytes of every PNG of `width` x `height` pixels."""
+    """Returns the first 24 bytes of every PNG of ``width`` x ``height`` pixels."""
     return _SIGNATURE + b"\x00\x00\x00\rIHDR" + struct.pack(">II", width, height)
 
 
 def png_fault(data: bytes, header: bytes) -> str | None:
-    """Says why `data` is no sound PNG with the first bytes `header` (see `png_header`), or None if it is one.
+    """Returns the reason why ``data`` is not a sound PNG, or None if it is one.
 
-    Sound means: the size in the header is the expected one, so that a hostile file cannot unpack to more; every chunk
-    is whole and has the right CRC; the last one is IEND; and none is packed text. The pixels are not unpacked.
+    A PNG is sound if its header has the expected size, so that a hostile file cannot decompress to more; every chunk is
+    complete and has the right CRC; the last chunk is ``IEND``; and no chunk holds compressed text or a colour profile. The
+    pixels are not decoded.
+
+    Args:
+        data: The bytes of one frame.
+        header: The expected first bytes, from ``png_header``.
     """
     if not data.startswith(header):
         return _header_fault(data, header)
@@ -34,7 +39,7 @@ def png_fault(data: bytes, header: bytes) -> str | None:
             return "truncated PNG"
         kind = data[position + 4 : position + 8]
         if kind in _PACKED_TEXT:
-            return f"PNG with a packed text chunk {kind.decode()}"
+            return f"PNG with a compressed text chunk {kind.decode()}"
         if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             return "PNG with a wrong checksum"
         position = end

@@ -1,4 +1,4 @@
-"""The wire format of car and spectator sockets, without sockets: bytes in, messages out and the other way round."""
+"""Encodes and decodes the wire protocol of the car and spectator ports; this module opens no sockets."""
 
 from __future__ import annotations
 
@@ -22,22 +22,28 @@ _LOCKSTEP_COMMANDS = _COMMANDS + b"\n"
 
 
 def image_height(width: int) -> int:
-    """Height of the camera picture that is `width` pixels wide."""
+    """Returns the height in pixels of a camera picture that is ``width`` pixels wide."""
     return width * 80 // 128
 
 
 def login_line(name: str, team_id: str, color: str, image_width: int, lockstep: bool) -> bytes:
-    """The first line of a car's connection.
+    """Returns the login, which is the first line that a car's client sends.
 
-    With `lockstep` an embedded simulator that runs as fast as it can waits for the whole answer to each frame, of which
-    the blank line of `command_lines(..., lockstep=True)` is the end. Other simulators ignore the key.
+    Args:
+        name: The car's name on the track; not empty.
+        team_id: The car's team; not empty.
+        color: The car's colour as ``#rrggbb``.
+        image_width: The width of the camera picture in pixels, from 8 to 128.
+        lockstep: Whether an embedded simulator that runs as fast as it can waits for the complete answer to each frame. The
+            blank line of ``command_lines(..., lockstep=True)`` ends an answer. Other simulators ignore the key.
 
-    Raises ValueError, naming the field, for a login that the simulator would refuse without a word or read differently.
+    Raises:
+        ValueError: The simulator would refuse the login without an error message, or misread it; the message names the field.
     """
     if not name:
-        raise ValueError("the car's name is empty: the simulator refuses such a login; give it a name")
+        raise ValueError("the car's name is empty: the simulator refuses such a login; give the car a name")
     if not team_id:
-        raise ValueError(f"teamId of car {name!r} is empty: the simulator refuses such a login; give it one")
+        raise ValueError(f"teamId of car {name!r} is empty: the simulator refuses such a login; give the car a teamId")
     if not _COLOR.fullmatch(color):
         raise ValueError(f"color of car {name!r} is {color!r}; write it as #rrggbb")
     if not MIN_IMAGE_WIDTH <= image_width <= MAX_IMAGE_WIDTH:
@@ -47,15 +53,24 @@ def login_line(name: str, team_id: str, color: str, image_width: int, lockstep: 
         login["lockstep"] = True
     line = json.dumps(login, ensure_ascii=False).encode() + b"\n"
     if len(line) > MAX_LOGIN_BYTES:
-        raise ValueError(f"the login of car {name[:40]!r} takes {len(line)} bytes; at most {MAX_LOGIN_BYTES} are read")
+        raise ValueError(
+            f"the login of car {name[:40]!r} takes {len(line)} bytes; the simulator reads at most {MAX_LOGIN_BYTES}"
+        )
     return line
 
 
 def command_lines(throttle: float, turn: float, lockstep: bool = False) -> bytes:
-    """Both commands of one answer to a camera frame, in one piece for one write.
+    """Returns the two commands that answer a camera frame, as bytes for a single write.
 
-    `throttle` is clamped to [0, 1] and `turn` (+1 full left) to [-1, 1], as the simulator uses any value.
-    Raises ValueError for a value that is not finite.
+    Values are clamped here because the simulator applies any value that it receives.
+
+    Args:
+        throttle: The throttle, clamped to [0, 1].
+        turn: The steering, clamped to [-1, 1]; +1 is full left.
+        lockstep: Whether to append the blank line that ends an answer in lock-step (see ``login_line``).
+
+    Raises:
+        ValueError: A value is not finite.
     """
     if not (math.isfinite(throttle) and math.isfinite(turn)):
         raise ValueError(f"throttle {throttle}, turn {turn}: a command must be finite")
@@ -65,10 +80,16 @@ def command_lines(throttle: float, turn: float, lockstep: bool = False) -> bytes
 
 
 class FrameDecoder:
-    """Cuts the bytes of a car socket into camera frames: 2 bytes of length (big-endian), then a PNG.
+    """Splits the byte stream of a car socket into camera frames: 2 bytes of length (big-endian), then a PNG.
 
-    A frame that is empty, no PNG, broken or of another size than expected is left out and counted, so that whatever
-    comes out may be unpacked without fear. `frames_seen` counts every whole frame, the refused ones too.
+    A frame that is empty, not a PNG, damaged or of another size than expected is left out and counted, so that every
+    returned frame is safe to decode.
+
+    Attributes:
+        frames_seen: The number of complete frames so far, the refused ones included.
+        bad_frames: The number of refused frames so far.
+        consecutive_bad_frames: The number of refused frames since the last good one.
+        last_fault: The reason why the last refused frame was refused; empty before the first one.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -80,7 +101,7 @@ class FrameDecoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes | memoryview) -> list[bytes]:
-        """Takes the next bytes of the stream, cut anywhere; returns the PNGs that are complete by now, oldest first."""
+        """Processes the next bytes of the stream, which may be cut anywhere; returns the PNGs now complete, oldest first."""
         buffer = self._buffer
         buffer += data
         frames = []
@@ -109,10 +130,10 @@ class FrameDecoder:
 
 
 class EventDecoder:
-    """Cuts the bytes of a spectator socket into events: JSON objects with a string "type", usually one a line.
+    """Splits the byte stream of a spectator socket into events: JSON objects with a string ``type``, usually one per line.
 
-    Several objects may share a line, and numbers may be a bare NaN, as Unity writes them. Whatever is no such object is
-    skipped and counted in `bad_lines`: broken JSON, broken UTF-8, nesting too deep to parse, a line over 1 MiB.
+    Several objects may share a line, and a number may be a bare ``NaN``, which Unity writes. Anything else is skipped and
+    counted in ``bad_lines``: invalid JSON, invalid UTF-8, nesting too deep to parse, a line over 1 MiB.
     """
 
     def __init__(self) -> None:
@@ -123,7 +144,7 @@ class EventDecoder:
         self._skipping = False
 
     def feed(self, data: bytes | memoryview) -> list[dict[str, Any]]:
-        """Takes the next bytes of the stream, cut anywhere; returns the events complete by now, oldest first."""
+        """Processes the next bytes of the stream, which may be cut anywhere; returns the events now complete, oldest first."""
         head, *lines = bytes(data).split(b"\n")
         if not lines:
             self._extend_partial(head)
@@ -160,7 +181,7 @@ class EventDecoder:
             self._decode_odd_line(line, events)
 
     def _decode_odd_line(self, line: bytes, events: list[dict[str, Any]]) -> None:
-        """Reads what the fast decoder refuses but simulators send; what comes before a fault in the line counts."""
+        """Decodes lines that simulators send but the fast decoder refuses; keeps the events before an error in the line."""
         try:
             text = line.decode().strip()
             position = 0

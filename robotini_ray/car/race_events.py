@@ -1,4 +1,4 @@
-"""What a racing bot hears of its own car on the spectator stream: laps, crashes, put-backs. Needs no track."""
+"""Collects the laps, crashes and put-backs of a racing bot's own car from the spectator stream. Needs no track file."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from robotini_ray.car.event_stream import EventStream
 
 @dataclasses.dataclass
 class RaceNews:
-    """Of one car, since the last time."""
+    """The events of one car since the last ``RaceEvents.take``."""
 
     lap_times_s: list[float] = dataclasses.field(default_factory=list)
-    """As the simulator counts laps, those after a put-back included."""
+    """Lap times in seconds as the simulator counts laps, which includes laps in which the car was put back."""
     crashes: int = 0
     returns: int = 0
+    """The number of times that the car was put back."""
 
 
 class RaceEvents:
-    """Reads the events of one car. Blocking: only the constructor, up to ``timeout_s``.
+    """Reads the events of one car. Only the constructor blocks, up to ``timeout_s``.
 
     Args:
-        host: of the simulator.
-        port: its spectator port.
-        name: of the car; where RaceParameters lists its team, the simulator calls it by the name listed there.
-        team_id: of the car.
-        timeout_s: of connecting.
+        host: The simulator's host name or IP address.
+        port: The simulator's spectator port.
+        name: The car's name; if ``RaceParameters`` lists its team, the simulator uses the name listed there instead.
+        team_id: The car's ``teamId``.
+        timeout_s: The longest wait for the TCP connection, in seconds.
 
     Raises:
-        SimulatorUnreachable: nobody listens there.
+        SimulatorUnreachable: No TCP connection could be made.
     """
 
     def __init__(self, host: str, port: int, name: str, team_id: str, timeout_s: float) -> None:
@@ -39,10 +40,10 @@ class RaceEvents:
         self._stream = EventStream(host, port, timeout_s)
 
     def take(self) -> RaceNews:
-        """What has arrived since the last call, without waiting.
+        """Returns the car's events that have arrived since the last call, without waiting.
 
         Raises:
-            SpectatorLost: the connection has ended.
+            SpectatorLost: The connection has ended.
         """
         news = RaceNews()
         for event in self._stream.read():
@@ -50,7 +51,7 @@ class RaceEvents:
         return news
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._stream.close()
 
     def _apply(self, event: dict[str, Any], news: RaceNews) -> None:
@@ -67,7 +68,7 @@ class RaceEvents:
             news.returns += 1
         elif kind == "LapCompleted":
             lap_s, count = event.get("lastLap"), event.get("lapCount")
-            # The first crossing of the line completes no lap: its count is 0 and its time a NaN.
+            # The first crossing of the line completes no lap: its count is 0 and its time is NaN.
             if isinstance(lap_s, int | float) and isinstance(count, int) and count > 0 and math.isfinite(lap_s):
                 news.lap_times_s.append(float(lap_s))
 

@@ -1,4 +1,4 @@
-"""Coming back to a simulator that was lost, without ever waiting for it: others are driving meanwhile."""
+"""Reconnects to a simulator without ever blocking, because other cars of the same thread go on driving."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ PARAMETERS_TIMEOUT_S = 5.0
 
 
 class Reconnection:
-    """Attempts to open a socket to one port: first after a wait, each in a thread of its own.
+    """Tries repeatedly to open a socket to one port, each time in a new thread.
 
-    The waits grow from 0.5 to 10 s, with jitter, until the owner is satisfied and throws this away.
+    A wait comes before every attempt, the first one included. The waits grow from 0.5 to 10 s, with jitter (see
+    ``backoff_delays``). The owner discards this object when it has a socket that works.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -29,14 +30,16 @@ class Reconnection:
         self.retry()
 
     def retry(self) -> None:
-        """The last socket was of no use: waits again, for longer."""
+        """Schedules the next attempt, after a longer wait; call it if the last socket turned out to be unusable."""
         self._next_at = time.monotonic() + next(self._delays)
 
     def take_socket(self) -> socket.socket | None:
-        """A connected socket as soon as there is one, handed out once. Never waits; to be called a few times a second.
+        """Returns a connected socket once an attempt has succeeded, else None. Never blocks; call it a few times per second.
+
+        It also starts the attempts that are due. Each socket is returned once and then belongs to the caller.
 
         Raises:
-            SimulatorUnreachable: an attempt has failed; the next one comes by itself.
+            SimulatorUnreachable: An attempt has failed; the next one is already scheduled.
         """
         if self._attempt is None:
             if time.monotonic() >= self._next_at:
@@ -52,14 +55,14 @@ class Reconnection:
         return attempt.opened
 
     def close(self) -> None:
-        """Gives up, without waiting."""
+        """Abandons the attempt in progress, if there is one, without waiting for it."""
         if self._attempt is not None:
             self._attempt.abandon()
             self._attempt = None
 
 
 class _Attempt(threading.Thread):
-    """Opens one socket; name resolution and connecting may take seconds each."""
+    """A thread that opens one socket; name resolution and connecting may take seconds each."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(name=f"reconnect-{host}:{port}", daemon=True)
@@ -88,18 +91,18 @@ class _Attempt(threading.Thread):
 
 
 class SpectatorLink:
-    """A spectator that comes back by itself after it was lost.
+    """Replaces a spectator by a new one after its connection was lost.
 
     Args:
-        host: of the simulator.
-        port: its spectator port.
-        spectator: the first one.
-        track: for the next ones, see ``Spectator``.
+        host: The simulator's host name or IP address.
+        port: The simulator's spectator port.
+        spectator: The first spectator, already connected.
+        track: The track that later spectators are created with; see ``Spectator``.
     """
 
     def __init__(self, host: str, port: int, spectator: Spectator, track: Track) -> None:
         self.spectator: Spectator | None = spectator
-        """None while it is lost."""
+        """The connected spectator; None while the connection is lost."""
         self._host, self._port, self._track = host, port, track
         self._reconnection: Reconnection | None = None
         self._arriving: Spectator | None = None
@@ -107,14 +110,14 @@ class SpectatorLink:
         self._bad_lines = 0
 
     def take_bad_lines(self) -> int:
-        """Lines and events without sense since the last call."""
+        """Returns the number of invalid lines and events since the last call, over all spectators."""
         if self.spectator is not None:
             self._bad_lines += self.spectator.take_bad_lines()
         taken, self._bad_lines = self._bad_lines, 0
         return taken
 
     def lose(self) -> None:
-        """Closes the spectator; ``regain`` brings the next one."""
+        """Closes the spectator and schedules the reconnection; ``regain`` returns the next spectator."""
         if self.spectator is not None:
             self._bad_lines += self.spectator.take_bad_lines()
             self.spectator.close()
@@ -122,10 +125,12 @@ class SpectatorLink:
         self._reconnection = Reconnection(self._host, self._port)
 
     def regain(self) -> Spectator | None:
-        """While it is lost: the new spectator as soon as it has its RaceParameters. Never waits.
+        """Returns the new spectator once it has received its ``RaceParameters``, else None. Never blocks.
+
+        Call it only while the spectator is lost, a few times per second.
 
         Raises:
-            SimulatorUnreachable: an attempt has failed; the next one comes by itself.
+            SimulatorUnreachable: An attempt has failed; the next one is already scheduled.
         """
         assert self._reconnection is not None
         if self._arriving is None:
@@ -147,7 +152,7 @@ class SpectatorLink:
         return self.spectator
 
     def close(self) -> None:
-        """Closes what is open."""
+        """Closes the spectators and abandons a reconnection in progress."""
         for spectator in (self.spectator, self._arriving):
             if spectator is not None:
                 spectator.close()

@@ -1,4 +1,4 @@
-"""The spectator stream: what the simulator says about every car, and the newest state of the cars that are followed."""
+"""Reads the spectator stream, in which the simulator reports every car, and keeps the states of the followed cars."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORLD_FRAMES_PER_S = 60
 MAX_STATES_KEPT = 600
 MAX_SEGMENTS = 1000
 STALE_S = 1.0
-"""From this age on a state is not taken for the car's place any more, in real time."""
+"""The age in seconds from which, in real time, a state no longer counts as the car's present state."""
 
 _SESSION_EVENTS = {"FreePracticeStart", "QualifyingStart", "StartingGridInit", "RaceStart"}
 _COUNTED_EVENTS = {"CarCrashed": "crashes", "CarBumped": "bumps", "CarReturnedToTrack": "returns"}
@@ -28,27 +28,28 @@ _COUNTED_EVENTS = {"CarCrashed": "crashes", "CarBumped": "bumps", "CarReturnedTo
 
 @dataclasses.dataclass(slots=True)
 class _FollowedCar:
-    """What is remembered of a car between two events."""
+    """The data kept for a followed car between two events."""
 
     crashes: int = 0
     bumps: int = 0
     returns: int = 0
     newest: CarState | None = None
     track_fields: TrackFields | None = None
-    """Where the simulator does not send them."""
+    """Computes the track fields; None if the simulator sends them."""
     untaken: collections.deque[CarState] = dataclasses.field(default_factory=lambda: collections.deque(maxlen=MAX_STATES_KEPT))
 
 
 class Spectator:
-    """A reader of the spectator stream without a thread: it reads when it is asked to.
+    """Reads the spectator stream without a thread of its own: it reads only during calls of its methods.
 
-    Whoever follows cars must call `drain` or `wait_for` regularly, or the simulator drops the connection. Blocking:
-    only the constructor and `wait_for`, each with a limit. A lost connection is replaced by a new Spectator, whose
-    counters and game time start from 0. Threads: one at a time.
+    The owner must call ``drain`` or ``wait_for`` regularly, or the simulator drops the connection. Only the constructor,
+    ``wait_for`` and ``wait_for_parameters`` block, each with a time limit. To replace a lost connection, make a new
+    ``Spectator``; its counters and its game time start from 0. The class is not thread-safe: one thread at a time may use an
+    instance.
 
-    `trackAngle` and `trackSegment` are the simulator's where it sends them, as the fork does; otherwise they are computed
-    from `track`, the track that it drives on. A segment is then -1 until the car crosses a trigger, also for a car that
-    has been driving for long when it is first followed.
+    ``trackAngle`` and ``trackSegment`` are taken from the stream if the simulator sends them, as the fork of Robotini does;
+    otherwise they are computed from ``track``. A computed segment is -1 until the car crosses a trigger, even for a car that
+    has been driving for a long time when it is first followed.
     """
 
     def __init__(
@@ -60,15 +61,24 @@ class Spectator:
         sock: socket.socket | None = None,
         follow_all: bool = False,
     ) -> None:
-        """Connects, or takes over a socket of `open_socket`; may follow every car that is on the track.
+        """Connects to the spectator port, or takes over a socket.
 
-        Raises SimulatorUnreachable.
+        Args:
+            host: The simulator's host name or IP address.
+            port: The simulator's spectator port.
+            timeout_s: The longest wait for the TCP connection, in seconds.
+            track: The track of the simulator; needed only if the simulator does not send the track fields.
+            sock: A socket that ``open_socket`` returned; it is taken over, and no new connection is made.
+            follow_all: Whether to follow every car that is on the track.
+
+        Raises:
+            SimulatorUnreachable: No TCP connection could be made.
         """
         self._follow_all = follow_all
         self.parameters: dict[str, Any] | None = None
-        """The newest RaceParameters event."""
+        """The newest ``RaceParameters`` event; None before the first one."""
         self.bad_events = 0
-        """Events of a known type whose fields are not what they should be."""
+        """The number of events of a known type with missing or invalid fields."""
         self._bad_taken = 0
         self._track = track
         self._stream = EventStream(host, port, timeout_s, sock)
@@ -79,51 +89,53 @@ class Spectator:
 
     @property
     def bad_lines(self) -> int:
-        """Lines that were no events."""
+        """The number of lines, so far, that were not events."""
         return self._stream.bad_lines
 
     def take_bad_lines(self) -> int:
-        """`bad_lines` and `bad_events` since the last call."""
+        """Returns by how much the sum of ``bad_lines`` and ``bad_events`` has grown since the last call."""
         taken = self.bad_lines + self.bad_events - self._bad_taken
         self._bad_taken += taken
         return taken
 
     @property
     def game_time_s(self) -> float:
-        """Game time since the connection began; Unity's own time stamps are wall clock."""
+        """The game time since the start of the connection, counted in world frames; Unity's time stamps are wall time."""
         return self._world_frames / WORLD_FRAMES_PER_S
 
     @property
     def status_age_s(self) -> float:
-        """Wall time since the last GameStatus was read; in real time the states are stale beyond `STALE_S`."""
+        """The wall time since the last ``GameStatus`` was read; in real time states older than ``STALE_S`` are stale."""
         return time.monotonic() - self._last_status_s
 
     def fileno(self) -> int:
+        """Returns the socket's file descriptor for ``select`` and ``poll``."""
         return self._stream.fileno()
 
     def follow(self, name: str) -> None:
-        """Begins to keep the states of a car; one followed already starts afresh.
+        """Starts to keep the states of a car; discards what is kept if the car is followed already.
 
-        In lock-step do it before the car joins: the state of its first frame is sent at once, and only then.
+        In lock-step this must be called before the car joins: the state of its first frame is sent at once, and only once.
         """
         self._followed[name] = _FollowedCar()
 
     def unfollow(self, name: str) -> None:
+        """Discards what is kept for a car and ignores its states from now on; does nothing if it is not followed."""
         self._followed.pop(name, None)
 
     @property
     def followed(self) -> list[str]:
-        """Names of the cars that are followed."""
+        """The names of the followed cars."""
         return list(self._followed)
 
     def state(self, name: str) -> CarState | None:
-        """The newest state of a followed car; None before its first one and after it left the track."""
+        """Returns the newest state of a followed car; None before its first state and after it has left the track."""
         return self._followed[name].newest
 
     def has_state(self, name: str, frames_sent: int) -> bool:
-        """Whether what has been read tells where a followed car is in its camera frame `frames_sent`.
+        """Returns whether the newest state of a followed car is at least as new as its camera frame ``frames_sent``.
 
-        Where the simulator does not number its frames (Unity) any state will do that is not stale.
+        If the simulator does not number its frames (Unity), any state that is not stale counts.
         """
         newest = self._followed[name].newest
         if newest is None:
@@ -133,24 +145,31 @@ class Spectator:
         return newest.frames_sent >= frames_sent
 
     def take_states(self, name: str) -> list[CarState]:
-        """Every state of a followed car since the last call, oldest first; of more than 600 the newest 600."""
+        """Returns all states of a followed car since the last call, oldest first, at most the newest 600."""
         untaken = self._followed[name].untaken
         states = list(untaken)
         untaken.clear()
         return states
 
     def drain(self) -> None:
-        """Reads and applies all that has arrived, without blocking.
+        """Reads and processes the events that have arrived, without blocking.
 
-        Raises SpectatorLost, TrackFieldsMissing, TrackMismatch.
+        Raises:
+            SpectatorLost: The connection has ended.
+            TrackFieldsMissing: The simulator sends no track fields, and the track or its parameters are not known.
+            TrackMismatch: The simulator uses another track than the one given.
         """
         for event in self._stream.read():
             self._apply(event)
 
     def wait_for(self, name: str, frames_sent: int, timeout_s: float) -> CarState:
-        """The newest state of a followed car, once `has_state` holds.
+        """Blocks until ``has_state`` is true for the car and frame, then returns the newest state of the car.
 
-        Raises StateTimeout, SpectatorLost, TrackFieldsMissing, TrackMismatch.
+        Raises:
+            StateTimeout: No such state arrived within ``timeout_s`` seconds.
+            SpectatorLost: The connection has ended.
+            TrackFieldsMissing: The simulator sends no track fields, and the track or its parameters are not known.
+            TrackMismatch: The simulator uses another track than the one given.
         """
         followed = self._followed[name]
         deadline_s = time.monotonic() + timeout_s
@@ -167,7 +186,13 @@ class Spectator:
                 )
 
     def wait_for_parameters(self, timeout_s: float) -> dict[str, Any]:
-        """The RaceParameters event, with which every simulator greets. Raises SpectatorLost if none comes in time."""
+        """Blocks until the ``RaceParameters`` event has arrived, which every simulator sends first, and returns it.
+
+        Raises:
+            SpectatorLost: No such event arrived within ``timeout_s`` seconds, or the connection has ended.
+            TrackFieldsMissing: The simulator sends no track fields, and the track or its parameters are not known.
+            TrackMismatch: The simulator uses another track than the one given.
+        """
         deadline_s = time.monotonic() + timeout_s
         self.drain()
         while self.parameters is None:
@@ -179,6 +204,7 @@ class Spectator:
         return self.parameters
 
     def close(self) -> None:
+        """Closes the connection."""
         self._stream.close()
 
     def _apply(self, event: dict[str, Any]) -> None:
@@ -207,7 +233,7 @@ class Spectator:
             if kind == "CarReturnedToTrack" and car.track_fields is not None:
                 car.track_fields.put_back()
         else:
-            # Frame numbers start again with the next connection: a state of the last one would pass for a later frame.
+            # Frame numbers restart with the next connection: a state of the last connection would pass for a later frame.
             car.newest = None
             car.untaken.clear()
 
@@ -218,7 +244,7 @@ class Spectator:
 
     def _count_world_frame(self, timestamp: Any) -> None:
         self._last_status_s = time.monotonic()
-        # An embedded simulator in lock-step shows a car that joins at once, in one more status of the same moment.
+        # An embedded simulator in lock-step reports a joining car at once, in an additional status with the same timestamp.
         if timestamp is None or timestamp != self._last_timestamp:
             self._world_frames += 1
         self._last_timestamp = timestamp
@@ -240,26 +266,26 @@ class Spectator:
             followed.untaken.append(followed.newest)
 
     def _track_fields(self, name: str) -> TrackFields:
-        missing = f"the simulator at {self._stream.address} sends no trackAngle and trackSegment for car {name!r}"
+        missing = f"the simulator at {self._stream.address} sends no trackAngle or trackSegment for car {name!r}"
         if self._track is None:
             raise TrackFieldsMissing(
-                f"{missing}: it is the upstream Robotini simulator; give the file of its track with --track"
+                f"{missing}: this is the upstream Robotini simulator; give the file of its track with --track"
             )
         if self.parameters is None:
-            raise TrackFieldsMissing(f"{missing}, and no RaceParameters to compute them with")
+            raise TrackFieldsMissing(f"{missing}, and it has sent no RaceParameters from which to compute them")
         return TrackFields(self._track, int(self.parameters["numSegments"]))
 
 
 def _check_segments(number: Any) -> None:
-    """Raises ValueError or TypeError for a number of segments that no track has, and no memory could hold."""
+    """Raises ``ValueError`` or ``TypeError`` for a number of segments that no track has and that would fill the memory."""
     if not 1 <= int(number) <= MAX_SEGMENTS:
         raise ValueError(f"{number} segments")
 
 
 def _car_state(status: dict[str, Any], counters: _FollowedCar, game_time_s: float) -> CarState:
-    """One car of a GameStatus. Its forward axis is its rotation, a unit quaternion, applied to +z.
+    """Returns the state of one car of a ``GameStatus``; track fields that must be computed are left at 0 and -1.
 
-    Fields of the track that are to be computed are left at 0 and -1.
+    The car's forward axis is its rotation, a unit quaternion, applied to +z.
     """
     sends_fields = counters.track_fields is None
     position, velocity, rotation = status["position"], status["velocity"], status["rotation"]

@@ -1,4 +1,4 @@
-"""The state of one car in one world frame."""
+"""Defines the state of one car in one world frame."""
 
 from __future__ import annotations
 
@@ -7,29 +7,35 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CarState:
-    """One car in one world frame, as the spectator stream tells it.
+    """The state of one car in one world frame, from the spectator stream.
 
-    Position and headings are in Unity's frame: x right, y up, z forward, headings 0 along +z and positive towards +x.
-    The three counters count the car's events since the spectator connected, this frame's included.
+    The position (in metres) and the heading are in Unity's coordinates: x right, y up, z forward; the heading is 0 along +z
+    and positive towards +x.
     """
 
     name: str
     frames_sent: int
-    """Camera frames sent to the car's client so far, or -1 where the simulator does not say (Unity)."""
+    """The number of camera frames sent to the car's client so far; -1 if the simulator does not report it (Unity)."""
     game_time_s: float
-    """World frames since the spectator connected, divided by 60."""
+    """The number of world frames since the spectator connected, divided by 60."""
     x: float
     z: float
     y: float
     speed_m_s: float
-    """Length of the velocity vector."""
+    """The length of the velocity vector."""
     forward_speed_m_s: float
-    """Velocity along the car's own axis, negative in reverse."""
+    """The velocity along the car's forward axis, negative in reverse."""
     heading_rad: float
     track_angle_deg: float
-    """Between the car and the track's direction: 0 straight ahead, 180 the wrong way round."""
+    """The angle between the car's heading and the track's direction: 0 straight ahead, 180 the wrong way round.
+
+    Like ``track_segment`` it is computed if the simulator does not send it.
+    """
     track_segment: int
-    """The last segment trigger crossed, -1 before the first; like the angle computed where the simulator sends none."""
+    """The segment of the last trigger that the car crossed; -1 before the first."""
     crashes: int
+    """The number of crashes since the spectator connected, this frame's included."""
     bumps: int
+    """The number of ``CarBumped`` events since the spectator connected, this frame's included."""
     returns: int
+    """The number of times that the car was put back since the spectator connected, this frame's included."""

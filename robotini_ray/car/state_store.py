@@ -1,4 +1,4 @@
-"""The store on the side, in Redis, that shows the cars' states to the monitor and to other machines."""
+"""Keeps the newest state of every car in Redis, for the monitor and for programs on other machines."""
 
 from __future__ import annotations
 
@@ -20,30 +20,38 @@ _SOCKET_TIMEOUT_S = 1.0
 
 
 class StoreUnavailable(Exception):
-    """Redis does not answer."""
+    """Redis does not answer, or answers with an error."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredCar:
-    """What the store holds of one car."""
+    """The stored data of one car."""
 
     name: str
     fields: dict[str, Any]
     frame_png: bytes | None
     written_at: float
-    """`time.time()` of the machine that wrote it."""
+    """The time of writing as ``time.time()`` of the machine that wrote the data."""
 
 
 class CarStateStore:
-    """The newest state and camera picture of every car of a run, in Redis, for whoever wants to look.
+    """Keeps the newest state and camera picture of every car of a run in Redis.
 
-    `put` only leaves its arguments for a thread, which writes at most 20 times a second; states in between are lost,
-    and so is everything while Redis does not answer. `offline_since` is the `time.time()` of the first failed write
-    since the last good one, else None; a write is tried again every second.
+    ``put`` only hands its arguments to a thread, which writes at most 20 times per second. States in between are lost, and
+    so are all states while Redis does not answer; after a failed write the next one is tried a second later.
+
+    Attributes:
+        offline_since: The ``time.time()`` of the first failed write since the last successful one; None if there is none.
+        last_error: The text of the error of the last failed write; empty before the first one.
     """
 
     def __init__(self, url: str, run_name: str) -> None:
-        """`url` is `unix:///path?db=0` or `redis://[:password@]host:port/db`; nothing is connected yet."""
+        """Prepares a client without connecting yet.
+
+        Args:
+            url: ``unix:///path?db=0`` or ``redis://[:password@]host:port/db``.
+            run_name: The name of the run, which keeps the cars of different runs apart.
+        """
         self.offline_since: float | None = None
         self.last_error = ""
         self._client = redis.Redis.from_url(
@@ -59,9 +67,15 @@ class CarStateStore:
         self._writer: threading.Thread | None = None
 
     def put(self, name: str, state_fields: dict[str, Any], frame_png: bytes | None) -> None:
-        """Leaves a car's state to be written, in place of one that still waits. Never blocks on Redis.
+        """Queues a car's state to be written, replacing one that is still waiting. Never blocks on Redis.
 
-        Without a picture the last one stays. Raises TypeError for fields that are not JSON types; NaN becomes null.
+        Args:
+            name: The car's name.
+            state_fields: Values of JSON types; NaN becomes null.
+            frame_png: The camera picture; None keeps the last one.
+
+        Raises:
+            TypeError: A field is not of a JSON type.
         """
         state_json = msgspec.json.encode(state_fields)
         with self._lock:
@@ -73,7 +87,13 @@ class CarStateStore:
                 self._writer.start()
 
     def read_cars(self) -> list[StoredCar]:
-        """All cars of the run that were written in the last 10 s, by name. Raises StoreUnavailable."""
+        """Returns all cars of the run that were written in the last 10 s, sorted by name.
+
+        Blocks on Redis, for at most 1 s for each socket operation.
+
+        Raises:
+            StoreUnavailable: Redis does not answer, or answers with an error.
+        """
         try:
             keys = list(self._client.scan_iter(match=self._prefix + "*", count=1000))
             pipeline = self._client.pipeline(transaction=False)
@@ -82,11 +102,14 @@ class CarStateStore:
             rows = cast("list[dict[bytes, bytes]]", pipeline.execute())
         except (redis.RedisError, OSError) as error:
             raise StoreUnavailable(f"the car cache does not answer: {error}") from error
-        # A key may have expired or been evicted between the two steps: then its row is empty.
+        # A key may have expired or been evicted between the scan and the read: then its row is empty.
         return sorted((_stored_car(row) for row in rows if row), key=lambda car: car.name)
 
     def close(self) -> None:
-        """Ends the thread, within a second, without writing what still waits."""
+        """Stops the thread without writing the states that are still waiting, and closes the connection.
+
+        Waits for the thread for at most 2 s; it normally ends within a second.
+        """
         self._closing.set()
         if self._writer is not None:
             self._writer.join(timeout=2.0)
@@ -121,7 +144,10 @@ class CarStateStore:
 
 
 def _digest(text: str) -> str:
-    """Names are other people's text: keys are made of their hash, the name itself is stored as a value."""
+    """Returns the hash that stands for a name in keys.
+
+    Names come from outside and may hold any text; a key therefore contains the hash, and the name is stored as a value.
+    """
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

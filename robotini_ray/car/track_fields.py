@@ -1,8 +1,8 @@
-"""`trackAngle` and `trackSegment` of a car from its positions, for simulators that do not send them.
+"""Computes ``trackAngle`` and ``trackSegment`` of a car from its positions, for simulators that do not send them.
 
-The rules are the simulator's: segment 0 begins at the finish line and has a trigger of its own as well, triggers stand
-at equal distances, and every crossing in either direction sets the segment. Where a car has been put back, its segment
-is that of its true place.
+The rules are the simulator's: segment 0 begins at the finish line and has, besides the line, a trigger of its own; triggers
+stand at equal distances; and every crossing of a trigger in either direction sets the segment. A car that has been put back
+gets the segment of its true place.
 """
 
 from __future__ import annotations
@@ -16,36 +16,47 @@ from robotini_ray.car.state import CarState
 from robotini_ray.track.track import Track, TrackPlace
 
 OFF_TRACK_M = 0.6
-"""Farther from the line a car is not on the road: the walls stand at 0.45 m."""
+"""The distance in metres from the track's line beyond which a car is not on the road: the walls stand at 0.45 m."""
 
 JUMP_M = 0.5
-"""A car that is so far from its last place has not driven there: it makes at most 0.07 m a frame."""
+"""The distance in metres between two frames beyond which a car was moved: it drives at most 0.07 m per frame."""
 
 ASTRAY_LIMIT_FRAMES = 60
-"""A car that has flown over a wall falls, and is put back in less than 1 s; one that stays off the line is on another
-track."""
+"""The number of frames after which a car that stays off the line must be on another track.
+
+A car that has flown over a wall falls, and is put back in less than 1 s.
+"""
 
 LEAPS_LIMIT = 3
-"""A car may fly from one part of the track to another, but not so often: what crosses the walls is another track."""
+"""The number of jumps after which the car must be on another track, whose road crosses the walls of the given one.
+
+A car may fly from one part of the track to another, but not more often than this between two put-backs.
+"""
 
 ROLLED_M = 0.01
-"""A car that starts at most so far past a trigger was placed on it: in its first frame it rolls at most 1.4 mm."""
+"""The distance in metres past a trigger within which a starting car was placed on the trigger and has rolled a little.
+
+In its first frame a car rolls at most 1.4 mm.
+"""
 
 RESOLUTION_M = 0.0001
-"""A car that starts at most so far past a trigger still stands on it, but for rounding."""
+"""The distance in metres past a trigger within which a starting car still stands on the trigger, but for rounding."""
 
 
 class TrackFields:
-    """Follows one car. Every state must be given in turn, and each put-back and each new session announced.
+    """Computes the track fields of one car from its states.
+
+    ``complete`` must be given every state in order; ``put_back`` must be called each time the car is put back, and
+    ``restart`` at each new session.
 
     Args:
-        track: that the car drives on.
-        num_segments: of the track, as RaceParameters says.
+        track: The track of the simulator.
+        num_segments: The track's number of segments, from ``RaceParameters``.
     """
 
     def __init__(self, track: Track, num_segments: int) -> None:
         self._track = track
-        # Of three laps, so that neither end of a move across the line needs care.
+        # The triggers of three laps, so that a move across the line is no special case in either direction.
         triggers_m = [0.0, *track.trigger_arcs_m(num_segments).tolist()]
         self._triggers_m = [lap * track.length_m + arc_m for lap in (-1, 0, 1) for arc_m in triggers_m]
         self._segments = [0, *range(num_segments)] * 3
@@ -53,7 +64,7 @@ class TrackFields:
         self.restart()
 
     def restart(self) -> None:
-        """The car starts again, from wherever its next state is: no trigger has been crossed yet."""
+        """Starts anew at the place of the car's next state, with no trigger crossed yet."""
         self._segment = -1
         self._place: TrackPlace | None = None
         self._was_put_back = False
@@ -61,16 +72,16 @@ class TrackFields:
         self._leaps = 0
 
     def put_back(self) -> None:
-        """The simulator has put the car back: its next state is somewhere else."""
+        """Records that the simulator has put the car back: its next state may be at any other place."""
         self._was_put_back = True
         self._leaps = 0
 
     def complete(self, state: CarState) -> CarState:
-        """The same state with the track's two fields.
+        """Returns the same state with the two track fields filled in.
 
         Raises:
-            TrackMismatch: the car starts off the track's line, stays off it, or drives through its walls again and again: it
-            is on another track.
+            TrackMismatch: The car starts off the track's line, stays off it, or drives through its walls again and again, so
+                it is on another track.
         """
         if self._place is None or self._last is None:
             place = self._start(state)
@@ -101,7 +112,7 @@ class TrackFields:
         self._astray_frames = 0
         moved_m = math.remainder(place.arc_m - last.arc_m, self._track.length_m)
         reached_m = last.arc_m + moved_m
-        # Whoever stands on a trigger crosses it by moving on.
+        # A car that stands on a trigger crosses it when it moves on.
         first = bisect_left(self._triggers_m, min(last.arc_m, reached_m))
         behind = bisect_left(self._triggers_m, max(last.arc_m, reached_m))
         if first < behind:
@@ -109,7 +120,7 @@ class TrackFields:
         return place
 
     def _land(self, state: CarState, last: TrackPlace) -> TrackPlace:
-        """The place of a car that did not drive there; its last one while it is on no part of the road."""
+        """Returns the place of a car that did not drive there; its last place as long as it is on no part of the road."""
         place = self._track.locate(state.x, state.z, y=state.y)
         if abs(place.offset_m) > OFF_TRACK_M:
             self._astray_frames += 1
@@ -128,5 +139,5 @@ class TrackFields:
     def _mismatch(self, name: str, place: TrackPlace) -> TrackMismatch:
         return TrackMismatch(
             f"car {name!r} is {abs(place.offset_m):.2f} m from the line of track {self._track.name!r} "
-            f"({self._track.path}): this is not the track it drives on; give the file of its track with --track"
+            f"({self._track.path}): the car drives on another track; give the file of that track with --track"
         )
