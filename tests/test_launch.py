@@ -345,7 +345,7 @@ class TestEvaluate:
         assert any(f"127.0.0.1:{port}" in err for port in ports)
         assert "python -m robotini_ray.launch simulate" in err
         announced, *said = err.splitlines()
-        assert "is in no run directory of yours" in announced
+        assert "is not in a run directory of yours" in announced
         assert len(said) == 1 and said[0].startswith("robotini_ray: ")
 
     def test_a_policy_that_is_not_there_is_named(self, capsys, tmp_path):

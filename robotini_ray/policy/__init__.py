@@ -1,1 +1,1 @@
-"""A policy as it drives: its spec, its network in NumPy, its files."""
+"""Contains the policy in the form in which it drives: its spec, its network in NumPy and its files."""

@@ -1,4 +1,4 @@
-"""Policies that nobody trained."""
+"""Contains policies that are written by hand instead of trained."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ COLORS = 3
 TURN_GAIN = 2.0
 CRUISE = -0.5
 THROTTLE_LOW, THROTTLE_HIGH = 0.06, 0.22
-"""Throttle range of the environment: there ``CRUISE`` is 0.10, a steady 1.7 m/s, which rounds every shipped track."""
+"""The environment's throttle range for these policies.
+
+In it ``CRUISE`` is a throttle of 0.10 and gives a steady 1.7 m/s, at which a car gets round every shipped track.
+"""
 
 
 def color_balance_action(observation: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turns by the balance of red and green, at a steady throttle.
+    """Returns an action with a steady throttle and a turn that follows the balance of red and green.
 
-    The road is red on its left, blue in the middle and green on its right. A car that has drifted to the left, or comes to
-    a bend to the right, sees more red than green, and must turn right.
+    The road is red on its left, blue in the middle and green on its right. A car that has drifted to the left, or approaches
+    a bend to the right, sees more red than green and must turn right.
 
     Args:
         observation: ``<float32>[>= 24]``, the newest 8x3 features first: 4 column groups from the left, then 4 row groups
-            from the top, each red, green, blue.
+            from the top, each as red, green, blue.
 
     Returns:
-        throttle and turn ``<float32>[2]`` in [-1, 1]; turn +1 is left.
+        The throttle and turn, ``<float32>[2]`` in [-1, 1]; turn +1 is left.
     """
     colors = observation[:24].reshape(8, 3)
     red, green = colors[:, 0].mean(), colors[:, 1].mean()
@@ -35,10 +38,10 @@ def color_balance_action(observation: NDArray[np.float32]) -> NDArray[np.float32
 
 
 def driving_policy(config: Config) -> NumpyPolicy:
-    """Steady throttle, and a turn to the left the more, the more green than red is seen (see ``color_balance_action``).
+    """Returns a network that acts like ``color_balance_action``: more green than red in the picture turns the car left.
 
     Args:
-        config: of a feed-forward agent whose layers have at least two units.
+        config: The config of a feed-forward agent whose layers have at least two units each.
     """
     policy = NumpyPolicy(PolicySpec.from_config(config))
     balance = np.zeros(FEATURES_PER_FRAME, np.float32)
@@ -47,7 +50,7 @@ def driving_policy(config: Config) -> NumpyPolicy:
     weights = policy.weights
     for index in range(len(config.agent.actor_layers)):
         kernel = weights[f"dense_{index}/kernel"]
-        if index == 0:  # one unit for what is too green, one for what is too red
+        if index == 0:  # One unit for an excess of green, one for an excess of red.
             kernel[:FEATURES_PER_FRAME, 0], kernel[:FEATURES_PER_FRAME, 1] = balance, -balance
         else:
             kernel[0, 0] = kernel[1, 1] = 1.0

@@ -1,4 +1,4 @@
-"""A policy that a verb is told to take: by its directory, or by the name of one that is shipped."""
+"""Loads the policy that a verb is given, by its directory or by the name of a shipped policy."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from robotini_ray.shipped.files import POLICIES, shipped_policies
 
 
 def load_named_policy(name_or_path: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
-    """A policy and its facts; where it is from elsewhere, stderr says so before it is read.
+    """Returns a policy and its facts; before it reads a policy from elsewhere, it prints ``origin_warning`` on stderr.
 
     Args:
-        name_or_path: a directory that exists goes before a shipped policy of that name.
+        name_or_path: The directory of a policy or the name of a shipped one; an existing directory takes precedence.
 
     Raises:
-        PolicyError: there is none.
+        PolicyError: There is no such policy, or it cannot be read.
     """
     if not name_or_path.exists() and str(name_or_path) in shipped_policies():
         return load_policy(POLICIES / str(name_or_path))
@@ -35,7 +35,7 @@ def load_named_policy(name_or_path: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
 
 
 def is_of_own_run(directory: Path) -> bool:
-    """Whether a policy lies in ``RUN/policies`` of a run directory that this user made."""
+    """Returns whether a policy lies in ``RUN/policies`` of a run directory whose ``config.yaml`` belongs to this user."""
     for folder in directory.resolve().parents:
         config = folder.parent / "config.yaml"
         if folder.name == "policies" and config.is_file():
@@ -44,10 +44,14 @@ def is_of_own_run(directory: Path) -> bool:
 
 
 def origin_warning(directory: Path) -> str | None:
-    """One line to say before a policy from elsewhere is loaded; None for one's own, and where there is none to load."""
+    """Returns the warning to print before a policy from elsewhere is loaded.
+
+    Returns:
+        One line, or None if the policy lies in a run directory of this user, or if the directory holds no policy.
+    """
     if is_of_own_run(directory) or not (directory / "policy.json").is_file():
         return None
     return (
-        f"{one_line(str(directory), 200)} is in no run directory of yours: policy.json and weights.npz are read as plain text "
-        "and numbers; a SavedModel beside them is a program, and is not loaded"
+        f"{one_line(str(directory), 200)} is not in a run directory of yours: policy.json and weights.npz are read as plain "
+        "text and numbers; a SavedModel beside them is a program, and is not loaded"
     )

@@ -1,7 +1,7 @@
-"""The policy as collectors, the evaluator and bots run it: NumPy, no TensorFlow.
+"""Runs a policy in NumPy, without TensorFlow, for collectors, the evaluator and bots.
 
-In memory all weights are one flat vector, in the order of ``PolicySpec.weight_shapes`` (``agents.factory`` brings a TF-Agents
-network's variables into it): so a broadcast is one array.
+All weights are kept in one flat vector in the order of ``PolicySpec.weight_shapes``, so that a broadcast is a single array.
+``robotini_ray.agents.factory.flat_actor_weights`` makes such a vector from the variables of a TF-Agents network.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from robotini_ray.policy.policy_spec import Floats, PolicyError, PolicySpec
 
 
 class NumpyPolicy:
-    """The deterministic actor network for a batch of cars: dense ReLU layers, perhaps an LSTM, tanh actions.
+    """The deterministic actor network for a batch of cars: dense ReLU layers, an optional LSTM, tanh actions.
 
     Args:
-        spec: what the network looks like.
-        flat_weights: ``<float32>[size]``; None starts with zeros, which act as neutral throttle straight ahead.
+        spec: The spec of the network.
+        flat_weights: ``<float32>[size]``; None starts with zeros, which give action 0: the middle of the throttle range,
+            straight ahead.
+
+    Raises:
+        PolicyError: The vector does not have the length that the network needs.
     """
 
     def __init__(self, spec: PolicySpec, flat_weights: Floats | None = None) -> None:
@@ -29,32 +33,34 @@ class NumpyPolicy:
             self.set_weights(flat_weights)
 
     def set_weights(self, flat_weights: Floats) -> None:
-        """Copies ``<float32>[size]`` in.
+        """Copies a flat vector of weights, ``<float32>[size]``, into the network.
 
         Raises:
-            PolicyError: the vector has another length than the network needs.
+            PolicyError: The vector does not have the length that the network needs.
         """
         if flat_weights.shape != self._flat.shape:
-            raise PolicyError(f"{flat_weights.shape} weights for a network of {self._flat.shape}: not the same network")
+            raise PolicyError(
+                f"weights of shape {flat_weights.shape} for a network that needs {self._flat.shape}: not the same network"
+            )
         self._flat[:] = flat_weights
 
     def flat_weights(self) -> Floats:
-        """A copy of the flat vector."""
+        """Returns a copy of the flat vector of weights, ``<float32>[size]``."""
         return self._flat.copy()
 
     def initial_state(self, cars: int) -> Floats:
-        """The recurrent state of cars that begin an episode: zeros ``<float32>[cars, state_size]``."""
+        """Returns the recurrent state of cars that begin an episode: zeros, ``<float32>[cars, state_size]``."""
         return np.zeros((cars, self.spec.state_size), np.float32)
 
     def act(self, observations: Floats, state: Floats) -> tuple[Floats, Floats]:
-        """Greedy actions.
+        """Computes the greedy actions, without exploration noise.
 
         Args:
             observations: ``<float32>[cars, observation_size]``.
-            state: ``<float32>[cars, state_size]``, not changed.
+            state: ``<float32>[cars, state_size]``; not changed.
 
         Returns:
-            actions ``<float32>[cars, 2]`` in [-1, 1] and the next state.
+            The actions, ``<float32>[cars, 2]`` in [-1, 1], and the next state.
         """
         weights = self.weights
         x = observations
@@ -67,7 +73,7 @@ class NumpyPolicy:
         return np.tanh(x @ weights["action/kernel"] + weights["action/bias"]), state
 
     def _lstm(self, x: Floats, state: Floats) -> tuple[Floats, Floats]:
-        """One step of Keras' LSTMCell (Hochreiter and Schmidhuber 1997 with a forget gate; gates i, f, c, o)."""
+        """Computes one step of Keras' ``LSTMCell`` (Hochreiter and Schmidhuber 1997, with a forget gate; gates i, f, c, o)."""
         units = self.spec.lstm_units
         hidden, cell = state[:, :units], state[:, units:]
         gates = x @ self.weights["lstm/kernel"] + hidden @ self.weights["lstm/recurrent_kernel"]

@@ -1,4 +1,4 @@
-"""Policies on disk.
+"""Reads and writes policies on disk.
 
 A policy is a directory with ``policy.json`` (a ``PolicySpec`` and facts about the policy) and ``weights.npz`` (named float32
 arrays).
@@ -19,14 +19,19 @@ from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import FORMAT, PolicyError, PolicySpec
 
 NPY_HEADER_BYTES = 65_536
-"""More than NumPy writes in front of an array."""
+"""An upper bound, in bytes, of the header that NumPy writes in front of an array."""
 
 
 def save_policy(directory: Path, policy: NumpyPolicy, facts: dict[str, Any]) -> None:
     """Writes ``policy.json`` and ``weights.npz`` into a new directory.
 
     Args:
-        facts: what else is worth knowing of the policy (train step, score); kept under ``facts``.
+        directory: The directory to create; it must not exist.
+        policy: The policy to write.
+        facts: Further values of JSON types about the policy, such as its train step and score; stored under ``facts``.
+
+    Raises:
+        FileExistsError: The directory exists.
     """
     directory.mkdir(parents=True)
     np.savez(directory / "weights.npz", **policy.weights)
@@ -35,17 +40,19 @@ def save_policy(directory: Path, policy: NumpyPolicy, facts: dict[str, Any]) -> 
 
 
 def load_policy(directory: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
-    """The policy of a directory and its facts, of one version even while a link to it is turned to another one.
+    """Returns the policy of a directory and its facts.
+
+    If the directory is a symbolic link, both files come from one version, even if the link is replaced during the read.
 
     Raises:
-        PolicyError: there is no policy, or it is of another format or shape than its spec says.
+        PolicyError: There is no policy, it is damaged, or its format or the shape of its weights is not the expected one.
     """
     while True:
         version = directory.resolve()
         try:
             return _load_version(version, directory)
         except PolicyError:
-            if directory.resolve() == version:  # else it was replaced, and removed, while it was read
+            if directory.resolve() == version:  # Otherwise it was replaced, and removed, during the read.
                 raise
 
 
@@ -54,25 +61,27 @@ def _load_version(directory: Path, name: Path) -> tuple[NumpyPolicy, dict[str, A
         fields = json.loads((directory / "policy.json").read_text())
         facts = fields.pop("facts", {})
         if fields.get("format") != FORMAT:
-            raise PolicyError(f"{name} holds a policy of format {fields.get('format')}; this program reads {FORMAT}")
+            raise PolicyError(f"{name} holds a policy of format {fields.get('format')}; this program reads format {FORMAT}")
         spec = PolicySpec(**{**fields, "layers": tuple(fields["layers"])})
         policy = NumpyPolicy(spec)
         with np.load(directory / "weights.npz", allow_pickle=False) as arrays:
             for key, view in policy.weights.items():
                 if key in arrays and arrays.zip.getinfo(f"{key}.npy").file_size > view.nbytes + NPY_HEADER_BYTES:
                     raise PolicyError(
-                        f"{name}/weights.npz unpacks to more as {key} than the {view.nbytes} bytes of policy.json"
+                        f"{name}/weights.npz holds more for {key} than the {view.nbytes} bytes that policy.json requires"
                     )
                 array = arrays.get(key)
                 if array is None or array.shape != view.shape or array.dtype != view.dtype:
-                    found = "nothing" if array is None else f"{array.dtype}{array.shape}"
-                    raise PolicyError(f"{name}/weights.npz has {found} as {key}; policy.json asks for {view.dtype}{view.shape}")
+                    found = "no array" if array is None else f"{array.dtype}{array.shape}"
+                    raise PolicyError(
+                        f"{name}/weights.npz has {found} for {key}; policy.json requires {view.dtype}{view.shape}"
+                    )
                 view[:] = array
     except PolicyError:
         raise
     except FileNotFoundError as error:
         raise PolicyError(f"{name} holds no policy: {Path(error.filename).name} is missing") from error
-    except Exception as error:  # whatever json, zipfile and NumPy raise for damaged bytes
+    except Exception as error:  # json, zipfile and NumPy raise many types for damaged bytes.
         raise PolicyError(f"{name} holds no readable policy: {' '.join(str(error).split())}") from error
     return policy, facts
 
@@ -80,8 +89,11 @@ def _load_version(directory: Path, name: Path) -> tuple[NumpyPolicy, dict[str, A
 class PolicyShelf:
     """The ``policies`` directory of a run: versions, and names (``best``, ``latest``) that point at them.
 
-    A name is a symbolic link, so that replacing what it points at is one atomic rename: a reader sees the old policy or the
-    new one, never half of each. Versions that no name points at are removed.
+    A name is a symbolic link, so that pointing it at another version is one atomic rename: a reader sees the old policy or
+    the new one, never a mixture. Versions that no name points at are removed.
+
+    Args:
+        directory: The ``policies`` directory; it is created if it does not exist.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -90,11 +102,16 @@ class PolicyShelf:
         self._versions.mkdir(parents=True, exist_ok=True)
 
     def version(self, name: str) -> Path:
-        """Where the version of this name stands, or will stand."""
+        """Returns the path of the version with this name, which need not exist yet."""
         return self._versions / name
 
     def point(self, name: str, version: Path) -> None:
-        """Makes ``name`` mean this version."""
+        """Points ``name`` at a version, then removes the versions that no name points at.
+
+        Args:
+            name: The name of the link, such as ``best``.
+            version: The path of an existing version, from ``version``.
+        """
         link = self._directory / name
         fresh = self._directory / f".{name}.new"
         fresh.unlink(missing_ok=True)

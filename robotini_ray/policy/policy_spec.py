@@ -1,4 +1,4 @@
-"""What a policy is: its network, and what it expects of the car that it drives."""
+"""Defines the spec of a policy: its network and the environment that it was trained for."""
 
 from __future__ import annotations
 
@@ -15,18 +15,34 @@ from robotini_ray.errors import RobotiniError
 
 Floats = NDArray[np.float32]
 FORMAT = 1
-"""Version of the files of a policy; another one is refused."""
+"""The version of the file format of policies; files of another version are refused."""
 FEATURES = "column-and-row-colours-8x3"
-"""What the numbers of a frame are (``environment.observation.features``); a policy trained on others is refused."""
+"""The kind of features computed from a frame (``robotini_ray.environment.observation.features``).
+
+A policy that was trained on others is refused.
+"""
 
 
 class PolicyError(RobotiniError, ValueError):
-    """A policy directory that cannot be used; the message is one line for a person."""
+    """A policy cannot be used; the message is one line that is written for a person."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PolicySpec:
-    """What a policy is and what it expects of the car that it drives."""
+    """The spec of a policy: its network, the environment that it was trained for, and its origin.
+
+    Attributes:
+        network: Either ``mlp`` (feed-forward) or ``lstm``.
+        layers: The numbers of units of the dense layers.
+        lstm_units: The number of units of the LSTM; 0 for a feed-forward network.
+        image_width: See ``EnvironmentConfig``, as for the fields from here to ``merge_frames``.
+        algorithm: The algorithm of the agent that trained the policy.
+        track: The track that the policy was trained on: the last path component of ``simulator.track``.
+        features: The kind of features that the policy was trained on; only ``FEATURES`` is accepted.
+        frames_per_s: The camera's frame rate in training; only ``FRAMES_PER_SECOND`` is accepted.
+        program_version: The version of this program that trained the policy.
+        format: The version of the file format.
+    """
 
     network: Literal["mlp", "lstm"]
     layers: tuple[int, ...]
@@ -47,7 +63,11 @@ class PolicySpec:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        """Raises ValueError: a value that no policy has, or none that this program can drive, in files from elsewhere."""
+        """Checks the values, which may come from files from elsewhere.
+
+        Raises:
+            ValueError: A value is invalid for every policy, or for the policies that this program can drive.
+        """
         if self.features != FEATURES:
             raise ValueError(f"it was trained on features {self.features!r}; this program computes {FEATURES!r}")
         if self.frames_per_s != FRAMES_PER_SECOND:
@@ -66,7 +86,7 @@ class PolicySpec:
 
     @classmethod
     def from_config(cls, config: Config) -> PolicySpec:
-        """The spec of the policies that a run with this config trains."""
+        """Returns the spec of the policies that a run with this config trains."""
         environment = config.environment
         return cls(
             network="lstm" if config.agent.recurrent else "mlp",
@@ -79,21 +99,25 @@ class PolicySpec:
         )
 
     def environment(self) -> EnvironmentConfig:
-        """The environment that this policy was trained for (rewards and episodes aside)."""
+        """Returns the environment that this policy was trained for; rewards and episodes have their defaults."""
         return EnvironmentConfig(**{name: getattr(self, name) for name in _CAR_SETTINGS})
 
     def check_fits(self, environment: EnvironmentConfig) -> None:
-        """Raises PolicyError if the policy was trained with another picture, history, range or decision rate."""
+        """Checks that the policy was trained for the given environment.
+
+        Raises:
+            PolicyError: The policy was trained with another picture, history, action range or decision rate.
+        """
         for name in _CAR_SETTINGS:
             trained, given = getattr(self, name), getattr(environment, name)
             if trained != given:
                 raise PolicyError(
                     f"the policy was trained with environment.{name} {trained}, but the environment has {given}: "
-                    "drive it in that of its spec (PolicySpec.environment)"
+                    "drive it in the environment of its spec (PolicySpec.environment)"
                 )
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the weights, in the order of the flat vector."""
+        """Returns the names and shapes of the weights, in the order of the flat vector."""
         shapes: dict[str, tuple[int, ...]] = {}
         width = self.environment().observation_size
         for index, units in enumerate(self.layers):
@@ -111,7 +135,7 @@ class PolicySpec:
 
     @property
     def state_size(self) -> int:
-        """Length of the recurrent state of one car (hidden, then cell), 0 for a feed-forward network."""
+        """The length of one car's recurrent state (hidden, then cell); 0 for a feed-forward network."""
         return 2 * self.lstm_units
 
 

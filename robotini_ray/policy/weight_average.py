@@ -1,4 +1,4 @@
-"""A running average of the weights that come from the learner: steadier on the road than the newest alone."""
+"""Keeps a running average of the learner's weights, which drives more steadily than the newest weights alone."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHARE_OF_TRAINING = 0.1
-"""The average is over no more than this share of the steps so far: early on, older weights know nothing yet."""
+"""The upper bound of the time constant, as a share of the train steps so far: early weights have learned too little yet."""
 
 
 class WeightsAverage:
-    """Exponential average over train steps (Polyak and Juditsky 1992, with a window that forgets).
+    """Computes an exponential average over train steps (Polyak and Juditsky 1992, with a window that forgets).
 
     Args:
-        steps: time constant in train steps; 0 keeps the newest weights alone.
+        steps: The time constant in train steps; 0 keeps only the newest weights.
     """
 
     def __init__(self, steps: int) -> None:
@@ -24,9 +24,9 @@ class WeightsAverage:
         self._average: NDArray[np.float64] | None = None
 
     def add(self, step: int, flat_weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Takes in the weights ``<float32>[size]`` of a train step; returns the average.
+        """Adds the weights of a train step and returns the average, both ``<float32>[size]``.
 
-        A step before the last one means that training has gone back to a checkpoint: then the average begins anew.
+        A step before the last one means that training has gone back to a checkpoint; the average then starts anew.
         """
         time_constant = min(self._steps, SHARE_OF_TRAINING * step)
         if self._average is None or time_constant <= 0 or step < self._step:

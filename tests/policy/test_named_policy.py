@@ -37,7 +37,7 @@ def test_policies_of_a_run_are_our_own_by_every_name(run_dir, tmp_path, monkeypa
 
 def test_a_run_directory_of_somebody_else_is_elsewhere(run_dir, monkeypatch):
     monkeypatch.setattr(named_policy.os, "getuid", lambda: os.stat(run_dir).st_uid + 1)
-    assert "is in no run directory of yours" in origin_warning(run_dir / "policies" / "best")
+    assert "is not in a run directory of yours" in origin_warning(run_dir / "policies" / "best")
 
 
 def test_a_copy_is_announced_and_so_is_a_link_from_a_run_to_one(tmp_path, run_dir, make):
@@ -62,5 +62,5 @@ def test_the_verbs_say_so_before_they_read(tmp_path, make, capsys, monkeypatch):
         raise ReadError(capsys.readouterr().err)
 
     monkeypatch.setattr(named_policy, "load_policy", read)
-    with pytest.raises(ReadError, match="is in no run directory of yours"):
+    with pytest.raises(ReadError, match="is not in a run directory of yours"):
         named_policy.load_named_policy(copy)

@@ -74,7 +74,7 @@ def test_it_ends_by_itself_after_its_game_time_and_several_policies_drive_in_tur
     table = rows(out.split("game time\n")[1])
     assert {name: table[name][0] for name, _ in CARS} == dict(zip(NAMES_IN_ORDER, ["default", "other"] * 3, strict=True))
     assert all(cells[1:] == ["0", "0", "0", "0", "-", "-"] for cells in table.values())
-    assert "other is in no run directory of yours" in err and "Traceback" not in err
+    assert "other is not in a run directory of yours" in err and "Traceback" not in err
 
 
 def test_without_redis_it_says_what_to_do(tmp_path, monkeypatch, capsys):
