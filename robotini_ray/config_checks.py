@@ -1,4 +1,4 @@
-"""Values of settings: checked for type and range, with errors that say what is allowed."""
+"""Checks the type and range of config values, with error messages that name what is allowed."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from robotini_ray.errors import RobotiniError
 
 
 class ConfigError(RobotiniError, ValueError):
-    """A configuration that cannot be run; the message is one line for a person."""
+    """Raised for a configuration or command line that cannot be run; the message is one line for the user."""
 
 
 def nearest(name: str, allowed: typing.Iterable[str]) -> str:
-    """The end of an error line: the nearest right name, or else all of them."""
+    """Returns the end of an error message: the most similar valid name, or all valid names if none is similar."""
     allowed = list(allowed)
     close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else f"allowed: {', '.join(allowed)}"
 
 
 def checked_value(key: str, value: Any, hint: Any, limits: typing.Mapping[str, Any]) -> Any:
-    """The value in its declared type.
+    """Returns a value converted to its declared type.
 
     Args:
-        key: what errors call it, such as ``agent.batch_size``.
-        value: as YAML or a caller gives it.
-        hint: the declared type: bool, int, float, str, Literal, a tuple of numbers, or one of these or None.
-        limits: ``low`` and ``high`` of numbers, inclusive.
+        key: The name of the setting in error messages, such as ``agent.batch_size``.
+        value: The value as YAML or a caller passes it.
+        hint: The declared type: bool, int, float, str, Literal, a tuple of numbers, or the union of one of these and None.
+        limits: The inclusive bounds ``low`` and ``high`` for numbers.
 
     Raises:
-        ConfigError: names the key, the value and what is allowed.
+        ConfigError: The value has another type or is out of range; the message names the key, the value and what is allowed.
     """
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
@@ -53,7 +53,7 @@ def checked_value(key: str, value: Any, hint: Any, limits: typing.Mapping[str, A
 
 
 def _numbers(key: str, value: Any, kinds: tuple[Any, ...], limits: typing.Mapping[str, Any]) -> tuple[Any, ...]:
-    """A list of numbers of any length, or where the type names two of them a range from the lower to the higher."""
+    """Returns a tuple of numbers: of any length for ``tuple[kind, ...]``, a range ``(low, high)`` for ``tuple[kind, kind]``."""
     is_range = kinds[-1] is not Ellipsis
     if not isinstance(value, list | tuple) or not value or (is_range and len(value) != len(kinds)):
         raise ConfigError(f"{key} is {value!r}; allowed: {'a range [low, high]' if is_range else 'a list such as [128, 128]'}")
@@ -67,18 +67,18 @@ def _number(key: str, value: Any, kind: type, limits: typing.Mapping[str, Any]) 
     wanted = "a whole number" if kind is int else "a number"
     low, high = limits["low"], limits["high"]
     allowed = f"allowed: {wanted} from {_plain(low)} to {_plain(high)}"
-    if isinstance(value, str):  # YAML 1.1 takes 1e-4 for text
+    if isinstance(value, str):  # YAML 1.1 reads 1e-4 as text
         try:
             value = float(value)
         except ValueError:
             raise ConfigError(f"{key} is {value!r}; {allowed}") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{key} is {value!r}; {allowed}")
-    if not low <= value <= high or (kind is int and value != int(value)):  # NaN is not between anything
+    if not low <= value <= high or (kind is int and value != int(value)):  # NaN fails the comparison
         raise ConfigError(f"{key} is {_plain(value)}; {allowed}")
     return kind(value)
 
 
 def _plain(number: float) -> str:
-    """With every digit that tells it from its neighbours, and no others: 200000, 0.05, 1e-08."""
+    """Formats a number with as many digits as it takes to identify it: 200000, 0.05, 1e-08."""
     return str(int(number)) if abs(number) < 1e15 and number == int(number) else repr(number)

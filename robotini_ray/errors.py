@@ -1,5 +1,5 @@
-"""What every error for a person has in common."""
+"""Defines the base class of the errors that are shown to the user."""
 
 
 class RobotiniError(Exception):
-    """Something a person can mend. The message is one line that names the thing, the value and the cure."""
+    """Base class of errors that the user can fix; the message is one line that names the thing, the value and the cure."""

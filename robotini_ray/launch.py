@@ -1,6 +1,6 @@
-"""The command line: ``python -m robotini_ray.launch [VERB] [CONFIG.yaml] [--section.key value ...]``.
+"""Parses the command line ``python -m robotini_ray.launch [VERB] [CONFIG.yaml] [--section.key value ...]``.
 
-This file only reads the line; each verb imports what it needs when it is called.
+This module only parses; each verb imports what it needs when it is called.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from robotini_ray.config import ConfigError, nearest
 from robotini_ray.errors import RobotiniError
 
 
-@click.group(help="Trains race cars for the Robotini Racing Simulator. No verb means: train.")
+@click.group(help="Trains race cars for the Robotini Racing Simulator. The default verb is train.")
 @click.version_option(__version__, prog_name="robotini_ray")
 def cli() -> None:
-    """The verbs."""
+    """Groups the verbs."""
 
 
 for verb in (*TRAINING_VERBS, *RACING_VERBS):
@@ -36,7 +36,10 @@ for verb in (*TRAINING_VERBS, *RACING_VERBS):
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one command line and returns its exit code; what is wrong with the line is said in one line, code 2."""
+    """Runs one command line and returns its exit code.
+
+    An error of the command line, or any ``RobotiniError``, is printed to stderr as one line and gives exit code 2.
+    """
     _hush_imports()
     try:
         verb, rest = _verb(arguments)
@@ -54,13 +57,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _hush_imports() -> None:
-    """Keeps TensorFlow's and gym's (a dependency of TF-Agents that nothing here uses) greetings off the terminal."""
+    """Suppresses the messages that TensorFlow and gym print on import (gym is an unused dependency of TF-Agents)."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     gym_notices.notices.clear()
 
 
 def _verb(arguments: list[str]) -> tuple[str, list[str]]:
-    """The verb and the rest; a line that starts with a config or a flag is for train."""
+    """Returns the verb and the remaining arguments; a line that starts with a config file or a flag means ``train``."""
     first = arguments[0] if arguments else "train"
     if first in ("--help", "--version", *cli.commands):
         return first, arguments[1:]
@@ -72,7 +75,11 @@ def _verb(arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def _split_overrides(verb: str, arguments: list[str]) -> tuple[list[str], Overrides]:
-    """Takes ``--section.key value`` and ``--section.key=value`` out of a line."""
+    """Separates ``--section.key value`` and ``--section.key=value`` from the other arguments.
+
+    Returns:
+        The other arguments in order, and the config values as ``{"section.key": "value"}``.
+    """
     rest: list[str] = []
     overrides: Overrides = {}
     words = iter(arguments)
@@ -96,7 +103,7 @@ def _check_takes(verb: str, key: str) -> None:
     if epilog is None:
         raise ConfigError(f"{verb} takes no config values: --{key}")
     if epilog is RANDOMISATION_EPILOG and not key.startswith("randomisation."):
-        raise ConfigError(f"{verb} takes of the config only values of section randomisation: --{key}")
+        raise ConfigError(f"{verb} takes config values of section randomisation only: --{key}")
 
 
 def _flags(verb: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where a simulator listens."""
+"""Parses and formats the network address of a simulator."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ DEFAULT_LOG_PORT = 11001
 
 
 class AddressError(RobotiniError):
-    """A simulator address of another form."""
+    """Raised for text that is not a simulator address."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SimulatorAddress:
-    """The two ports of one simulator."""
+    """The host of a simulator and its two ports, one for cars and one for spectators."""
 
     host: str
     car_port: int = DEFAULT_CAR_PORT
@@ -24,10 +24,10 @@ class SimulatorAddress:
 
     @classmethod
     def parse(cls, text: str) -> SimulatorAddress:
-        """``HOST[:CAR_PORT[:LOG_PORT]]``; the ports default to the simulator's own, 11000 and 11001.
+        """Parses ``HOST[:CAR_PORT[:LOG_PORT]]``; the ports default to the simulator's own, 11000 and 11001.
 
         Raises:
-            AddressError: the text has another form.
+            AddressError: The text does not have this form.
         """
         host, *ports = text.split(":")
         allowed = "allowed: HOST[:CAR_PORT[:LOG_PORT]], for example 192.168.1.20:11000:11001"

@@ -234,9 +234,7 @@ class TestRefusals:
 
     def test_files_that_are_not_there(self, tmp_path):
         message = refusal(load_config, tmp_path / "no.yaml", {})
-        assert (
-            message == f"config {tmp_path}/no.yaml cannot be read: No such file or directory; launch/ holds some to start from"
-        )
+        assert message == f"config {tmp_path}/no.yaml cannot be read: No such file or directory; launch/ has examples"
         assert "Is a directory" in refusal(load_config, tmp_path, {})
 
     @settings(deadline=None)
@@ -343,7 +341,7 @@ class TestListedSimulators:
             ),
             (
                 "simulators: [{host: a, cars: 6}]\nsimulator: {address: b}",
-                "simulator.address is b, but simulators are listed too: take that key (or --simulator) away, or the list",
+                "simulator.address is b, but simulators are listed too: remove that key (or --simulator), or remove the list",
             ),
         ],
     )

@@ -115,15 +115,15 @@ class TestRefusals:
             ("train --minutes nan", "run.minutes is nan; allowed: a number from 0.05 to 43200"),
             ("train --train-steps 0", "run.train_steps is 0; allowed: a whole number from 1 to 1000000000"),
             ("debug-policy --cars 0", "collection.cars is 0; allowed: a whole number from 1 to 10000"),
-            ("train no.yaml", "config no.yaml cannot be read: No such file or directory; launch/ holds some to start from"),
-            ("no.yaml --cars 3", "config no.yaml cannot be read: No such file or directory; launch/ holds some to start from"),
+            ("train no.yaml", "config no.yaml cannot be read: No such file or directory; launch/ has examples"),
+            ("no.yaml --cars 3", "config no.yaml cannot be read: No such file or directory; launch/ has examples"),
             (
                 "simulate --agent.horizon_s 3",
-                "simulate takes of the config only values of section randomisation: --agent.horizon_s",
+                "simulate takes config values of section randomisation only: --agent.horizon_s",
             ),
             (
                 "evaluate --agent.horizon_s=3",
-                "evaluate takes of the config only values of section randomisation: --agent.horizon_s",
+                "evaluate takes config values of section randomisation only: --agent.horizon_s",
             ),
         ],
     )

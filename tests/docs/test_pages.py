@@ -31,7 +31,7 @@ def test_every_setting_is_in_it(tmp_path, monkeypatch):
         part = text.split(f"## {section}\n")[1].split("\n## ")[0]
         for key in ListedSimulator.__dataclass_fields__ if section == "simulators" else values:
             assert f"| `{key}` | " in part
-    assert "| `cars` | `6` | whole 1 to 10 000 | collecting cars |" in text
+    assert "| `cars` | `6` | whole 1 to 10 000 | number of collecting cars |" in text
     assert "| `turn_limit` | `1.0` | 0.05 to 1 |" in text
     assert "`ddpg`, `td3`, `rdpg`, `rtd3`" in text
     assert "| `actor_layers` | `[128, 128]` | list of whole 1 to 4 096 |" in text
