@@ -1,1 +1,1 @@
-"""Processes, ports, terminal, Redis server, compiled functions: what knows nothing of racing."""
+"""Contains helpers for processes, ports, the terminal, Redis and numba that do not depend on racing."""

@@ -1,4 +1,4 @@
-"""The addresses of this machine, as far as they say who could reach it."""
+"""Finds the public addresses of this machine and warns about them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,28 @@ PROC = Path("/proc")
 
 
 def public_addresses(proc: Path = PROC) -> list[str]:
-    """Those of its addresses that the Internet routes, sorted; a router in between may still keep strangers out."""
+    """Returns this machine's globally routable IP addresses, sorted.
+
+    A router or firewall in between may still keep strangers out.
+    """
     return sorted(address for address in {*_ipv4(proc), *_ipv6(proc)} if ipaddress.ip_address(address).is_global)
 
 
 def exposure_warning(addresses: list[str]) -> str | None:
-    """One line for a machine with public addresses, None for one without."""
+    """Returns a one-line warning for a machine with public addresses, None for one without."""
     if not addresses:
         return None
     return (
         f"warning: this machine has the public address {', '.join(addresses)}, and Ray and Reverb listen on all interfaces "
-        "(Reverb asks nobody who they are): close their ports with a firewall, SECURITY.md has the lines"
+        "(Reverb has no authentication): close their ports with a firewall; SECURITY.md has the commands"
     )
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a listener on this host, which may be a name."""
+    """Returns whether a listener on this host, an address or a name, can be reached from this machine only.
+
+    The only name that counts is ``localhost``; names are not resolved.
+    """
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -33,10 +39,10 @@ def is_loopback(host: str) -> bool:
 
 
 def _ipv4(proc: Path) -> list[str]:
-    """The routing table's local addresses: each stands in the line before its "/32 host LOCAL"."""
+    """Returns the local addresses of the routing table; each is on the line before its ``/32 host LOCAL``."""
     try:
         lines = (proc / "net/fib_trie").read_text().splitlines()
-    except FileNotFoundError:  # a kernel without it
+    except FileNotFoundError:  # a kernel without this file
         return []
     local = ["/32", "host", "LOCAL"]
     return [before.split()[-1] for before, line in itertools.pairwise(lines) if line.split() == local]

@@ -1,4 +1,7 @@
-"""Child processes that end with the thread that started them, in a session that the terminal's signals do not reach."""
+"""Starts child processes that end with the thread that started them, in sessions of their own.
+
+A session of its own keeps the terminal's signals, such as Ctrl-C, away from the child.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ from typing import IO, Any
 STOP_TIMEOUT_S = 3.0
 NICENESS = 10
 
-# Run by a fresh interpreter: prctl(PR_SET_PDEATHSIG, signal), then it becomes the program. The same in subprocess's
-# preexec_fn could deadlock, because the parent has threads.
+# A fresh interpreter runs this: it calls prctl(PR_SET_PDEATHSIG, signal) and then becomes the program. Doing the same in
+# the preexec_fn of ``subprocess`` could deadlock, because the parent has threads.
 _DIE_WITH_PARENT = """
 import ctypes, os, sys
 if ctypes.CDLL(None, use_errno=True).prctl(1, int(sys.argv[2]), 0, 0, 0) != 0:
     sys.exit(f"prctl(PR_SET_PDEATHSIG) failed: {os.strerror(ctypes.get_errno())}")
 if os.getppid() != int(sys.argv[1]):
-    sys.exit("the parent process is gone")
+    sys.exit("the parent process has ended")
 os.execv(sys.argv[3], sys.argv[3:])
 """
 
@@ -37,10 +40,18 @@ def start_child(
     death_signal: int = signal.SIGKILL,
     more_environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Starts a program (an absolute path and its arguments) in a session of its own, without standard input.
+    """Starts a program in a session of its own, without standard input.
 
-    The kernel sends it ``death_signal`` when the *thread* that calls this ends: call it from one that lives as long as it
-    should. Output that is None goes where ours goes. Its environment is ours and what is given on top.
+    The kernel sends it ``death_signal`` when the *thread* that calls this function ends, so the calling thread must live as
+    long as the program should.
+
+    Args:
+        command: The program's absolute path and its arguments.
+        stderr: The file for its standard error; None inherits that of this process.
+        stdout: The file for its standard output; None inherits that of this process.
+        cwd: The working directory; None inherits that of this process.
+        death_signal: The signal that ends it with the calling thread.
+        more_environment: Environment variables added to, or replacing, those of this process.
     """
     launcher = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), str(int(death_signal))]
     return subprocess.Popen(
@@ -55,13 +66,14 @@ def start_child(
 
 
 def run_in_own_session(command: list[str]) -> int:
-    """Runs a program to its end in a session of its own and hands Ctrl-C and SIGTERM on to it alone.
+    """Runs a program to its end in a session of its own and forwards Ctrl-C and SIGTERM to it alone.
 
-    A signal to our process group (a terminal's Ctrl-C, ``timeout``, a job scheduler) would else also end the processes that
-    the program starts, Ray's among them, before it could end them in order. If we are killed, it gets SIGTERM.
+    Otherwise a signal to this process's group (a terminal's Ctrl-C, ``timeout``, a job scheduler) would also end the processes
+    that the program starts, Ray's among them, before it could end them in order. If this process is killed, the program gets
+    SIGTERM. Must be called from the main thread, because it installs signal handlers.
 
     Returns:
-        The program's exit code.
+        The program's exit code; 128 + N if signal N ended it.
     """
     child = start_child(command, stderr=None, stdout=None, death_signal=signal.SIGTERM)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -71,10 +83,11 @@ def run_in_own_session(command: list[str]) -> int:
 
 
 def step_back(process_id: int) -> None:
-    """Cars and learner come first: a process that only shows things gets what processor time they leave.
+    """Lowers the priority of a process that only displays things, so that cars and learner get the processor first.
 
-    Where the kernel weighs sessions, niceness counts only within one, so the session of one that leads its own steps back with
-    it. The kernel refuses that when asked too often, and some containers always: then it stays at the niceness.
+    Where the kernel schedules by session (autogroup), niceness counts only within a session; so if the process leads its
+    session, the priority of the session is lowered too. The kernel rejects this when it is done too often, and some
+    containers always reject it: then only the niceness of the process changes.
     """
     os.setpriority(os.PRIO_PROCESS, process_id, NICENESS)
     if os.getsid(process_id) == process_id:
@@ -83,14 +96,23 @@ def step_back(process_id: int) -> None:
 
 
 def wait_for_line(process: subprocess.Popen[bytes], pattern: re.Pattern[str], timeout_s: float) -> re.Match[str] | None:
-    """The first match in what a child with piped output says; None if it ends or the time is over before."""
+    """Waits until the output of a child matches a pattern; returns the match.
+
+    Args:
+        process: A child whose standard output is a pipe. What it has printed so far is consumed.
+        pattern: The regular expression to search for.
+        timeout_s: The longest wait, in seconds of wall time.
+
+    Returns:
+        The first match, or None if the child ends or the time is over before there is one.
+    """
     output = process.stdout
     assert output is not None
     printed = b""
     deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s:
         if select.select([output], [], [], 0.2)[0]:
-            said = os.read(output.fileno(), 4096)  # readline would keep further lines where select sees none
+            said = os.read(output.fileno(), 4096)  # ``readline`` would buffer further lines out of sight of ``select``
             if not said:
                 return None
             printed += said
@@ -101,7 +123,7 @@ def wait_for_line(process: subprocess.Popen[bytes], pattern: re.Pattern[str], ti
 
 
 def stop_child(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, and SIGKILL after 3 s; returns when the process is gone."""
+    """Sends SIGTERM to a child, and SIGKILL after 3 s; returns when it has ended."""
     process.terminate()
     try:
         process.wait(timeout=STOP_TIMEOUT_S)

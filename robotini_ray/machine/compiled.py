@@ -1,8 +1,8 @@
-"""Functions compiled by numba and kept on disk, for as long as none of the compiled sources changes.
+"""Compiles functions with numba and caches them on disk until one of the compiled sources changes.
 
-numba itself looks only at the file of the function that is called from Python. What that function calls, and the
-constants it takes from other files, are compiled into it: after a change there, numba would go on with the old code.
-So the cache lies in a directory named after the contents of all files that hold compiled code or its constants.
+For its cache, numba checks only the file of the function that Python calls. The functions that this one calls, and the
+constants that it takes from other files, are compiled into it: after a change there, numba would keep running the old
+code. Therefore the cache directory is named after the contents of all files that hold compiled code or its constants.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def fingerprint(sources: tuple[Path, ...] = SOURCES) -> str:
-    """A short name for the contents of these files."""
+    """Returns a hash of the contents of the files, 16 hexadecimal digits."""
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
 
@@ -29,7 +29,7 @@ _DIRECTORY = Path(numba.config.CACHE_DIR or PACKAGE / "__pycache__") / f"compile
 
 
 def compiled(function: Function) -> Function:
-    """`numba.njit`, with its cache where the module says; where that cannot be written, numba chooses another place."""
+    """Applies ``numba.njit`` with the cache directory of this module; if it is not writable, numba picks another one."""
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(_DIRECTORY)
     try:
         return numba.njit(cache=True)(function)

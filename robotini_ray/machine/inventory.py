@@ -1,4 +1,4 @@
-"""What figures were measured on: the machine and the versions of what does the work."""
+"""Describes the machine and the software versions that figures were measured with."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ DISTRIBUTIONS = {
     "reverb": ("dm-reverb",),
     "ray": ("ray",),
 }
-"""Packages by their common name, and the distributions that may bring them."""
+"""Packages by their common name, with the distributions that may provide them."""
 
 
 def machine(proc: Path = Path("/proc")) -> dict[str, Any]:
-    """Model of the processor, cores that we may use, memory in bytes, model of the first GPU (None without one)."""
+    """Returns processor model, usable cores, memory in bytes and model of the first NVIDIA GPU (None without one)."""
     return {
-        "cpu": _field(proc / "cpuinfo", "model name") or platform.machine(),  # ARM's cpuinfo names no model
+        "cpu": _field(proc / "cpuinfo", "model name") or platform.machine(),  # cpuinfo names no model on ARM
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": int((_field(proc / "meminfo", "MemTotal") or "0 kB").split()[0]) * 1024,
         "gpu": _gpu(proc),
@@ -33,7 +33,10 @@ def machine(proc: Path = Path("/proc")) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Version of Python, of us and of what we use, None for what is not installed; nothing is imported to find out."""
+    """Returns the versions of Python, this package and ``DISTRIBUTIONS``; None for a package that is not installed.
+
+    The versions are read from the metadata of the distributions, without importing them.
+    """
     found = {name: _version(distributions) for name, distributions in DISTRIBUTIONS.items()}
     return {"python": platform.python_version(), "robotini_ray": robotini_ray.__version__, **found}
 
@@ -48,14 +51,14 @@ def _version(distributions: tuple[str, ...]) -> str | None:
 
 
 def _gpu(proc: Path) -> str | None:
-    """NVIDIA's driver describes each GPU in a file of its own."""
+    """Returns the model of the first GPU; NVIDIA's driver describes each GPU in a file of its own."""
     for path in sorted(proc.glob("driver/nvidia/gpus/*/information")):
         return _field(path, "Model")
     return None
 
 
 def _field(path: Path, name: str) -> str | None:
-    """The value of the first line ``name: value`` of a file under /proc."""
+    """Returns the value of the first line ``name: value`` of a file under /proc, None without such a line."""
     for line in path.read_text().splitlines():
         key, _, value = line.partition(":")
         if key.strip() == name:

@@ -1,4 +1,4 @@
-"""TCP ports of this machine: whether one is free, and which process listens on it."""
+"""Checks whether TCP ports of this machine are free, and finds the processes that listen on them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LISTEN = "0A"
 
 
 def is_free(port: int) -> bool:
-    """Whether 127.0.0.1 can be listened on."""
+    """Returns whether a listener can be opened on this port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -24,7 +24,7 @@ def is_free(port: int) -> bool:
 
 
 def holder_of(port: int) -> int | None:
-    """The process of this user that listens on a TCP port, None if it cannot be seen."""
+    """Returns the id of this user's process that listens on a TCP port, None if there is none to be seen."""
     inodes = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for pid in own_processes() if inodes else ():
         if inodes & _open_files(pid):
@@ -33,7 +33,7 @@ def holder_of(port: int) -> int | None:
 
 
 def holder_of_port(port: int) -> str:
-    """Who has a TCP port, in words."""
+    """Returns a description of the process that listens on a TCP port, for messages."""
     pid = holder_of(port)
     return "another user's process" if pid is None else f"process {pid} ({one_line(command_of(pid))})"
 
@@ -50,7 +50,7 @@ def _listening_inodes(port: int) -> list[str]:
 
 
 def _open_files(pid: int) -> set[str]:
-    """What a process has open; a file may be closed, and the process end, while we look."""
+    """Returns the link targets of a process's open files; both files and process may vanish during the scan."""
     found = set()
     try:
         for link in Path(PROC, str(pid), "fd").iterdir():

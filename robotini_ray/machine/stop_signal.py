@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, remembered for whoever waits."""
+"""Records Ctrl-C and SIGTERM for code that waits for a request to stop."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from types import FrameType
 
 
 class StopSignal:
-    """Remembers Ctrl-C and SIGTERM; whoever waits looks here, or waits for ``came``."""
+    """Records the first Ctrl-C or SIGTERM; true once one came.
+
+    Attributes:
+        number: The number of the first signal, 0 before it.
+        came: The event that is set when a signal comes, to wait for.
+    """
 
     def __init__(self) -> None:
         self.number = 0
         self.came = threading.Event()
 
     def install(self) -> None:
-        """Takes both signals over."""
+        """Installs the handler for both signals; call it from the main thread."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._take)
 
@@ -25,7 +30,7 @@ class StopSignal:
 
     @property
     def exit_code(self) -> int:
-        """Of a program that it has ended: 128 + its number; 0 where none came."""
+        """Exit code of a program that the signal ended: 128 + its number, or 0 if no signal came."""
         return 128 + self.number if self.number else 0
 
     def __bool__(self) -> bool:
@@ -33,4 +38,4 @@ class StopSignal:
 
 
 class Stopped(Exception):
-    """A stop signal came while the program was starting."""
+    """Raised if a stop signal comes while the program is starting."""

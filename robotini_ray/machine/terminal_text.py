@@ -1,4 +1,4 @@
-"""Text on a terminal: other people's as one line that can do nothing but be read, our own broken into lines."""
+"""Formats text for a terminal: foreign text as one harmless line, the program's own text wrapped into lines."""
 
 from __future__ import annotations
 
@@ -13,26 +13,34 @@ WIDTH = 80
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:
-    """The text without control characters (which could move the cursor or change the window's title), cut if it is long."""
+    """Returns foreign text as one printable line, cut to at most ``longest`` characters.
+
+    Control characters, which could move the cursor or change the window's title, are shown by their hexadecimal code.
+    """
     shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
     return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
 
 
 def near(path: Path) -> str:
-    """A path from where we are if it is below, else as it is."""
+    """Returns a path relative to the working directory if it lies below it, otherwise the path itself."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def launch_command(*words: object) -> str:
-    """A command line of this program, to copy; see ``command_text``."""
+    """Returns a command line of this program for the user to copy; see ``command_text``."""
     return command_text([near(Path(sys.executable)), "-m", "robotini_ray.launch", *map(str, words)])
 
 
 def command_text(words: Sequence[str], indent: str = "  ", width: int = WIDTH) -> str:
-    """A command to copy into a shell, in lines that a terminal does not break: each but the last ends with a backslash.
+    """Returns a shell command to copy, in lines that a terminal does not break; all but the last end with a backslash.
 
-    Only a word that is longer than a line makes a longer line.
+    A line is longer than ``width`` only if a single word is.
+
+    Args:
+        words: The words of the command, unquoted.
+        indent: The blanks in front of each line; lines after the first get two more blanks.
+        width: The largest number of columns of a line.
     """
     lines: list[str] = []
     line = indent.removesuffix(" ")
@@ -45,7 +53,7 @@ def command_text(words: Sequence[str], indent: str = "  ", width: int = WIDTH) -
 
 
 def wrapped(text: str, width: int = WIDTH) -> str:
-    """The text in lines of a width, broken between words; lines that are indented are commands and stay as they are."""
+    """Returns the text wrapped to a width between words; indented lines are commands and stay as they are."""
     return "\n".join(line if line.startswith(" ") else _fill(line, width) for line in text.splitlines())
 
 

@@ -1,4 +1,4 @@
-"""Tables as plain text, for terminals and for files."""
+"""Formats tables as plain text, for terminals and files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lines of equal columns: those of text to the left, those whose cells are all numbers or '-' to the right."""
+    """Returns a table as lines of text.
+
+    Columns whose cells are all numbers or ``-`` are aligned to the right, all others to the left.
+    """
     columns = list(zip(header, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     right = [all(_is_number(cell) for cell in column[1:]) for column in columns]
@@ -21,7 +24,7 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Two decimals, or a dash where there is nothing to tell."""
+    """Formats a number with two decimals, or None as a dash."""
     return "-" if value is None else f"{value:.2f}"
 
 
