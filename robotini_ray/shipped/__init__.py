@@ -1,1 +1,1 @@
-"""What comes with the package: tracks, policies and recipes, by name."""
+"""Contains the tracks, policies and recipes that come with the package, and finds them by name."""

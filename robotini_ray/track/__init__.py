@@ -1,1 +1,1 @@
-"""A track: its centre line, its racing line, and the lowest lap time that it allows."""
+"""Describes a track: its centre line, its racing line and its limit (the lowest lap time that it allows)."""

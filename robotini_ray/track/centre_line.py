@@ -1,6 +1,6 @@
-"""A track's centre line as compiled code takes it: poses, heights and walls along it, and where a point lies.
+"""Computes poses, heights, walls and nearest points on a track's centre line in compiled code.
 
-The conventions are those of `track`.
+Units and signs are those of ``track.track``.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ from robotini_ray.machine.compiled import compiled
 
 FloatArray = NDArray[np.float64]
 
-WALL_OFFSET_M = 0.44  # of the walls' inner faces from the centre line
-HEIGHT, SLOPE, LEFT_WALL, RIGHT_WALL = range(4)  # columns of a line's profile
-LEVEL_M = 0.15  # what differs more in height is on the two levels of a bridge
-LEVEL_WEIGHT = 5.0  # where legs cross at different heights, a metre of height tells more than one of plan
+WALL_OFFSET_M = 0.44  # distance of the walls' inner faces from the centre line
+HEIGHT, SLOPE, LEFT_WALL, RIGHT_WALL = range(4)  # columns of ``Line.profile``
+LEVEL_M = 0.15  # points whose heights differ more are on different levels of a bridge
+LEVEL_WEIGHT = 5.0  # weight of height against plan distance where legs cross at different heights
 
 
 class Line(NamedTuple):
-    """The samples of a centre line as compiled code takes them; see `track.Track` for the meaning of most fields.
+    """The samples of a centre line for compiled code; see ``track.track.Track`` for the meaning of most fields.
 
-    `profile` is float64[n, 4]: the road's height and slope, and how far to the left and to the right its first wall stands
-    (one array, as each costs some time whenever a line is passed on). `narrowest_m` is the least distance of a wall.
+    Attributes:
+        profile: ``<float64>[n, 4]``: height and slope of the road, and distance of the first wall to the left and to the right.
+            It is one array because every array costs time whenever a line is passed to a function.
+        narrowest_m: The smallest distance of a wall.
     """
 
     points: FloatArray
@@ -38,9 +40,10 @@ class Line(NamedTuple):
 
 
 def room_to_walls(points: FloatArray, headings: FloatArray, heights: FloatArray) -> FloatArray:
-    """float64[n, 2]: how far left and right of each sample the first wall stands on its level.
+    """Returns the distance of the first wall to the left and to the right of each sample, ``<float64>[n, 2]``.
 
-    That is 0.44 m, unless another leg, or the other end of a very tight bend, is so close that its wall stands before.
+    This is 0.44 m, unless another leg on the same level, or the other end of a very tight bend, is so close that its wall
+    comes first.
     """
     rights = np.stack([np.cos(headings), -np.sin(headings)], axis=1)
     sides = [points - WALL_OFFSET_M * rights, points + WALL_OFFSET_M * rights]
@@ -52,7 +55,7 @@ def room_to_walls(points: FloatArray, headings: FloatArray, heights: FloatArray)
         gaps, same_level = feet - point, np.abs(levels - height) < LEVEL_M
         for side, (x, z) in enumerate((-rights[index], rights[index])):
             across = x * edges[:, 1] - z * edges[:, 0]
-            across[across == 0] = np.inf  # a wall along the way is not met
+            across[across == 0] = np.inf  # a parallel wall is never met
             away_m = (gaps[:, 0] * edges[:, 1] - gaps[:, 1] * edges[:, 0]) / across
             part = (gaps[:, 0] * z - gaps[:, 1] * x) / across
             met = same_level & (part >= 0) & (part <= 1) & (away_m > 0) & (away_m < WALL_OFFSET_M - 1e-6)
@@ -62,7 +65,7 @@ def room_to_walls(points: FloatArray, headings: FloatArray, heights: FloatArray)
 
 @compiled
 def _sample_before(arc_m: FloatArray, arc: float) -> int:
-    """Index of the last sample at or before `arc`, which lies in [0, length)."""
+    """Returns the index of the last sample at or before ``arc``, which lies in [0, length)."""
     low, high = 0, len(arc_m)
     while high - low > 1:
         middle = (low + high) // 2
@@ -82,7 +85,7 @@ def _interpolated_heading(headings: FloatArray, index: int, part: float) -> floa
 
 @compiled
 def _place_of(line: Line, arc: float) -> tuple[int, int, float]:
-    """The samples before and after `arc`, taken modulo the length, and how far between them (0..1) it lies."""
+    """Returns the samples before and after ``arc`` (modulo the length), and its position between them from 0 to 1."""
     arc = arc % line.length_m
     index = _sample_before(line.arc_m, arc)
     following = (index + 1) % len(line.arc_m)
@@ -92,7 +95,7 @@ def _place_of(line: Line, arc: float) -> tuple[int, int, float]:
 
 @compiled
 def pose_on(line: Line, arc: float) -> tuple[float, float, float]:
-    """(x, z, heading) on the line at arc length `arc`, taken modulo the length."""
+    """Returns (x, z, heading) on the line at arc length ``arc``, taken modulo the length."""
     index, following, part = _place_of(line, arc)
     x = line.points[index, 0] + part * (line.points[following, 0] - line.points[index, 0])
     z = line.points[index, 1] + part * (line.points[following, 1] - line.points[index, 1])
@@ -107,25 +110,25 @@ def _interpolated(line: Line, column: int, arc: float) -> float:
 
 @compiled
 def height_on(line: Line, arc: float) -> float:
-    """Height of the line at arc length `arc`, taken modulo the length."""
+    """Returns the height of the line at arc length ``arc``, taken modulo the length."""
     return _interpolated(line, HEIGHT, arc)
 
 
 @compiled
 def slope_on(line: Line, arc: float) -> float:
-    """Slope of the line (rad, positive uphill) at arc length `arc`, taken modulo the length."""
+    """Returns the slope of the line (rad, positive uphill) at arc length ``arc``, taken modulo the length."""
     return _interpolated(line, SLOPE, arc)
 
 
 @compiled
 def wall_on(line: Line, arc: float, side: float) -> float:
-    """How far from the line its first wall stands at arc length `arc`; to the right if `side` is positive."""
+    """Returns the distance from the line to its first wall at ``arc``, to the right if ``side`` is positive, else left."""
     return _interpolated(line, RIGHT_WALL if side > 0.0 else LEFT_WALL, arc)
 
 
 @compiled
 def _nearest_chord(line: Line, x: float, z: float, near: float, window_m: float) -> tuple[int, float]:
-    """The chord nearest to (x, z) and how far along it (0..1) the nearest point lies."""
+    """Returns the chord nearest to (x, z), and the position of its nearest point along it from 0 to 1."""
     n = len(line.arc_m)
     whole = 2 * window_m >= line.length_m
     first = 0 if whole else _sample_before(line.arc_m, (near - window_m) % line.length_m)
@@ -152,7 +155,10 @@ def _nearest_chord(line: Line, x: float, z: float, near: float, window_m: float)
 
 @compiled
 def locate_on(line: Line, x: float, z: float, near: float, window_m: float) -> tuple[float, float, float]:
-    """(arc, offset, heading) of the point of the line nearest to (x, z), within `window_m` of arc `near`."""
+    """Returns (arc, offset, heading) of the point of the line nearest to (x, z).
+
+    Only the part of the line within ``window_m`` of arc ``near`` is searched. The offset is positive to the right.
+    """
     index, part = _nearest_chord(line, x, z, near, window_m)
     following = (index + 1) % len(line.arc_m)
     chord_x = line.points[following, 0] - line.points[index, 0]
@@ -160,8 +166,8 @@ def locate_on(line: Line, x: float, z: float, near: float, window_m: float) -> t
     chord_m = (line.arc_m[following] if following else line.length_m) - line.arc_m[index]
     gap_x = x - line.points[index, 0] - part * chord_x
     gap_z = z - line.points[index, 1] - part * chord_z
-    # (dz, -dx) points to the right of a chord: the sign of this product is the side. The distance is the whole gap,
-    # which at the outside of a vertex is more than its part along that normal.
+    # (dz, -dx) points to the right of a chord, so the sign of this product gives the side. The distance is the length of
+    # the whole gap, which on the outside of a vertex is more than its component along that normal.
     side = gap_x * chord_z - gap_z * chord_x
     offset = math.copysign(math.hypot(gap_x, gap_z), side)
     arc = (line.arc_m[index] + part * chord_m) % line.length_m

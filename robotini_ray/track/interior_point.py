@@ -1,8 +1,8 @@
-"""A primal-dual interior-point solver for smooth problems whose unknowns only touch near neighbours.
+"""Solves smooth constrained problems with banded structure by a primal-dual interior-point method.
 
-Minimises `cost @ x` subject to `values(x) >= 0`, from a start that meets every constraint and never leaving them:
-the feasible interior-point method of Nocedal and Wright, Numerical Optimization, 2nd edition, chapter 19, with exact
-second derivatives, a line search on the barrier function, and LAPACK's banded Cholesky factorisation for the Newton
+Minimises ``cost @ x`` subject to ``values(x) >= 0``, from a strictly feasible start and through feasible points only. The
+method is the feasible interior-point method of Nocedal and Wright, Numerical Optimization, 2nd edition, chapter 19, with
+exact second derivatives, a line search on the barrier function, and LAPACK's banded Cholesky factorisation for the Newton
 step (a multiple of the identity is added until it succeeds, which makes the step a descent direction).
 """
 
@@ -26,13 +26,17 @@ SMALLEST_STEP = 1e-12
 
 
 class ConvergenceError(RuntimeError):
-    """The solver gave up before it had converged."""
+    """Raised if the solver stops before it has converged."""
 
 
 class Constraints(NamedTuple):
-    """n constraints `values >= 0` on k of the unknowns each, with their derivatives.
+    """Holds n constraints ``values >= 0`` on k unknowns each, with their derivatives.
 
-    columns: int[n, k], which unknowns; values: float64[n]; gradients: float64[n, k]; hessians: float64[n, k, k].
+    Attributes:
+        columns: ``<int>[n, k]``, the indices of the unknowns of each constraint.
+        values: ``<float64>[n]``.
+        gradients: ``<float64>[n, k]``.
+        hessians: ``<float64>[n, k, k]``.
     """
 
     columns: IntArray
@@ -49,12 +53,21 @@ def minimise(
     bands: int,
     last_barrier: float,
 ) -> FloatArray:
-    """Minimise `cost @ x`; returns x, float64[n], whose cost is at most (constraints * last_barrier) too high.
+    """Minimises ``cost @ x`` subject to the constraints.
 
-    `start` meets all constraints strictly; no constraint touches unknowns `bands` or more places apart.
+    Args:
+        cost: ``<float64>[n]``.
+        start: ``<float64>[n]``, a point that meets all constraints strictly.
+        constraints: Returns the blocks of constraints at a point.
+        bands: A bound on the structure: no constraint involves two unknowns ``bands`` or more places apart.
+        last_barrier: The barrier parameter at which the solver stops.
+
+    Returns:
+        The solution, ``<float64>[n]``; its cost exceeds the minimum by at most the number of constraints times
+        ``last_barrier``.
 
     Raises:
-      ConvergenceError: no further progress, or too many iterations.
+        ConvergenceError: No further progress, or too many iterations.
     """
     point, blocks = start, constraints(start)
     barrier = FIRST_BARRIER
@@ -80,7 +93,7 @@ def minimise(
 
 
 def _combine(blocks: list[Constraints], weights: list[FloatArray], size: int) -> FloatArray:
-    """Sum of the constraints' gradients with these weights, over all unknowns."""
+    """Returns the weighted sum of the constraints' gradients over all unknowns, ``<float64>[size]``."""
     total = np.zeros(size)
     for block, weight in zip(blocks, weights, strict=True):
         np.add.at(total, block.columns, weight[:, None] * block.gradients)
@@ -88,10 +101,10 @@ def _combine(blocks: list[Constraints], weights: list[FloatArray], size: int) ->
 
 
 def _residual(cost: FloatArray, blocks: list[Constraints], multipliers: list[FloatArray], barrier: float) -> float:
-    """Largest violation of the optimality conditions of the barrier problem.
+    """Returns the largest violation of the optimality conditions of the barrier problem.
 
-    Stationarity is relative to the size of the terms that cancel in it. Where these are in the thousands, rounding
-    alone exceeds any absolute tolerance worth having.
+    Stationarity is measured relative to the size of the terms that cancel in it: where these are in the thousands,
+    rounding alone exceeds any useful absolute tolerance.
     """
     sizes = _combine([b._replace(gradients=np.abs(b.gradients)) for b in blocks], multipliers, len(cost))
     imbalance = np.abs(cost - _combine(blocks, multipliers, len(cost))) / np.maximum(1, sizes)
@@ -100,7 +113,7 @@ def _residual(cost: FloatArray, blocks: list[Constraints], multipliers: list[Flo
 
 
 def _banded_matrix(blocks: list[Constraints], multipliers: list[FloatArray], size: int, bands: int) -> FloatArray:
-    """float64[bands, size]: Hessian of the Lagrangian plus barrier terms in LAPACK's lower banded storage."""
+    """Returns the Hessian of the Lagrangian plus barrier terms, ``<float64>[bands, size]`` in LAPACK's lower banded storage."""
     matrix = np.zeros(bands * size)
     for block, multiplier in zip(blocks, multipliers, strict=True):
         outer = block.gradients[:, :, None] * block.gradients[:, None, :]
@@ -114,7 +127,7 @@ def _banded_matrix(blocks: list[Constraints], multipliers: list[FloatArray], siz
 
 
 def _newton_step(matrix: FloatArray, downhill: FloatArray) -> FloatArray:
-    """Solve matrix step = downhill, with the matrix made positive definite if it is not."""
+    """Solves ``matrix @ step = downhill``, after making the matrix positive definite if it is not; modifies the matrix."""
     added = 0.0
     while True:
         try:
@@ -134,7 +147,11 @@ def _line_search(
     barrier: float,
     slope: float,
 ) -> tuple[FloatArray, list[Constraints]] | None:
-    """The longest of the steps 1, 1/2, 1/4, ... that keeps all constraints and lowers the barrier function."""
+    """Tries the step lengths 1, 1/2, 1/4, ... and takes the first that keeps all constraints and lowers the barrier function.
+
+    Returns:
+        The new point and its constraints, or None if the length falls below ``SMALLEST_STEP``.
+    """
 
     def barrier_function(at: FloatArray, blocks_there: list[Constraints]) -> float:
         return float(cost @ at - barrier * sum(np.log(block.values).sum() for block in blocks_there))
@@ -157,7 +174,7 @@ def _line_search(
 def _new_multipliers(
     blocks: list[Constraints], multipliers: list[FloatArray], step: FloatArray, barrier: float
 ) -> list[FloatArray]:
-    """Newton step of the multipliers, cut so that all stay positive."""
+    """Takes the Newton step of the multipliers, shortened so that all stay positive."""
     changes, falls = [], []
     for block, multiplier in zip(blocks, multipliers, strict=True):
         rise = (block.gradients * step[block.columns]).sum(axis=1)

@@ -1,11 +1,11 @@
-"""A track's `limit`: the lowest lap time any car could reach, the yardstick of the benchmark's `lap_ratio`.
+"""Computes a track's limit, the lowest possible lap time, which the benchmark ``lap_ratio`` compares lap times with.
 
-The car is taken for a point mass: its centre stays within 0.38 m of the centre line, it accelerates with at most
-9.81 m/s^2 in any direction, runs at most 3.86 m/s and starts the lap flying. `robotini_ray.track.racing_line` solves it, for
-tracks with height in the plan.
+The car is modelled as a point mass: its centre stays within 0.38 m of the centre line, it accelerates with at most
+9.81 m/s^2 in any direction, drives at most 3.86 m/s and starts the lap flying. ``robotini_ray.track.racing_line`` solves
+this problem; for tracks with height it solves their plan.
 
-The limits of the shipped tracks are kept in `tracks/limits.json` with the SHA-256 of their track files.
-`python -m robotini_ray.track.lap_limit` solves all shipped tracks anew, writes that file and prints a table.
+The limits of the shipped tracks are stored in ``shipped/tracks/limits.json`` with the SHA-256 of their track files.
+``python -m robotini_ray.track.lap_limit`` solves all shipped tracks again, writes that file and prints a table.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ __all__ = ["RacingLine", "lap_limit_s", "main", "racing_line"]
 
 
 def lap_limit_s(track: Track) -> float:
-    """The lowest flying-lap time of a point mass on `track`, in seconds.
+    """Returns the lowest flying-lap time of a point mass on a track, in seconds.
 
-    Shipped tracks are looked up; any other file, and a shipped one that was changed, is solved, which takes some
-    tenths of a second, or some seconds where bends are very tight.
+    The limits of shipped tracks are looked up. Any other track, or a shipped one whose file was changed, is solved, which
+    takes some tenths of a second, or some seconds where bends are very tight.
 
     Raises:
-      ConvergenceError: the track had to be solved and the solver gave up.
+        ConvergenceError: The track had to be solved and the solver did not converge.
     """
     kept = json.loads(LIMITS_FILE.read_text(encoding="utf-8")).get(track.name)
     if kept is not None and kept["sha256"] == _sha256(track.path):
@@ -38,7 +38,7 @@ def lap_limit_s(track: Track) -> float:
 
 
 def main() -> None:
-    """Solve all shipped tracks, write `tracks/limits.json` and print a table."""
+    """Solves all shipped tracks, writes ``shipped/tracks/limits.json`` and prints a table."""
     limits = {}
     print(f"{'track':<16}{'length m':>10}{'limit s':>10}{'mean m/s':>10}{'solved in s':>13}")
     for name in shipped_tracks():

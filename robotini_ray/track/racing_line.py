@@ -1,21 +1,22 @@
-"""The quickest way round a track for a point mass: the racing line and its lap time.
+"""Computes the racing line of a track for a point mass, and its lap time.
 
-The path crosses *stations*, lines square to the centre line every 0.025 m. Unknown are, for each station, where
-the path crosses it (metres right of the centre line) and the time to the next one. The lap time, the sum of these
-times, is minimised subject to
+The path crosses *stations*, lines perpendicular to the centre line every 0.025 m. The unknowns are, for each station, the
+place where the path crosses it (metres right of the centre line) and the time to the next one. The lap time, the sum of
+these times, is minimised subject to
 
 - top speed: the mean velocity from each station to the next is at most 3.86 m/s;
 - grip: the change of that velocity at each station is at most 9.81 m/s^2 times the time between the middles of
   the two steps, in any direction (a friction circle);
 - width: the path stays within 0.38 m of the centre line.
 
-Where a track has height, its plan is solved, as seen from above: slopes count as level. The real way is longer, by 0.4 %
-at 5 degrees, and gravity and crests give and take some grip: there the limit is a yardstick rather than a strict bound.
+For a track with height, its plan (the view from above) is solved, so slopes count as level. The real path is longer, by
+0.4 % at 5 degrees, and gravity and crests change the grip: on such tracks the limit is a reference value rather than a
+strict bound.
 
-A velocity that changes evenly from the middle of a step to the middle of the next keeps the grip limit at every
+A velocity that changes linearly from the middle of a step to the middle of the next keeps the grip limit at every
 instant, so a solution is a lap that can be driven, not merely an estimate of one.
 
-The solver is a primal-dual interior-point method (`robotini_ray.track.interior_point`), started from a slow lap of the
+The solver is a primal-dual interior-point method (``robotini_ray.track.interior_point``), started from a slow lap of the
 centre line. Its lap times agree with IPOPT's for the same problem to 0.01 %, and halving the distance between
 stations changes them by less than 0.1 % (1 % where bends have a radius of 0.1 m).
 """
@@ -36,23 +37,27 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.signedinteger]
 
 GRIP_M_S2 = 9.81  # measured in the real simulator: about 9.8 m/s^2 in any direction
-TOP_SPEED_M_S = 3.86  # full throttle tops out near here
+TOP_SPEED_M_S = 3.86  # approximate top speed at full throttle
 HALF_WIDTH_M = 0.38  # the walls stand at 0.44 m and the body is 0.12 m wide
 
 STATION_SPACING_M = 0.025
 MIN_STATIONS = 60
-# Inside a bend tighter than the half width the stations meet; beyond that point the path would run backwards.
+# Inside a bend tighter than the half width, stations meet in one point; beyond it the path would run backwards.
 FOLD_MARGIN = 0.97
-LAST_BARRIER = 1e-7  # leaves the lap time at most 1e-7 s a constraint too long: 0.7 ms on a 35 m track
-BANDS = 10  # constraints reach from station to station but one, see `_unknowns`
+LAST_BARRIER = 1e-7  # the lap time is too long by at most 1e-7 s per constraint: 0.7 ms on a 35 m track
+BANDS = 10  # a constraint involves stations at most two apart, see ``_unknowns``
 
 
 @dataclass(frozen=True, eq=False)
 class RacingLine:
-    """The quickest flying lap, at n stations from the finish line on.
+    """The quickest flying lap, at n stations that start at the finish line.
 
-    `arc_m`, `offset_m` and `speed_m_s` are float64[n]: place along the centre line, metres right of it, and speed
-    there. `points` is float64[n, 2], the path as (x, z). `lap_time_s` is the time of the lap.
+    Attributes:
+        arc_m: ``<float64>[n]``, the places along the centre line.
+        offset_m: ``<float64>[n]``, the path's distance to the right of the centre line.
+        speed_m_s: ``<float64>[n]``, the speed at each station.
+        points: ``<float64>[n, 2]``, the path as (x, z).
+        lap_time_s: The time of the lap.
     """
 
     arc_m: FloatArray = field(repr=False)
@@ -63,7 +68,7 @@ class RacingLine:
 
 
 class _Stations(NamedTuple):
-    """n stations. Points of the centre line and unit vectors to their right are float64[n, 2]."""
+    """Holds n stations; the points on the centre line and the unit vectors to its right are ``<float64>[n, 2]``."""
 
     arc_m: FloatArray
     points: FloatArray
@@ -75,10 +80,16 @@ class _Stations(NamedTuple):
 
 
 def racing_line(track: Track, *, grip_m_s2: float = GRIP_M_S2, spacing_m: float = STATION_SPACING_M) -> RacingLine:
-    """The quickest flying lap of `track`; takes some tenths of a second, some seconds where bends are very tight.
+    """Computes the quickest flying lap of a track.
+
+    This takes some tenths of a second, or some seconds where bends are very tight.
+
+    Args:
+        grip_m_s2: The largest acceleration in any direction, in m/s^2.
+        spacing_m: The distance between stations along the centre line, in metres.
 
     Raises:
-      ConvergenceError: the solver gave up; the message names the track.
+        ConvergenceError: The solver did not converge; the message names the track.
     """
     stations = _stations(track, spacing_m)
     count = len(stations.arc_m)
@@ -113,10 +124,10 @@ def racing_line(track: Track, *, grip_m_s2: float = GRIP_M_S2, spacing_m: float 
 def _stations(track: Track, spacing_m: float) -> _Stations:
     count = max(MIN_STATIONS, round(track.length_m / spacing_m))
     arc_m = np.arange(count) * (track.length_m / count)
-    # Metres of the plan per metre of the line, which is measured along its slope.
+    # Metres in the plan per metre of the line, because the line is measured along its slope.
     level = np.cos(track.slopes_rad)[:, None]
     tangents = level * np.column_stack([np.sin(track.headings_rad), np.cos(track.headings_rad)])
-    # A Hermite spline keeps the headings of the track's samples and does not ring where its curvature jumps.
+    # A Hermite spline keeps the headings of the track's samples and does not oscillate where the curvature jumps.
     line = CubicHermiteSpline(
         np.append(track.arc_m, track.length_m),
         np.vstack([track.points, track.points[:1]]),
@@ -145,11 +156,11 @@ def _stations(track: Track, spacing_m: float) -> _Stations:
 
 
 def _unknowns(count: int) -> tuple[IntArray, IntArray]:
-    """int[n] each: where the offset and the step time of each station stand in the vector of 2 n unknowns.
+    """Returns the indices of each station's offset and step time in the vector of 2 n unknowns, ``<int>[n]`` each.
 
-    Stations are taken alternately from the two ends of the lap (0, n-1, 1, n-2, ...), which makes the matrix of a
-    closed lap, whose first and last stations are neighbours, a banded one: stations two apart stand at most four
-    places apart, their unknowns at most nine.
+    Stations are taken alternately from the two ends of the lap (0, n-1, 1, n-2, ...). This makes the matrix of a closed
+    lap, whose first and last stations are neighbours, a banded one: stations two apart are at most four places apart,
+    and their unknowns at most nine.
     """
     station = np.arange(count)
     place = np.where(station < (count + 1) // 2, 2 * station, 2 * (count - 1 - station) + 1)
@@ -157,7 +168,7 @@ def _unknowns(count: int) -> tuple[IntArray, IntArray]:
 
 
 def _slow_lap(stations: _Stations, grip_m_s2: float) -> FloatArray:
-    """Unknowns of a lap of the centre line at one speed, with at most a quarter of the grip."""
+    """Returns the unknowns of a lap along the centre line at constant speed, with at most a quarter of the grip."""
     offset_at, step_at = _unknowns(len(stations.arc_m))
     curvature = float((np.abs(stations.turns_rad) / stations.step_m).max())
     speed_m_s = min(TOP_SPEED_M_S / 2, (0.25 * grip_m_s2 / curvature) ** 0.5)
@@ -171,7 +182,7 @@ def _path(stations: _Stations, offset_m: FloatArray) -> FloatArray:
 
 
 def _velocities(stations: _Stations, offset_m: FloatArray, step_s: FloatArray) -> FloatArray:
-    """float64[n, 2]: mean velocity from each station to the next, m/s."""
+    """Returns the mean velocity from each station to the next in m/s, ``<float64>[n, 2]``."""
     path = _path(stations, offset_m)
     return (np.roll(path, -1, axis=0) - path) / step_s[:, None]
 
@@ -180,7 +191,7 @@ def _velocities(stations: _Stations, offset_m: FloatArray, step_s: FloatArray) -
 
 
 def _constraints(stations: _Stations, unknowns: FloatArray, grip_m_s2: float) -> list[Constraints]:
-    """Top speed, grip, the two bounds of the offset, and time running forward; scaled to the order of 1."""
+    """Returns the constraints: top speed, grip, both bounds of the offset and positive times, scaled to the order of 1."""
     offset_at, step_at = _unknowns(len(stations.arc_m))
     offset_m, step_s = unknowns[offset_at], unknowns[step_at]
     velocities = _velocities(stations, offset_m, step_s)
@@ -196,7 +207,7 @@ def _constraints(stations: _Stations, unknowns: FloatArray, grip_m_s2: float) ->
 
 
 def _velocity_derivatives(stations: _Stations, velocities: FloatArray, step_s: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Jacobian float64[n, 2, 3] and second derivatives float64[n, 2, 3, 3] of the velocities.
+    """Returns Jacobian ``<float64>[n, 2, 3]`` and second derivatives ``<float64>[n, 2, 3, 3]`` of the velocities.
 
     The three unknowns are the offsets at the step's two ends and its time.
     """
@@ -214,7 +225,7 @@ def _velocity_derivatives(stations: _Stations, velocities: FloatArray, step_s: F
 def _square_derivatives(
     vectors: FloatArray, jacobians: FloatArray, curvatures: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """|vector|^2, float64[n], with its gradient float64[n, k] and Hessian float64[n, k, k]."""
+    """Returns |vector|^2 ``<float64>[n]``, its gradient ``<float64>[n, k]`` and its Hessian ``<float64>[n, k, k]``."""
     squares = (vectors * vectors).sum(axis=1)
     gradients = 2 * np.einsum("nai,na->ni", jacobians, vectors)
     hessians = np.einsum("nai,naj->nij", jacobians, jacobians)
@@ -229,7 +240,7 @@ def _speed_constraints(
     jacobians: FloatArray,
     curvatures: FloatArray,
 ) -> Constraints:
-    """1 - |v|^2 / top^2 >= 0."""
+    """Returns the constraints ``1 - |v|^2 / top^2 >= 0``."""
     squares, gradients, hessians = _square_derivatives(velocities, jacobians, curvatures)
     columns = np.column_stack([offset_at, np.roll(offset_at, -1), step_at])
     top = TOP_SPEED_M_S**2
@@ -245,9 +256,9 @@ def _grip_constraints(
     curvatures: FloatArray,
     grip_m_s2: float,
 ) -> Constraints:
-    """1 - |v after - v before|^2 / (grip * time between)^2 >= 0.
+    """Returns the constraints ``1 - |v after - v before|^2 / (grip * time between)^2 >= 0``.
 
-    The five unknowns: offsets before, at and after the station, times of the steps before and after it.
+    The five unknowns are the offsets before, at and after the station, and the times of the steps before and after it.
     """
     after, before = np.array([1, 2, 4]), np.array([0, 1, 3])
     change_jacobians = np.zeros((len(step_s), 2, 5))

@@ -1,8 +1,9 @@
-"""The geometry of a Robotini track: its centre line, and where a point lies along and across it.
+"""Loads Robotini tracks, and computes places along and across their centre lines.
 
-Shared by the embedded simulator and the car side. Lengths are metres, angles radians, in Unity's frame: x to the
-right, y up, z forward; headings clockwise from +z as seen from above. A track may go up and down; lengths along its
-line are then those of the slope, while places and distances from the line are those of the plan, seen from above.
+The embedded simulator and the cars' side share this module. Lengths are in metres, angles in radians, in Unity's frame:
+x to the right, y up, z forward; headings clockwise from +z as seen from above. A track may go up and down: then lengths
+along its line are measured along the slope, while places and distances from the line are measured in the plan (the view
+from above).
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ from robotini_ray.track.centre_line import LEVEL_WEIGHT, Line, height_on, locate
 
 FloatArray = NDArray[np.float64]
 
-SAMPLES_PER_CURVE = 30  # the simulator's spline measures each Bezier curve by 30 chords
-NEIGHBOURHOOD_M = 1.5  # how far along the line `locate` looks when it is told where the car was
+SAMPLES_PER_CURVE = 30  # the real simulator measures each Bezier curve by 30 chords
+NEIGHBOURHOOD_M = 1.5  # search range of ``locate`` each way along the line around the car's last place
 HEIGHT_TOLERANCE_M = 1e-6
-STEEPEST_SLOPE = 1.0  # height per metre of plan, 45 degrees: beyond it the plan no longer says where a car is
+STEEPEST_SLOPE = 1.0  # height per metre of plan, 45 degrees; on steeper roads the plan no longer determines a car's place
 
 
 class TrackError(RobotiniError, ValueError):
-    """A track file that is missing, malformed or not supported; the message names the file and the reason."""
+    """Raised for a track file that is missing, malformed or not supported; the message names the file and the reason."""
 
 
 class TrackPlace(NamedTuple):
-    """A point's place on the track: metres along the line, metres right of it, the line's heading there."""
+    """A point's place on the track: metres along the line, metres right of it, and the line's heading there (rad)."""
 
     arc_m: float
     offset_m: float
@@ -43,13 +44,20 @@ class TrackPlace(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """The centre line of a closed track as samples; all arrays are read-only.
+    """The centre line of a closed track as n samples; all arrays are read-only.
 
-    `points` is float64[n, 2] of (x, z), `arc_m` and `headings_rad` are float64[n]; the first sample, at arc 0 on the
-    finish line, is not repeated at the end. Headings are unwrapped: neighbours never differ by a whole turn.
-    `curvatures_per_m` is float64[n], that of the plan, positive in a right turn. `heights_m` and `slopes_rad` are
-    float64[n]: y of the road, and the angle by which it rises along the track. `length_m` and `arc_m` are measured along
-    the chords between samples, with their height.
+    The first sample, at arc 0 on the finish line, is not repeated at the end.
+
+    Attributes:
+        name: The file name of the track.
+        path: The track file.
+        length_m: The length, measured along the chords between samples, height included.
+        points: ``<float64>[n, 2]``, places in the plan as (x, z).
+        arc_m: ``<float64>[n]``, arc lengths from the finish line, measured like ``length_m``.
+        headings_rad: ``<float64>[n]``, unwrapped: neighbours never differ by a whole turn.
+        curvatures_per_m: ``<float64>[n]``, curvatures of the plan, positive in a right turn.
+        heights_m: ``<float64>[n]``, heights (y) of the road.
+        slopes_rad: ``<float64>[n]``, angles by which the road rises along the track.
     """
 
     name: str
@@ -64,12 +72,12 @@ class Track:
 
     @property
     def is_flat(self) -> bool:
-        """Whether the whole road lies at one height."""
+        """Tells whether the whole road lies at one height, within 1e-6 m."""
         return bool(np.ptp(self.heights_m) <= HEIGHT_TOLERANCE_M)
 
     @cached_property
     def line(self) -> Line:
-        """The same samples for the compiled functions `pose_on`, `locate_on`, `height_on` and `slope_on`."""
+        """Samples of the line for the compiled functions ``pose_on``, ``locate_on``, ``height_on`` and ``slope_on``."""
         walls_m = room_to_walls(self.points, self.headings_rad, self.heights_m)
         return Line(
             self.points,
@@ -82,23 +90,24 @@ class Track:
         )
 
     def pose(self, arc_m: float) -> tuple[float, float, float]:
-        """(x, z, heading) on the centre line at `arc_m`, which may be any number of laps away."""
+        """Returns (x, z, heading) on the centre line at ``arc_m``, which may be any number of laps away."""
         return pose_on(self.line, float(arc_m))
 
     def height(self, arc_m: float) -> float:
-        """Height (y) of the road at `arc_m`, which may be any number of laps away."""
+        """Returns the height (y) of the road at ``arc_m``, which may be any number of laps away."""
         return height_on(self.line, float(arc_m))
 
     def slope(self, arc_m: float) -> float:
-        """The angle by which the road rises along the track at `arc_m`; negative where it goes down."""
+        """Returns the angle by which the road rises along the track at ``arc_m``, in radians; negative where it descends."""
         return slope_on(self.line, float(arc_m))
 
     def locate(self, x: float, z: float, near_arc_m: float | None = None, y: float | None = None) -> TrackPlace:
-        """The place of point (x, z): its nearest point on the line and the signed distance from it (+ = right).
+        """Returns the nearest point on the line to a point (x, z), and the signed distance from it (positive = right).
 
-        Without `near_arc_m` the whole line is searched; the point's height `y` then says which one is meant of two legs
-        that cross on a bridge. With `near_arc_m`, only 1.5 m of line either way, so that a leg that crosses or passes
-        close by is never taken for the one the car is on.
+        Args:
+            near_arc_m: The car's last place. Only 1.5 m of line each way from it are searched, so that a leg that crosses
+                or passes close by is never mistaken for the one the car is on. None searches the whole line.
+            y: The point's height. Without ``near_arc_m`` it selects one of two legs that cross on a bridge.
         """
         window_m = NEIGHBOURHOOD_M
         if near_arc_m is None and y is not None:
@@ -109,28 +118,28 @@ class Track:
         return TrackPlace(*locate_on(self.line, float(x), float(z), float(near_arc_m), window_m))
 
     def curvature(self, arc_m: float) -> float:
-        """Curvature of the centre line at `arc_m` in 1/m, positive in a right turn."""
+        """Returns the curvature of the centre line at ``arc_m`` in 1/m, positive in a right turn."""
         return float(self.curvatures_at(np.array(arc_m)))
 
     def curvatures_at(self, arcs_m: FloatArray) -> FloatArray:
-        """The same at many places."""
+        """Returns the curvatures of the centre line at many places in 1/m, positive in right turns; see ``curvature``."""
         return np.interp(arcs_m % self.length_m, *self._closed_curvatures)
 
     @cached_property
     def _closed_curvatures(self) -> tuple[FloatArray, FloatArray]:
-        """Arcs and curvatures with the first sample once more, behind the last one."""
+        """Arcs and curvatures, with the first sample repeated after the last one."""
         return np.append(self.arc_m, self.length_m), np.append(self.curvatures_per_m, self.curvatures_per_m[0])
 
     def trigger_arcs_m(self, num_segments: int) -> FloatArray:
-        """float64[num_segments]: where the trigger of each segment stands; the finish line at 0 is not listed."""
+        """Returns the places of the segments' triggers, ``<float64>[num_segments]``, without the finish line at 0."""
         return np.arange(1, num_segments + 1) * (self.length_m / (num_segments + 1))
 
 
 def load_track(name_or_path: str) -> Track:
-    """Load a shipped track by name (`default`, `oval`, ...) or any Robotini track file by path.
+    """Loads a shipped track by its name (``default``, ``oval``, ...) or any Robotini track file by its path.
 
     Raises:
-      TrackError: there is no such file, it is not a track, or it is steeper than 45 degrees somewhere.
+        TrackError: The file does not exist, is not a track, or is steeper than 45 degrees somewhere.
     """
     shipped = TRACKS / f"{name_or_path}.json"
     path = shipped if name_or_path in shipped_tracks() else Path(name_or_path)
@@ -147,7 +156,7 @@ def load_track(name_or_path: str) -> Track:
 
 
 def _parse_nodes(text: str) -> FloatArray:
-    """float64[k, 2, 3]: position and direction (x, y, z) of every node, the last one repeating the first."""
+    """Returns position and direction (x, y, z) of every node, ``<float64>[k, 2, 3]``; the last node repeats the first."""
     try:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -175,15 +184,17 @@ def _build_track(path: Path, nodes: FloatArray) -> Track:
     chords = np.roll(samples, -1, axis=0) - samples
     plan_m = np.hypot(chords[:, 0], chords[:, 2])
     if plan_m.min() <= 0:
-        raise TrackError("two samples of the line coincide as seen from above; remove doubled nodes")
-    # A Bezier curve may start with zero speed (direction equal to position): the chord then gives heading and slope.
+        raise TrackError("two samples of the line coincide as seen from above; remove duplicate nodes")
+    # A Bezier curve may start with a zero tangent (direction equal to position); then the chord gives heading and slope.
     still = np.hypot(tangents[:, 0], tangents[:, 2]) < 1e-9
     tangents[still] = chords[still]
     slopes = tangents[:, 1] / np.hypot(tangents[:, 0], tangents[:, 2])
     steepness = np.maximum(np.abs(slopes), np.abs(chords[:, 1]) / plan_m)
     if steepness.max() > STEEPEST_SLOPE:
         place, degrees = int(steepness.argmax()), math.degrees(math.atan(steepness.max()))
-        raise TrackError(f"the road after node {place // SAMPLES_PER_CURVE} has a slope of {degrees:.0f} degrees; at most 45")
+        raise TrackError(
+            f"the road after node {place // SAMPLES_PER_CURVE} has a slope of {degrees:.0f} degrees; at most 45 are allowed"
+        )
     headings = np.unwrap(np.arctan2(tangents[:, 0], tangents[:, 2]))
     chord_m = np.hypot(plan_m, chords[:, 1])
     return Track(
@@ -200,9 +211,10 @@ def _build_track(path: Path, nodes: FloatArray) -> Track:
 
 
 def _sample_curves(nodes: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Points and tangents, float64[30 (k - 1), 3], of the cubic Bezier curves between neighbouring nodes.
+    """Returns points and tangents, ``<float64>[30 * (k - 1), 3]``, of the cubic Bezier curves between neighbouring nodes.
 
-    Robotini's rule: p0 = position[i], p1 = direction[i], p2 = 2 position[i+1] - direction[i+1], p3 = position[i+1].
+    Robotini's control points are ``p0 = position[i]``, ``p1 = direction[i]``, ``p2 = 2 * position[i+1] - direction[i+1]`` and
+    ``p3 = position[i+1]``.
     """
     start, end = nodes[:-1], nodes[1:]
     p0, p1, p2, p3 = start[:, 0], start[:, 1], 2 * end[:, 0] - end[:, 1], end[:, 0]
@@ -215,7 +227,7 @@ def _sample_curves(nodes: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _curvatures(headings: FloatArray, plan_m: FloatArray) -> FloatArray:
-    """Central differences of the heading along the closed line's plan."""
+    """Computes curvatures as central differences of the heading along the plan of the closed line."""
     before, after = np.roll(headings, 1), np.roll(headings, -1)
     turn = (after - before + math.pi) % (2 * math.pi) - math.pi
     return turn / (plan_m + np.roll(plan_m, 1))
