@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import select
 import socket
 import time
@@ -19,9 +20,9 @@ from robotini_ray.car.errors import TrackMismatch
 from robotini_ray.car.link import CarLink
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state import CarState
-from robotini_ray.config import ACTION_SIZE, FEATURES_PER_FRAME, EnvironmentConfig
-from robotini_ray.environment.controls import car_command
-from robotini_ray.environment.observation import READ_BACK_FRAMES, BadFrame, HistoryStack, picture_features
+from robotini_ray.config import ACTION_SIZE, EnvironmentConfig
+from robotini_ray.environment.decision_cycle import NEUTRAL, DecisionCycle
+from robotini_ray.environment.observation import BadFrame
 from robotini_ray.environment.privileged import PrivilegedView
 from robotini_ray.environment.reward import OriginalReward, ProgressReward, ProgressWeights, Reward
 from robotini_ray.environment.score import RaceScore, live_state
@@ -38,6 +39,21 @@ LOCKSTEP_START_TIMEOUT_S = 60.0
 """Longest wait for the first RaceParameters in lock-step: an embedded simulator that starts on a busy machine is given time."""
 
 SILENCE_POLL_S = 0.25
+
+
+@dataclasses.dataclass
+class _Episode:
+    """The episode under way.
+
+    Attributes:
+        returns: The car's returns to the track when it began.
+        frames: The frames since it began.
+        laps: The crossings of the line since it began.
+    """
+
+    returns: int = 0
+    frames: int = 0
+    laps: int = 0
 
 
 class RaceEnvironment(py_environment.PyEnvironment):
@@ -83,17 +99,25 @@ class RaceEnvironment(py_environment.PyEnvironment):
         self._config = config
         self._track = track
         self.link = CarLink(address, login)
-        """Its name on the track, how fast frames come, whether it is stalled, and its faults."""
-        self._state_timeout_s = STATE_TIMEOUT_S if login.lockstep else REALTIME_STATE_TIMEOUT_S
-        self._history = HistoryStack(FEATURES_PER_FRAME, ACTION_SIZE, config.observation_history, config.action_history)
-        self._action = np.zeros(ACTION_SIZE, np.float32)
-        self._observation = np.zeros(config.observation_size, np.float32)
+        """The car's connection: its name on the track, how fast frames come, whether it is stalled, and its faults."""
         self.last_png = b""
-        self._command = (0.0, 0.0)
-        self._state: CarState | None = None
+        """The newest picture that an observation was made of."""
+        self.blind = False
+        """Whether the car drives without its states; its time steps are then for driving only."""
+        self._state_timeout_s = STATE_TIMEOUT_S if login.lockstep else REALTIME_STATE_TIMEOUT_S
         start_timeout_s = LOCKSTEP_START_TIMEOUT_S if login.lockstep else STATE_TIMEOUT_S
-        self.score = RaceScore(_segments(spectator, track, start_timeout_s))
-        self.connect(spectator)
+        self.num_segments = _segments(spectator, track, start_timeout_s)
+        self.score = RaceScore(self.num_segments)
+        self._cycle = DecisionCycle(config)
+        self._command = NEUTRAL
+        self._state: CarState | None = None
+        self._decision_states: list[CarState] = []
+        self._spectator: Spectator | None = spectator
+        self._reward = self._make_reward()
+        self._privileged = PrivilegedView(track)
+        self._previous_segment = -1
+        self._episode = _Episode()
+        self.link.join(spectator, None)
 
     def connect(self, spectator: Spectator, sock: socket.socket | None = None) -> None:
         """Joins the track, for the first time or again after a lost connection; the next call is ``begin_episode``.
@@ -104,21 +128,17 @@ class RaceEnvironment(py_environment.PyEnvironment):
         """
         self._watch_with(spectator)
         self.link.join(spectator, sock)
-        self._decision_frames = 0
-        self._pngs: list[bytes] = []
 
     def _watch_with(self, spectator: Spectator) -> None:
-        """States of this spectator have nothing to do with those before."""
-        self._spectator: Spectator | None = spectator
+        """Takes the car's states from this spectator from now on; they have nothing to do with those before."""
+        self._spectator = spectator
         self.num_segments = _segments(spectator, self._track, STATE_TIMEOUT_S)
         self.score.restart(self.num_segments)
         self._reward = self._make_reward()
         self._privileged = PrivilegedView(self._track)
         self._previous_segment = -1
-        self._afresh = True
-        self._settle_frames = 1
+        self._cycle.begin()
         self.blind = False
-        """Whether the car drives without its states; its time steps are then for driving only."""
 
     @property
     def config(self) -> EnvironmentConfig:
@@ -154,19 +174,17 @@ class RaceEnvironment(py_environment.PyEnvironment):
             The FIRST time step, or None when frames must pass before one shows the car's place (it has just joined or been
             put back): then ``advance`` returns it. The car stands still meanwhile.
         """
-        if self._afresh:
+        if self._cycle.settling:
             if self._state is not None:
-                self._send_neutral()
+                self._send(NEUTRAL)
             return None
         return self._first()
 
     def begin_decision(self, action: NDArray[np.float32]) -> None:
         """Answers the newest frame with an action ``<float32>[2]``, which lasts for ``action_repeat`` frames."""
-        self._action = action
-        self._decision_frames = 0
-        self._decision_states: list[CarState] = []
-        self._pngs.clear()
-        self._send_action()
+        self._cycle.decide(action)
+        self._decision_states.clear()
+        self._send(self._cycle.command)
 
     def advance(self) -> ts.TimeStep | None:
         """Takes in the next frame, if it has arrived; answers it unless a decision is due.
@@ -180,20 +198,15 @@ class RaceEnvironment(py_environment.PyEnvironment):
         if self.blind and not self._sees_again():
             return self._advance_blind(pngs)
         states = self._take_states()
-        if self._afresh:
-            return self._settle(pngs)
-        self._pngs += pngs
-        self._decision_states += states
-        self._decision_frames += 1
-        frame = None
-        if self._decision_frames >= self._config.action_repeat:
-            frame = self._decode(self._pngs if self._config.merge_frames else self._pngs[-1:])
-        if frame is not None:
-            return self._finish_decision(frame)
-        if self._was_put_back():  # the action was not meant for the place where the car is now
-            self._send_neutral()
-        else:
-            self._send_action()  # again: the decision goes on, one frame longer where the last was no picture
+        if not self._cycle.settling:
+            self._decision_states += states
+        began_settling = self._cycle.settling
+        observation = self._observe(pngs)
+        if observation is not None:
+            return self._first() if began_settling else self._finish_decision()
+        # The action was not meant for the place of a car that was put back. Else the decision goes on, one frame longer where
+        # the last was no picture.
+        self._send(NEUTRAL if self._was_put_back() else self._cycle.command)
         return None
 
     def check_silence(self) -> bool:
@@ -203,9 +216,9 @@ class RaceEnvironment(py_environment.PyEnvironment):
             Whether that has ended the episode under way: the decision was not carried out, so what came of it is no step.
             The next time step is a FIRST one.
         """
-        if not self.link.check_silence() or self._afresh:
+        if not self.link.check_silence() or self._cycle.settling:
             return False
-        self._afresh, self._settle_frames = True, 1
+        self._cycle.begin()
         return not self.blind
 
     def drive_blind(self, spectator: Spectator | None) -> None:
@@ -217,12 +230,11 @@ class RaceEnvironment(py_environment.PyEnvironment):
             self.link.follow_with(spectator)
         self._spectator = spectator
         self.blind = True
-        self._decision_frames = 0
-        self._pngs.clear()
-        if self._afresh:
-            self._send_neutral()
+        if self._cycle.settling:
+            self._cycle.begin()  # no state tells any more when a picture shows the new place
         else:
-            self._send_action()
+            self._cycle.decide(self._cycle.action)
+        self._send(self._cycle.command)
 
     def privileged(self) -> NDArray[np.float32]:
         """What only a critic may see of the car as it is now, when the newest time step is answered; see ``PrivilegedView``."""
@@ -250,7 +262,7 @@ class RaceEnvironment(py_environment.PyEnvironment):
         while (step := self.advance()) is None:
             wait_readable(self, time.monotonic() + SILENCE_POLL_S)
             if self.check_silence():
-                return ts.TimeStep(np.int32(ts.StepType.LAST), np.float32(0.0), np.float32(1.0), self._observation)
+                return ts.TimeStep(np.int32(ts.StepType.LAST), np.float32(0.0), np.float32(1.0), self._cycle.observation)
         return step
 
     def _take_states(self) -> Sequence[CarState]:
@@ -272,78 +284,58 @@ class RaceEnvironment(py_environment.PyEnvironment):
         return True
 
     def _advance_blind(self, pngs: list[bytes]) -> ts.TimeStep | None:
-        self._decision_frames += 1
-        frame = self._decode(pngs[-1:]) if self._afresh or self._decision_frames >= self._config.action_repeat else None
-        if frame is None:
+        observation = self._observe(pngs)
+        if observation is None:
             self.link.repeat()
             return None
-        self._observation = self._history.reset(frame) if self._afresh else self._history.push(frame, self._action)
-        self._afresh = False
-        return ts.TimeStep(np.int32(ts.StepType.MID), np.float32(0.0), np.float32(1.0), self._observation)
+        return ts.TimeStep(np.int32(ts.StepType.MID), np.float32(0.0), np.float32(1.0), observation)
 
-    def _settle(self, pngs: list[bytes]) -> ts.TimeStep | None:
-        self._settle_frames -= 1
-        frame = self._decode(pngs[-1:]) if self._settle_frames <= 0 else None
-        if frame is None:
-            self._send_neutral()
+    def _observe(self, pngs: list[bytes]) -> NDArray[np.float32] | None:
+        """Returns the new observation, if one is due and its picture can be decoded."""
+        try:
+            observation = self._cycle.take(pngs)
+        except BadFrame:
+            self.link.note_undecodable()
             return None
-        self._afresh = False
-        self._observation = self._history.reset(frame)
-        return self._first()
+        if observation is not None:
+            self.link.note_decoded()
+            self.last_png = pngs[-1]
+        return observation
 
     def _first(self) -> ts.TimeStep:
         assert self._state is not None
-        self._episode_returns = self._state.returns
-        self._episode_frames = 0
-        self._episode_laps = 0
+        self._episode = _Episode(self._state.returns)
         self._reward.reset(self._state)
-        return ts.TimeStep(np.int32(ts.StepType.FIRST), np.float32(0.0), np.float32(1.0), self._observation)
+        return ts.TimeStep(np.int32(ts.StepType.FIRST), np.float32(0.0), np.float32(1.0), self._cycle.observation)
 
-    def _finish_decision(self, frame: NDArray[np.float32]) -> ts.TimeStep:
-        self._observation = self._history.push(frame, self._action)
-        self._episode_frames += self._decision_frames
+    def _finish_decision(self) -> ts.TimeStep:
+        episode, config = self._episode, self._config
+        episode.frames += self._cycle.frames
         terms = self._reward.step(self._decision_states)
         self._count_laps()
         terminated = self._was_put_back()
-        truncated = self._episode_laps >= self._config.episode_laps or self._episode_frames >= self._config.episode_frames
+        truncated = episode.laps >= config.episode_laps or episode.frames >= config.episode_frames
         if terminated:
-            self._afresh = True
-            self._settle_frames = READ_BACK_FRAMES + 1
+            self._cycle.put_back()
         step_type = ts.StepType.LAST if terminated or truncated else ts.StepType.MID
         discount = 0.0 if terminated else 1.0
-        return ts.TimeStep(np.int32(step_type), np.float32(sum(terms.values())), np.float32(discount), self._observation)
+        reward = np.float32(sum(terms.values()))
+        return ts.TimeStep(np.int32(step_type), reward, np.float32(discount), self._cycle.observation)
 
     def _was_put_back(self) -> bool:
-        return self._state is not None and self._state.returns > self._episode_returns
+        return self._state is not None and self._state.returns > self._episode.returns
 
     def _count_laps(self) -> None:
         segments = [state.track_segment for state in self._decision_states]
         if segments:
             last = self.num_segments - 1
             before = [self._previous_segment, *segments[:-1]]
-            self._episode_laps += sum(a == last and b == 0 for a, b in zip(before, segments, strict=True))
+            self._episode.laps += sum(a == last and b == 0 for a, b in zip(before, segments, strict=True))
             self._previous_segment = segments[-1]
 
-    def _decode(self, pngs: list[bytes]) -> NDArray[np.float32] | None:
-        """The features ``<float32>[8, 3]`` of one frame, or of several merged; None if one is no picture."""
-        try:
-            frame = picture_features(pngs, self._config.image_width)
-        except BadFrame:
-            self.link.note_undecodable()
-            return None
-        self.link.note_decoded()
-        self.last_png = pngs[-1]
-        return frame
-
-    def _send_action(self) -> None:
-        self._send(*car_command(self._action, self._config))
-
-    def _send_neutral(self) -> None:
-        self._send(0.0, 0.0)
-
-    def _send(self, throttle: float, turn: float) -> None:
-        self._command = (throttle, turn)
-        self.link.send(throttle, turn)
+    def _send(self, command: tuple[float, float]) -> None:
+        self._command = command
+        self.link.send(*command)
 
     def _make_reward(self) -> Reward:
         config = self._config

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from robotini_ray.car.connection import CarConnection, Login, backoff_delays
 from robotini_ray.car.errors import CarError, SimulatorUnreachable, SpectatorLost
 from robotini_ray.car.race_events import RaceEvents
+from robotini_ray.environment.decision_cycle import NEUTRAL
 from robotini_ray.policy.numpy_policy import NumpyPolicy
-from robotini_ray.racing.pilot import NEUTRAL, Pilot
+from robotini_ray.racing.pilot import Pilot
 from robotini_ray.simulator_address import SimulatorAddress
 
 CONNECT_TIMEOUT_S = 2.0

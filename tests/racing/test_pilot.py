@@ -9,10 +9,11 @@ import pytest
 from robotini_ray.car.connection import CarConnection, Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import config_from_dict
+from robotini_ray.environment.decision_cycle import NEUTRAL
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
-from robotini_ray.racing.pilot import NEUTRAL, Pilot
+from robotini_ray.racing.pilot import Pilot
 from robotini_ray.track.track import load_track
 
 FRAMES = 120
