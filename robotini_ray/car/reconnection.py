@@ -91,23 +91,31 @@ class _Attempt(threading.Thread):
 
 
 class SpectatorLink:
-    """Replaces a spectator by a new one after its connection was lost.
+    """Keeps a spectator connected: replaces it by a new one after its connection was lost.
 
     Args:
         host: The simulator's host name or IP address.
         port: The simulator's spectator port.
-        spectator: The first spectator, already connected.
-        track: The track that later spectators are created with; see ``Spectator``.
+        track: The track that spectators are created with; see ``Spectator``.
     """
 
-    def __init__(self, host: str, port: int, spectator: Spectator, track: Track) -> None:
-        self.spectator: Spectator | None = spectator
-        """The connected spectator; None while the connection is lost."""
+    def __init__(self, host: str, port: int, track: Track) -> None:
+        self.spectator: Spectator | None = None
+        """The connected spectator; None before ``connect`` and while the connection is lost."""
         self._host, self._port, self._track = host, port, track
         self._reconnection: Reconnection | None = None
         self._arriving: Spectator | None = None
         self._arriving_until_s = 0.0
         self._bad_lines = 0
+
+    def connect(self) -> Spectator:
+        """Connects the first spectator and returns it.
+
+        Raises:
+            SimulatorUnreachable: The simulator does not answer.
+        """
+        self.spectator = Spectator(self._host, self._port, track=self._track)
+        return self.spectator
 
     def take_bad_lines(self) -> int:
         """Returns the number of invalid lines and events since the last call, over all spectators."""

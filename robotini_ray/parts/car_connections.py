@@ -18,11 +18,12 @@ from robotini_ray.car.errors import (
     StateTimeout,
 )
 from robotini_ray.car.reconnection import Reconnection, SpectatorLink
-from robotini_ray.car.spectator import STALE_S
-from robotini_ray.environment.race_environment import with_frames
+from robotini_ray.car.spectator import STALE_S, Spectator
+from robotini_ray.environment.race_environment import RaceEnvironment, with_frames
 from robotini_ray.parts.collecting_car import CollectingCar
 from robotini_ray.run.reports import ConnectionState
 from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.track.track import Track
 
 LOG = logging.getLogger(__name__)
 
@@ -34,28 +35,39 @@ _COUNTED_BEFORE = {FrameTimeout: "stalled", LoginRefused: "login_refused"}
 
 
 class CarConnections:
-    """Who is connected. A car that is not comes back by itself, and so does the spectator.
+    """The connections of a collector's cars. A car whose connection is lost comes back by itself, and so does the spectator.
 
     Where only the spectator is lost, all cars drive on "blind" (see ``RaceEnvironment.drive_blind``).
 
     Args:
-        address: of the simulator.
-        spectator_link: to its event stream.
-        cars: the cars, each connected.
-        lockstep: whether the simulator's world waits for them.
+        address: The simulator of all cars.
+        track: The track that it drives on.
+        lockstep: Whether the simulator's world waits for the cars.
     """
 
-    def __init__(
-        self, address: SimulatorAddress, spectator_link: SpectatorLink, cars: list[CollectingCar], lockstep: bool
-    ) -> None:
+    def __init__(self, address: SimulatorAddress, track: Track, lockstep: bool) -> None:
+        self.cars: list[CollectingCar] = []
+        """All cars, connected or not."""
         self._address = address
         self._lockstep = lockstep
-        self._spectator_link = spectator_link
-        self._cars = cars
-        self._connected = {car.environment: car for car in cars}
+        self._spectator_link = SpectatorLink(address.host, address.log_port, track)
+        self._connected: dict[RaceEnvironment, CollectingCar] = {}
         self._faults: collections.Counter[str] = collections.Counter()
         self._reconnects: collections.Counter[str] = collections.Counter()
         self._blind_since = time.monotonic()
+
+    def watch(self) -> Spectator:
+        """Connects to the simulator's event stream, which all cars share; blocks until that is done.
+
+        Raises:
+            SimulatorUnreachable: The simulator does not answer.
+        """
+        return self._spectator_link.connect()
+
+    def add(self, car: CollectingCar) -> None:
+        """Looks after one more car, which is connected."""
+        self.cars.append(car)
+        self._connected[car.environment] = car
 
     def ready(self, timeout_s: float) -> Iterator[CollectingCar]:
         """The cars that have something to read, while they are connected; waits for a first one."""
@@ -70,7 +82,7 @@ class CarConnections:
         Args:
             standing: whether the world may be standing still because some car does not answer on purpose.
         """
-        for car in self._cars:
+        for car in self.cars:
             meter = car.environment.link.meter
             if car.environment not in self._connected:
                 self._try_to_rejoin(car)
@@ -118,7 +130,7 @@ class CarConnections:
         """Counts by cause since the last call, see ``car.errors.FAULTS``."""
         faults, self._faults = self._faults, collections.Counter()
         faults["bad_line"] += self._spectator_link.take_bad_lines()
-        for car in self._cars:
+        for car in self.cars:
             faults.update(car.environment.link.take_faults())
         return dict(faults)
 
@@ -129,7 +141,7 @@ class CarConnections:
 
     def take_frames(self) -> tuple[int, int]:
         """Camera frames of all cars since the last call, and how many of them came late."""
-        frames, late = zip(*(car.environment.link.meter.take_counts() for car in self._cars), strict=True)
+        frames, late = zip(*(car.environment.link.meter.take_counts() for car in self.cars), strict=True)
         return sum(frames), sum(late)
 
     def frame_age_s(self) -> float:
@@ -138,7 +150,7 @@ class CarConnections:
 
     def close(self) -> None:
         """Takes all cars off the track."""
-        for car in self._cars:
+        for car in self.cars:
             car.close()
         self._spectator_link.close()
 
@@ -204,7 +216,7 @@ class CarConnections:
 
     def _lose_sight(self, error: SpectatorError) -> None:
         """Every car's episode ends as truncated; they drive on, and nothing is written, until the states are back."""
-        if not any(car.has_driven for car in self._cars):
+        if not any(car.has_driven for car in self.cars):
             raise error
         LOG.warning("%s", error)
         self._count(error)

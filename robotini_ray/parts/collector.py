@@ -14,7 +14,6 @@ from tf_agents.trajectories import time_step as ts
 
 from robotini_ray.car.connection import Login
 from robotini_ray.car.errors import CarError
-from robotini_ray.car.reconnection import SpectatorLink
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import Config
@@ -73,6 +72,7 @@ class Collector(WeightsReceiver):
         self._replay = reverb.Client(replay_address)
         self._store = CarStateStore(redis_url, run_name)
         self._seats = seats
+        self._connections = CarConnections(address, self._track, lockstep)
         self._stop = threading.Event()
         self._weights: tuple[int, NDArray[np.float32], float] | None = None  # with the time when they came
         self._version = -1
@@ -91,19 +91,18 @@ class Collector(WeightsReceiver):
             CarError: the simulator refuses a car or cannot be reached at the start; later losses are reconnected.
             TrackMismatch: the simulator drives on another track.
         """
-        host, log_port = self._address.host, self._address.log_port
-        spectator = Spectator(host, log_port, track=self._track)
-        self._cars = [self._seat_car(seat, spectator) for seat in self._seats]
-        link = SpectatorLink(host, log_port, spectator, self._track)
-        self._connections = CarConnections(self._address, link, self._cars, self._lockstep)
+        connections = self._connections
         try:
-            for car in self._cars:
+            spectator = connections.watch()
+            for seat in self._seats:
+                connections.add(self._seat_car(seat, spectator))
+            for car in connections.cars:
                 self._begin_episode(car)
             while not self._stop.is_set():
                 self._run_once()
         finally:
-            self._connections.close()
-            for car in self._cars:
+            connections.close()
+            for car in connections.cars:
                 car.writer.flush(timeout_ms=5000)
                 car.writer.close()
             self._store.close()
@@ -168,8 +167,8 @@ class Collector(WeightsReceiver):
 
     def _waits_for_learner(self) -> bool:
         """Whether no weights have come yet though there is enough to start training on."""
-        share = self._config.replay.min_items * len(self._cars) / self._config.collection.cars
-        return self._weights is None and sum(car.writer.items for car in self._cars) > share
+        share = self._config.replay.min_items * len(self._connections.cars) / self._config.collection.cars
+        return self._weights is None and sum(car.writer.items for car in self._connections.cars) > share
 
     def _take(self, car: CollectingCar, step: ts.TimeStep) -> bool:
         """Takes a time step in; returns whether an action is due for the car."""
@@ -268,7 +267,7 @@ class Collector(WeightsReceiver):
 
     def _store_states(self) -> None:
         """Leaves the cars' newest states for the thread that writes to Redis."""
-        for car in self._cars:
+        for car in self._connections.cars:
             state = car.environment.state
             if state is not None:
                 self._store.put(car.seat.name, self._live_state(car), car.environment.last_png)

@@ -78,6 +78,7 @@ class Evaluator(EvaluatorPart):
         self._version = self._judged = -1
         self._version_at = 0.0
         self._has_driven = False
+        self._film = LastLapFilm()
         self._finished: list[Evaluation] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,8 @@ from robotini_ray.agents.factory import experience_dataset, flat_actor_weights, 
 from robotini_ray.config import Config
 from robotini_ray.errors import RobotiniError
 from robotini_ray.parts.interfaces import Handle, LearnerPart, WeightsReceiver
+from robotini_ray.parts.learner_activity import LearnerActivity
+from robotini_ray.parts.loop_requests import LoopRequests
 from robotini_ray.parts.weight_histograms import weight_histograms
 from robotini_ray.parts.weights_broadcast import WeightsBroadcast
 from robotini_ray.replay.gauge import ASK_INTERVAL_S, ReplayGauge
@@ -29,9 +29,6 @@ from robotini_ray.run.tensorboard_files import RunSummaries
 
 SUMMARY_INTERVAL_S = 2.0
 HISTOGRAM_INTERVAL_S = 30.0
-
-SLOW_CALL_S = 5.0
-"""A call of TF-Agents' learner that takes longer waits for replay, but for the first, which builds its graph."""
 
 
 class CheckpointError(RobotiniError):
@@ -90,19 +87,14 @@ class Learner(LearnerPart):
         self._batches: Iterator[Any] | None = None  # TF-Agents' own, until that has ended
         self._summaries = RunSummaries(run_dir / "tensorboard", self._step())
         self._broadcast = WeightsBroadcast()
-        self._requests: queue.SimpleQueue[tuple[Callable[[], None], concurrent.futures.Future[None]]] = queue.SimpleQueue()
+        self._requests = LoopRequests()
+        self._activity = LearnerActivity(self._gauge, self._step())
         self._stop = threading.Event()
-        self._ended = threading.Event()
         self._leaving = False
         self._may_leave = False
         self._next_publish_at = 0.0
         self._next_summary_at = self._next_histogram_at = 0.0
-        self._reported_step = self._step()
-        self._reported_at = time.monotonic()
-        self._waited_s = 0.0
         self._losses: dict[str, float] = {}
-        self._in_call_since: float | None = None
-        self._waits = False
         self._publish()
 
     def run(self) -> None:
@@ -113,19 +105,17 @@ class Learner(LearnerPart):
         """
         calls = self._config.learner.steps_per_call
         while not self._stop.is_set():
-            self._serve_requests()
+            self._requests.serve()
             if self._may_leave:
                 raise LearnerLeaves(f"was sent SIGTERM, has written a checkpoint at train step {self._step():,}")
             self._publish_when_due()
             steps = calls if self._config.run.train_steps is None else self._steps_left(calls)
-            self._waits = not (steps and self._gauge.allows(steps))
-            if not self._waits:
+            if steps and self._gauge.allows(steps):
                 self._train(steps)
             else:
-                self._wait()
+                self._activity.wait(self._stop, ASK_INTERVAL_S)
         self._publish()
-        self._ended.set()
-        self._serve_requests()
+        self._requests.end()
 
     def add_receivers(self, handles: Sequence[Handle[WeightsReceiver]]) -> None:
         """Ray actors that get the weights from now on."""
@@ -134,11 +124,10 @@ class Learner(LearnerPart):
 
     def report(self) -> LearnerReport:
         """Where training is; rates are those since the last call."""
-        step, now = self._step(), time.monotonic()
-        elapsed_s = max(now - self._reported_at, 1e-6)
-        rate, waiting = (step - self._reported_step) / elapsed_s, min(1.0, self._waited_s / elapsed_s)
-        self._reported_step, self._reported_at, self._waited_s = step, now, 0.0
-        return LearnerReport(step, rate, self._gauge.state, waiting, self._losses, self._waiting_for(), self._leaving)
+        step = self._step()
+        rate, waiting_share = self._activity.take_rates(step)
+        waits_for = self._activity.waiting_for()
+        return LearnerReport(step, rate, self._gauge.state, waiting_share, self._losses, waits_for, self._leaving)
 
     def on_sigterm(self) -> None:
         """Whoever asks for reports is told, and asks for the checkpoint with which ``run`` ends."""
@@ -150,11 +139,7 @@ class Learner(LearnerPart):
         Raises:
             Exception: it could not be written; the earlier ones are still there.
         """
-        done: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._requests.put((lambda: self._write_checkpoint(progress), done))
-        if self._ended.is_set():  # no loop is left to serve it
-            self._serve_requests()
-        done.result()
+        self._requests.ask(lambda: self._write_checkpoint(progress))
 
     def record(
         self,
@@ -172,14 +157,13 @@ class Learner(LearnerPart):
 
     def _train(self, steps: int) -> None:
         before = self._step()
-        self._in_call_since = time.monotonic()
         try:
-            info = self._learner.run(iterations=steps, iterator=self._batches)
+            with self._activity.training():
+                info = self._learner.run(iterations=steps, iterator=self._batches)
         except tf.errors.OutOfRangeError:  # replay's limiter has let nothing through for a while
             self._batches = iter(experience_dataset(self._replay_address, self._config))
             return
         finally:
-            self._in_call_since = None
             self._gauge.trained(self._step() - before)
         now = time.monotonic()
         if now >= self._next_summary_at:
@@ -196,24 +180,6 @@ class Learner(LearnerPart):
         self._next_histogram_at = now + HISTOGRAM_INTERVAL_S
         return {f"weights/{name}": histogram for name, histogram in weight_histograms(self._agent).items()}
 
-    def _wait(self) -> None:
-        began = time.monotonic()
-        self._stop.wait(ASK_INTERVAL_S)
-        self._waited_s += time.monotonic() - began
-
-    def _waiting_for(self) -> str:
-        """What the loop waits for right now."""
-        began, state = self._in_call_since, self._gauge.state
-        if began is not None and self._losses and time.monotonic() - began > SLOW_CALL_S:
-            return f"replay, which has sent no batch for {time.monotonic() - began:.0f} s"
-        if self._gauge.silent_since is not None:
-            return f"replay, which has not answered for {time.monotonic() - self._gauge.silent_since:.0f} s"
-        if not self._waits:
-            return ""
-        if state.items < state.min_items:
-            return f"replay {100 * state.items / state.min_items:.0f} %, warming"
-        return f"the cars: every replay item has been trained on {state.samples_per_item:g} times"
-
     def _steps_left(self, most: int) -> int:
         assert self._config.run.train_steps is not None
         return max(0, min(most, self._config.run.train_steps - self._step()))
@@ -229,18 +195,6 @@ class Learner(LearnerPart):
         weights = flat_actor_weights(self._config, self._agent)
         version = weights_version(self._life, self._step())
         self._broadcast.send(version, weights, self._gauge.pauses(self._config.learner.steps_per_call))
-
-    def _serve_requests(self) -> None:
-        while True:
-            try:
-                request, done = self._requests.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                request()
-                done.set_result(None)
-            except Exception as error:  # goes to the caller, who waits for it
-                done.set_exception(error)
 
     def _write_checkpoint(self, progress: dict[str, Any]) -> None:
         step = self._step()

@@ -6,7 +6,6 @@ import pytest
 from robotini_ray.car import reconnection
 from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.car.reconnection import Reconnection, SpectatorLink
-from robotini_ray.car.spectator import Spectator
 from robotini_ray.track.track import load_track
 from tests.waiting import eventually
 
@@ -76,10 +75,10 @@ def link(serve):
 
     host, port = serve(script).address
     greetings.append(PARAMETERS + b"junk\n")
-    first = Spectator(host, port)
+    link = SpectatorLink(host, port, load_track("oval"))
+    first = link.connect()
     first.wait_for_parameters(60)
     eventually(lambda: first.drain() or first.bad_lines, "the bad line has come")
-    link = SpectatorLink(host, port, first, load_track("oval"))
     yield link, greetings
     link.close()
 

@@ -19,6 +19,7 @@ import tensorflow as tf
 import yaml
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
+from robotini_ray.parts.interfaces import WeightsReceiver
 from robotini_ray.parts.learner import CheckpointError, Learner, LearnerLeaves, restore
 from robotini_ray.replay.server import ReplayServer
 from robotini_ray.replay.table import WindowLayout, WindowWriter
@@ -41,7 +42,7 @@ class Receiver:
         self.versions: list[int] = []
 
     def tell(self, method: str, *arguments: Any) -> None:
-        assert method == "set_weights"
+        assert method is WeightsReceiver.set_weights
         self.versions.append(arguments[0])
 
 
