@@ -72,43 +72,83 @@ def within(*packages):
     return [module for module in TREES if any(module == p or module.startswith(p + ".") for p in packages)]
 
 
+ORDER = (
+    "errors",
+    "shipped",
+    "machine",
+    "simulator_address",
+    "config_checks",
+    "config",
+    "track",
+    "car",
+    "policy",
+    "simulator.world",
+    "simulator.camera",
+    "simulator.server",
+    "simulator",
+    "environment",
+    "run",
+    "monitor",
+    "racing",
+    "replay",
+    "watch",
+    "agents",
+    "parts",
+    "program",
+    "doctor",
+    "benchmarks",
+    "commands",
+    "launch",
+    "__main__",
+)
+"""The folders, and the files of the root, in the order of the data: each imports only from those before it."""
+
 HEAVY = {"tensorflow", "tf_agents", "reverb"}
-LIGHT = within(f"{NAME}.simulator", f"{NAME}.car", f"{NAME}.monitor", f"{NAME}.track", f"{NAME}.machine", f"{NAME}.policy") + [
-    f"{NAME}.{name}"
-    for name in (
-        "environment.observation",
-        "environment.privileged",
-        "environment.reward",
-        "environment.score",
-        "run.reports",
-        "run.progress",
-        "watch.live_table",
-        "config",
-        "launch",
-        "commands.benchmark",
-        "commands.monitor",
-        "benchmarks.simulator",
-        "program.launcher",
-        "program.topology",
-        "run.checkpoints",
-        "run.directory",
-        "commands.train",
-        "commands.simulate",
-        "commands.drive",
-        "commands.demo",
-        "commands.record",
-        "commands.replay_log",
-        "commands.doctor",
-        "commands.status",
-    )
-]
+MAY_IMPORT_HEAVY = ("agents", "benchmarks", "parts", "replay", "environment.race_environment", "run.tensorboard_files")
+MAY_IMPORT_RAY = ("benchmarks", "program", "parts.learner", "parts.weights_broadcast", "run.ray_metrics")
 
 
-@pytest.mark.parametrize("module", LIGHT)
-def test_what_must_start_quickly_does_not_import_tensorflow(module):
-    assert module in TREES
-    ways = reached(module)
-    assert {name: ways[name] for name in HEAVY if name in ways} == {}
+def place(module):
+    """The place of a module in ``ORDER``."""
+    name = module.removeprefix(f"{NAME}.")
+    return max((folder for folder in ORDER if f"{name}.".startswith(f"{folder}.")), key=len)
+
+
+def test_every_module_has_a_place_in_the_order():
+    assert {place(module) for module in TREES if module != NAME} >= set(ORDER) - {"__main__"}
+
+
+@pytest.mark.parametrize("module", [module for module in TREES if module != NAME])
+def test_a_module_imports_only_from_its_folder_and_those_before(module):
+    """Imports inside functions count too."""
+    own = ORDER.index(place(module))
+    later = [name for name in ALL_IMPORTS[module] if name in TREES and name != NAME and ORDER.index(place(name)) > own]
+    packages = {name for name in later if SOURCES[name].name == "__init__.py"}  # a package counts with what is imported of it
+    assert set(later) - packages == set()
+
+
+def ways_to(libraries, allowed):
+    """How modules outside the allowed places come to import one of these libraries."""
+    free = set(TREES) - set(within(*(f"{NAME}.{name}" for name in allowed)))
+    return {module: way for module in free for name, way in reached(module).items() if name in libraries}
+
+
+def test_what_must_start_quickly_does_not_import_tensorflow():
+    assert ways_to(HEAVY, MAY_IMPORT_HEAVY) == {}
+
+
+def test_ray_is_only_for_the_distributed_part():
+    assert ways_to({"ray"}, MAY_IMPORT_RAY) == {}
+
+
+def test_the_interfaces_of_the_parts_need_neither():
+    assert not (HEAVY | {"ray"}) & set(reached(f"{NAME}.parts.interfaces"))
+
+
+def test_nothing_is_allowed_that_is_not_used():
+    for allowed, libraries in ((MAY_IMPORT_HEAVY, HEAVY), (MAY_IMPORT_RAY, {"ray"})):
+        for name in allowed:
+            assert any(libraries & set(reached(module)) for module in within(f"{NAME}.{name}")), name
 
 
 def test_the_reading_of_imports_sees_what_there_is():
@@ -118,10 +158,9 @@ def test_the_reading_of_imports_sees_what_there_is():
     assert f"{NAME}.commands.train" in ALL_IMPORTS[verbs] - IMPORTS[verbs]
 
 
-@pytest.mark.parametrize("name", ["launch", "car", "simulator", "monitor", "environment.reward", "policy"])
-def test_ray_is_only_for_the_distributed_part(name):
-    for module in within(f"{NAME}.{name}"):
-        assert "ray" not in reached(module)
+def test_only_the_verb_imports_the_benchmarks():
+    users = {module for module in TREES for name in ALL_IMPORTS[module] if name in within(f"{NAME}.benchmarks")}
+    assert users - set(within(f"{NAME}.benchmarks")) == {f"{NAME}.commands.benchmark", f"{NAME}.commands.training_verbs"}
 
 
 def test_a_racing_bot_starts_without_what_takes_long():
