@@ -1,1 +1,1 @@
-"""The processes of the program: collector, evaluator, learner, simulator."""
+"""The parts of a run, each a process of its own: learner, collectors, evaluator and embedded simulators."""

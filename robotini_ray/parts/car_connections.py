@@ -1,4 +1,4 @@
-"""The connections of one collector's cars: what is done when one breaks or falls silent, without holding up the others."""
+"""Keeps the cars of a collector connected: handles lost and silent connections without delaying the other cars."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from robotini_ray.track.track import Track
 LOG = logging.getLogger(__name__)
 
 BLIND_LIMIT_S = 10.0
-"""A spectator that has not told where a car is for so long, though the car's frames come, is replaced."""
+"""The seconds without states of a car whose frames do arrive, after which the spectator is replaced."""
 
 _COUNTED_BEFORE = {FrameTimeout: "stalled", LoginRefused: "login_refused"}
-"""Causes of lost connections that were counted as faults before they were lost."""
+"""The causes of errors that are already counted as faults when the connection is given up."""
 
 
 class CarConnections:
-    """The connections of a collector's cars. A car whose connection is lost comes back by itself, and so does the spectator.
+    """The connections of a collector's cars and of the spectator that they share; lost ones are re-established.
 
-    Where only the spectator is lost, all cars drive on "blind" (see ``RaceEnvironment.drive_blind``).
+    If only the spectator is lost, all cars drive on "blind" (see ``RaceEnvironment.drive_blind``).
 
     Args:
-        address: The simulator of all cars.
-        track: The track that it drives on.
+        address: The address of the simulator that all cars use.
+        track: The track that the simulator uses.
         lockstep: Whether the simulator's world waits for the cars.
     """
 
@@ -57,7 +57,7 @@ class CarConnections:
         self._blind_since = time.monotonic()
 
     def watch(self) -> Spectator:
-        """Connects to the simulator's event stream, which all cars share; blocks until that is done.
+        """Connects to the simulator's event stream, which all cars share; blocks until it is connected.
 
         Raises:
             SimulatorUnreachable: The simulator does not answer.
@@ -65,22 +65,33 @@ class CarConnections:
         return self._spectator_link.connect()
 
     def add(self, car: CollectingCar) -> None:
-        """Looks after one more car, which is connected."""
+        """Adds a car that is connected; its connection is maintained from now on."""
         self.cars.append(car)
         self._connected[car.environment] = car
 
     def ready(self, timeout_s: float) -> Iterator[CollectingCar]:
-        """The cars that have something to read, while they are connected; waits for a first one."""
+        """Yields the connected cars that have data to read; waits for the first one.
+
+        A car that the caller loses during the iteration is skipped.
+
+        Args:
+            timeout_s: The longest wait in seconds, after which nothing is yielded.
+        """
         for environment in with_frames(list(self._connected), timeout_s):
             car = self._connected.get(environment)
-            if car is not None:  # it may have been lost with the one before
+            if car is not None:  # handling the previous car may have lost this one too
                 yield car
 
     def look_around(self, standing: bool) -> None:
-        """Sees to what no frame tells; to be called a few times a second.
+        """Handles everything that no frame reports: silent cars, lost connections and the spectator.
+
+        Call it a few times per second; it does not wait for a connection.
 
         Args:
-            standing: whether the world may be standing still because some car does not answer on purpose.
+            standing: Whether the world may be standing still because some car deliberately does not answer.
+
+        Raises:
+            CarError: A connection has failed, and the car (for the spectator: any car) has never driven; see ``handle``.
         """
         for car in self.cars:
             meter = car.environment.link.meter
@@ -94,11 +105,15 @@ class CarConnections:
         self._look_for_spectator(standing)
 
     def handle(self, car: CollectingCar, error: CarError) -> None:
-        """Does what is due when a car's connection, or the spectator, has failed.
+        """Handles the failure of a car's connection or of the spectator.
+
+        Args:
+            car: The car during whose work the error occurred.
+            error: The error.
 
         Raises:
-            CarError: the error itself, when the car (of the spectator: any car) has never driven: then its cause will not
-                go away.
+            CarError: The given error, if the car (for the spectator: any car) has never driven. Its cause will then not go
+                away by itself.
         """
         if isinstance(error, SpectatorError):
             self._lose_sight(error)
@@ -106,28 +121,28 @@ class CarConnections:
             self._leave(car, error)
 
     def status(self, car: CollectingCar) -> ConnectionState:
-        """What a car is doing, as far as its connection tells."""
+        """Returns the state of a car's connection."""
         if car.reconnection is not None:
             return "reconnecting"
         return "stalled" if car.environment.link.stalled else "driving"
 
     def stale(self, car: CollectingCar) -> bool:
-        """Whether the newest state of a car says nothing about now."""
+        """Returns whether the newest state of a car is too old to count as its present state."""
         spectator = self._spectator_link.spectator
         if spectator is None or car.environment.blind:
             return True
         return not self._lockstep and spectator.status_age_s > STALE_S
 
     def frames_per_s(self) -> float:
-        """Of one car, the mean of those connected."""
+        """Returns the camera frames per second and car, averaged over the connected cars; 0 without any."""
         return fmean([environment.link.meter.per_s for environment in self._connected] or [0.0])
 
     def late_share(self) -> float:
-        """Share of late frames, likewise."""
+        """Returns the share of late frames, from 0 to 1, averaged over the connected cars; 0 without any."""
         return fmean([environment.link.meter.late_share for environment in self._connected] or [0.0])
 
     def take_faults(self) -> dict[str, int]:
-        """Counts by cause since the last call, see ``car.errors.FAULTS``."""
+        """Returns the number of faults since the last call by cause, see ``car.errors.FAULTS``."""
         faults, self._faults = self._faults, collections.Counter()
         faults["bad_line"] += self._spectator_link.take_bad_lines()
         for car in self.cars:
@@ -135,21 +150,21 @@ class CarConnections:
         return dict(faults)
 
     def take_reconnects(self) -> dict[str, int]:
-        """Connections of cars that were given up since the last call, by cause, see ``car.errors.FAULTS``."""
+        """Returns the number of cars' connections given up since the last call by cause, see ``car.errors.FAULTS``."""
         taken, self._reconnects = self._reconnects, collections.Counter()
         return dict(taken)
 
     def take_frames(self) -> tuple[int, int]:
-        """Camera frames of all cars since the last call, and how many of them came late."""
+        """Returns the number of camera frames of all cars since the last call, and the number of late ones among them."""
         frames, late = zip(*(car.environment.link.meter.take_counts() for car in self.cars), strict=True)
         return sum(frames), sum(late)
 
     def frame_age_s(self) -> float:
-        """Age of the newest frame of the car that has waited longest, of those connected."""
+        """Returns the seconds since the last frame of the connected car that has waited longest; 0 without any."""
         return max((environment.link.meter.silence_s() for environment in self._connected), default=0.0)
 
     def close(self) -> None:
-        """Takes all cars off the track."""
+        """Closes the connections of all cars, which removes them from the track, and that of the spectator."""
         for car in self.cars:
             car.close()
         self._spectator_link.close()
@@ -162,7 +177,7 @@ class CarConnections:
             self._leave(car, error)
 
     def _leave(self, car: CollectingCar, error: CarError) -> None:
-        """Ends the car's episode as truncated; ``_try_to_rejoin`` brings it back."""
+        """Truncates the car's episode and closes its connection; ``_try_to_rejoin`` connects it again."""
         if not car.has_driven:
             raise error
         LOG.warning("%s", error)
@@ -177,11 +192,11 @@ class CarConnections:
             car.reconnection.retry()
 
     def _try_to_rejoin(self, car: CollectingCar) -> None:
-        """Joins the track again when a connection has come about; never waits for one."""
+        """Lets a car join the track again once a socket has been opened; never waits for one."""
         assert car.reconnection is not None
         spectator = self._spectator_link.spectator
         if spectator is None:
-            return  # it must follow the car from its first frame on
+            return  # a spectator must follow the car from its first frame on
         try:
             sock = car.reconnection.take_socket()
             if sock is not None:
@@ -197,7 +212,7 @@ class CarConnections:
             car.reconnection.retry()
 
     def _look_for_spectator(self, standing: bool) -> None:
-        """Keeps the spectator stream read, and replaces it when it is lost or has long been useless."""
+        """Reads the spectator stream, and replaces a spectator that is lost or has sent no usable states for too long."""
         link = self._spectator_link
         try:
             if link.spectator is not None:
@@ -215,7 +230,7 @@ class CarConnections:
             self._lose_sight(SpectatorLost(f"no states from {self._address} in {BLIND_LIMIT_S:g} s"))
 
     def _lose_sight(self, error: SpectatorError) -> None:
-        """Every car's episode ends as truncated; they drive on, and nothing is written, until the states are back."""
+        """Truncates every car's episode; the cars drive on, and nothing is written to replay, until their states are back."""
         if not any(car.has_driven for car in self.cars):
             raise error
         LOG.warning("%s", error)

@@ -1,4 +1,4 @@
-"""One car of a collector: its environment, its writer and the decision that is under way."""
+"""Holds the data of one car of a collector: its environment, its writer and the decision under way."""
 
 from __future__ import annotations
 
@@ -17,13 +17,23 @@ from robotini_ray.run.reports import CarSeat
 
 @dataclasses.dataclass
 class CollectingCar:
-    """What a collector knows of one of its cars.
+    """A car of a collector: its environment, its writer and the decision under way.
 
     Attributes:
-        step: the newest time step of the episode under way, if there is one.
-        seen: what the critic will see of it; None where nothing is to be written.
-        acted_state: the policy's recurrent state before ``action``.
-        reconnection: from the loss of the connection to the first time step after it.
+        seat: The car's name, colour, noise and seed.
+        environment: Drives the car; its blocking methods are not used.
+        writer: Writes the car's decisions into replay.
+        noise: The exploration noise that is added to the policy's actions.
+        state: The policy's recurrent state before the next decision, ``<float32>[state_size]``.
+        step: The newest time step of the episode under way; None if there is none.
+        seen: The critic's observation at ``step``; None if nothing is to be written to replay.
+        acted_state: The policy's recurrent state before ``action``.
+        action: The newest action, exploration noise included, ``<float32>[2]`` in [-1, 1].
+        has_driven: Whether the car has ever received a time step with its states.
+        frames_reported: The part of ``environment.score.frames`` that the collector's reports already contain.
+        crashes_reported: The same for ``environment.score.crashes``.
+        items_reported: The same for ``writer.items``.
+        reconnection: The reconnection, from the loss of the connection to the first time step after it; else None.
     """
 
     seat: CarSeat
@@ -43,18 +53,18 @@ class CollectingCar:
 
     @property
     def observation(self) -> NDArray[np.float32]:
-        """Of the newest time step, which there must be."""
+        """The observation of ``step``, which must not be None."""
         assert self.step is not None
         return self.step.observation
 
     def truncate(self) -> None:
-        """Ends the episode under way with its last whole decision, whose discount is 1; what came after is not written."""
+        """Ends the episode under way with its last whole decision, whose discount is 1; frames after it are not written."""
         if self.seen is not None:
             self.writer.end_episode(self.seen)
         self.step = self.seen = None
 
     def close(self) -> None:
-        """Leaves the track and gives up returning to it."""
+        """Leaves the track and abandons a reconnection in progress."""
         self.environment.close()
         if self.reconnection is not None:
             self.reconnection.close()

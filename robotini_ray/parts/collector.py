@@ -1,4 +1,4 @@
-"""A collector: one process that drives cars with its own copy of the policy and writes what happens into replay."""
+"""Defines the collector, which drives cars with its own copy of the policy and writes their decisions into replay."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.track import load_track
 
 STATE_INTERVAL_S = 0.05
-"""Least wall time between two states of a car in Redis."""
+"""Least wall time between two writes of the cars' states to Redis."""
 
 PAUSE_POLL_S = 0.005
 FRAME_POLL_S = 0.1
 LOOK_AROUND_S = 0.1
-"""Wall time between two looks at what comes from no frame: silence, lost connections, the spectator."""
+"""Wall time between two checks of what no frame reports: silence, lost connections, the spectator."""
 
 
 class Collector(WeightsReceiver):
-    """Drives its cars until it is told to stop.
+    """Drives its cars until ``stop`` and writes their decisions into replay.
 
-    ``run`` is the hot loop: it waits for frames, and nothing else. The other methods are called from another thread and
-    leave what they bring for the loop to pick up.
+    ``run`` is the hot loop: it waits for frames and for nothing else. The other methods are called from another thread; the
+    loop picks up the values that they store.
 
     Args:
-        config: of the run.
-        address: the simulator of all its cars.
-        seats: its cars.
-        lockstep: whether the simulator's world waits for the cars; then they may pause to keep the replay ratio.
-        replay_address: HOST:PORT of the Reverb server.
-        redis_url: where the cars' live state goes.
-        run_name: of the run, to tell its cars from those of other runs in Redis.
+        config: The config of the run.
+        address: The address of the simulator that all its cars use.
+        seats: The settings of its cars.
+        lockstep: Whether the simulator's world waits for the cars; they may then pause to keep the replay ratio.
+        replay_address: ``HOST:PORT`` of the Reverb server.
+        redis_url: The Redis to which the cars' live states are written.
+        run_name: The name of the run; it distinguishes its cars from those of other runs in Redis.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Collector(WeightsReceiver):
         self._seats = seats
         self._connections = CarConnections(address, self._track, lockstep)
         self._stop = threading.Event()
-        self._weights: tuple[int, NDArray[np.float32], float] | None = None  # with the time when they came
+        self._weights: tuple[int, NDArray[np.float32], float] | None = None  # with the time of their arrival
         self._version = -1
         self._version_at = time.monotonic()
         self._pause = False
@@ -85,11 +85,12 @@ class Collector(WeightsReceiver):
         self._frames_per_s = self._late_share = self._frame_age_s = 0.0
 
     def run(self) -> None:
-        """Drives until ``stop``.
+        """Drives until ``stop``, then waits up to 5 s per car until replay has its items.
 
         Raises:
-            CarError: the simulator refuses a car or cannot be reached at the start; later losses are reconnected.
-            TrackMismatch: the simulator drives on another track.
+            CarError: The simulator refuses a car or cannot be reached at the start; connections lost later are
+                re-established.
+            TrackMismatch: The simulator uses another track.
         """
         connections = self._connections
         try:
@@ -108,13 +109,13 @@ class Collector(WeightsReceiver):
             self._store.close()
 
     def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
-        """Leaves new weights for the next decision; ``pause`` says that replay has enough for now."""
+        """Stores the weights for the next decision; ``pause`` has an effect only in lock-step."""
         if self._weights is None or version > self._weights[0]:
             self._weights = (version, flat_weights, time.monotonic())
         self._pause = pause and self._lockstep
 
     def report(self) -> CollectorReport:
-        """What has happened since the last call."""
+        """Returns the activity since the last call."""
         with self._lock:
             report, self._report = self._report, CollectorReport()
         report.weights_version = self._version
@@ -125,7 +126,7 @@ class Collector(WeightsReceiver):
         return report
 
     def stop(self) -> None:
-        """Ends ``run`` soon."""
+        """Ends ``run`` soon; returns at once."""
         self._stop.set()
 
     def _seat_car(self, seat: CarSeat, spectator: Spectator) -> CollectingCar:
@@ -152,7 +153,7 @@ class Collector(WeightsReceiver):
             self._store_states()
 
     def _drive_on(self) -> None:
-        """Takes in the frames that have come, waiting a little for a first one, and answers them."""
+        """Processes the frames that have arrived, waiting up to ``FRAME_POLL_S`` for the first one, and answers them."""
         due: list[CollectingCar] = []
         for car in self._connections.ready(FRAME_POLL_S):
             try:
@@ -161,18 +162,18 @@ class Collector(WeightsReceiver):
                     due.append(car)
             except CarError as error:
                 self._connections.handle(car, error)
-        due = [car for car in due if car.step is not None]  # the others were interrupted meanwhile
+        due = [car for car in due if car.step is not None]  # the episodes of the others were truncated meanwhile
         if due:
             self._decide(due)
 
     def _waits_for_learner(self) -> bool:
-        """Whether no weights have come yet though there is enough to start training on."""
+        """Returns whether no weights have arrived yet, although these cars have written their share of ``replay.min_items``."""
         share = self._config.replay.min_items * len(self._connections.cars) / self._config.collection.cars
         return self._weights is None and sum(car.writer.items for car in self._connections.cars) > share
 
     def _take(self, car: CollectingCar, step: ts.TimeStep) -> bool:
-        """Takes a time step in; returns whether an action is due for the car."""
-        car.reconnection = None  # it has succeeded
+        """Processes a time step and returns whether an action is due for the car."""
+        car.reconnection = None  # the reconnection has succeeded
         if car.environment.blind:
             car.step = step
             return True
@@ -190,7 +191,7 @@ class Collector(WeightsReceiver):
         car.seen = self._seen(car, step)
         car.has_driven = True
         self._count(car)
-        if step.step_type == ts.StepType.LAST:  # is_last() first asks whether it is a tensor: as dear as the policy
+        if step.step_type == ts.StepType.LAST:  # ``is_last()`` first checks for a tensor, which takes as long as the policy
             car.writer.end_episode(car.seen)
             return self._begin_episode(car)
         if step.step_type == ts.StepType.FIRST:
@@ -199,19 +200,19 @@ class Collector(WeightsReceiver):
         return True
 
     def _seen(self, car: CollectingCar, step: ts.TimeStep) -> NDArray[np.float32]:
-        """What the critic will see of a time step."""
+        """Returns the critic's observation at a time step, see ``Config.critic_observation_size``."""
         if not self._config.agent.privileged_critic:
             return step.observation
         return np.concatenate([step.observation, car.environment.privileged()])
 
     def _begin_episode(self, car: CollectingCar) -> bool:
-        """Starts an episode; returns whether its first step is there already."""
+        """Starts an episode; returns whether its first time step is already known, so that an action is due."""
         car.step = car.seen = None
         first = car.environment.begin_episode()
         return first is not None and self._take(car, first)
 
     def _decide(self, due: list[CollectingCar]) -> None:
-        """One batch through the policy, one action to each car."""
+        """Computes the actions of all cars in one batch, adds the exploration noise and sends each car its action."""
         if self._weights is not None and self._weights[0] != self._version:
             self._version, flat_weights, self._version_at = self._weights
             self._policy.set_weights(flat_weights)
@@ -234,7 +235,7 @@ class Collector(WeightsReceiver):
                 self._report.add_action(taken)
 
     def _count(self, car: CollectingCar) -> None:
-        """Adds what the car has done to the report."""
+        """Adds the car's activity since its last time step to the report."""
         score = car.environment.score
         laps, episodes = score.take()
         with self._lock:
@@ -249,7 +250,7 @@ class Collector(WeightsReceiver):
         car.items_reported = car.writer.items
 
     def _look_around(self) -> None:
-        """Sees to what no frame tells, and reports it."""
+        """Handles everything that no frame reports, and adds faults, reconnections and frame counts to the report."""
         connections = self._connections
         connections.look_around(standing=self._lockstep and (self._pause or self._weights is None))
         faults, reconnects = connections.take_faults(), connections.take_reconnects()
@@ -266,7 +267,7 @@ class Collector(WeightsReceiver):
             self._frame_age_s = connections.frame_age_s()
 
     def _store_states(self) -> None:
-        """Leaves the cars' newest states for the thread that writes to Redis."""
+        """Queues the cars' newest states for the thread that writes to Redis."""
         for car in self._connections.cars:
             state = car.environment.state
             if state is not None:

@@ -1,4 +1,4 @@
-"""How good a policy is: one car, greedy, counted by laps, crashes and the original trainer's return."""
+"""Evaluates a policy: drives one car greedily and counts laps, crashes and the original trainer's return."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ def evaluate(
     max_seconds: float | None,
     watch: Callable[[RaceEnvironment], bool],
 ) -> EvaluationResult:
-    """Drives greedily until so many flying laps are done or so much game time has passed.
+    """Drives greedily until a number of flying laps is done or a game time has passed.
 
     Args:
-        environment: of a car that has just joined the track.
-        laps: flying laps to drive; None for no number.
-        max_seconds: game time to drive; None for no limit.
-        watch: called after every decision; returning False ends the evaluation.
+        environment: The environment of a car that has just joined the track.
+        policy: The policy to evaluate; its actions are used without exploration noise.
+        laps: The number of flying laps to drive; None for no limit.
+        max_seconds: The game time to drive, in seconds; None for no limit.
+        watch: A function that is called after every decision; the evaluation ends when it returns False.
 
     Raises:
-        PolicyError: the policy was trained for another environment.
+        PolicyError: The policy was trained for another environment.
+        CarError: The simulator was lost.
     """
     policy.spec.check_fits(environment.config)
     score = environment.score

@@ -1,4 +1,4 @@
-"""The evaluator: judges the newest policy with a car of its own and keeps the best one."""
+"""Defines the evaluator, which evaluates the newest policy with a car of its own and keeps the best one."""
 
 from __future__ import annotations
 
@@ -37,16 +37,19 @@ STATE_INTERVAL_S = 0.05
 
 
 class Evaluator(EvaluatorPart):
-    """Evaluates the newest weights again and again until it is told to stop.
+    """Evaluates the newest weights repeatedly until ``stop``.
 
     Args:
-        config: of the run.
-        address: of the simulator that its car drives on.
-        lockstep: whether that simulator waits for the car.
-        car_name: of its car.
-        policies_dir: where ``best`` and ``latest`` are kept.
-        redis_url: where the car's live state goes.
-        run_name: of the run.
+        config: The config of the run.
+        address: The address of the simulator that its car uses.
+        lockstep: Whether that simulator waits for the car.
+        car_name: The name under which its car logs in.
+        policies_dir: The directory in which the policies ``best`` and ``latest`` are kept.
+        redis_url: The Redis to which the car's live state is written.
+        run_name: The name of the run; it distinguishes the car from those of other runs in Redis.
+
+    Raises:
+        PolicyError: The present ``best`` policy cannot be read, or has no rank.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Evaluator(EvaluatorPart):
         self._login = Login(car_name, car_name, "#f5c211", config.environment.image_width, lockstep)
         self._track = load_track(config.simulator.track)
         self._limit_s = lap_limit_s(self._track)
-        # The judged car drives on where a training episode would be cut: only a return to the track ends its episodes.
+        # The car drives on where a training episode would be truncated: its episodes end only when it is put back.
         self._environment_config = dataclasses.replace(config.environment, episode_laps=1000, episode_frames=100_000)
         self._policy = NumpyPolicy(PolicySpec.from_config(config))
         self._exporter = SavedModelExporter(config)
@@ -74,7 +77,7 @@ class Evaluator(EvaluatorPart):
         self._next_state_at = 0.0
         self._next_at = 0.0
         self._average = WeightsAverage(config.evaluation.average_steps)
-        self._weights: tuple[int, NDArray[np.float32], float] | None = None  # with the time when they came
+        self._weights: tuple[int, NDArray[np.float32], float] | None = None  # with the time of their arrival
         self._version = self._judged = -1
         self._version_at = 0.0
         self._has_driven = False
@@ -86,10 +89,10 @@ class Evaluator(EvaluatorPart):
     def run(self) -> None:
         """Evaluates until ``stop``; waits for new weights between evaluations.
 
-        An evaluation in which the simulator was lost counts for nothing and is made again.
+        An evaluation during which the simulator was lost is discarded and repeated.
 
         Raises:
-            CarError: the simulator refuses the car or cannot be reached, and the car has never driven.
+            CarError: The simulator refuses the car or cannot be reached, and the car has never driven.
         """
         delays = backoff_delays()
         while not self._stop.is_set():
@@ -106,7 +109,7 @@ class Evaluator(EvaluatorPart):
             except CarError as error:
                 if not self._has_driven:
                     raise
-                LOG.warning("the evaluation of step %d is made again: %s", self._version, error)
+                LOG.warning("the evaluation of step %d is repeated: %s", self._version, error)
                 self._next_at = 0.0
                 self._stop.wait(next(delays))
                 continue
@@ -117,23 +120,23 @@ class Evaluator(EvaluatorPart):
         self._store.close()
 
     def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
-        """Leaves new weights for the next evaluation, averaged with those before."""
+        """Stores the weights for the next evaluation, averaged with earlier ones (see ``WeightsAverage``)."""
         known = self._weights
         came_at = known[2] if known is not None and known[0] == version else time.monotonic()
         self._weights = (version, self._average.add(train_step_of(version), flat_weights), came_at)
 
     def report(self) -> list[Evaluation]:
-        """Evaluations finished since the last call."""
+        """Returns the evaluations that have finished since the last call."""
         with self._lock:
             finished, self._finished = self._finished, []
         return finished
 
     def hurry(self) -> None:
-        """The next evaluation need not wait for its time."""
+        """Has the next evaluation start at once, if there are weights newer than those of the last one."""
         self._next_at = 0.0
 
     def stop(self) -> None:
-        """Ends ``run`` soon; an evaluation under way is given up."""
+        """Ends ``run`` soon and abandons an evaluation under way; returns at once."""
         self._stop.set()
 
     def _drive(self) -> EvaluationResult:
@@ -166,7 +169,7 @@ class Evaluator(EvaluatorPart):
         return not self._stop.is_set()
 
     def _keep(self, version: int, result: EvaluationResult) -> None:
-        """Saves the policy as ``latest``, and as ``best`` where it is."""
+        """Saves the policy as ``latest``, and also as ``best`` if it ranks above all earlier ones of the run."""
         best = result.rank() > self._best_rank
         last_lap = self._film.strip(self._config.environment.image_width)
         directory = self._shelf.version(f"step-{version:09d}-{time.time_ns():x}")
@@ -182,10 +185,10 @@ class Evaluator(EvaluatorPart):
 
 
 def _best_rank(directory: Path) -> tuple[float, ...]:
-    """The rank of the best policy so far of this run, below every other where there is none."""
+    """Returns the rank of the best policy of this run so far; without one, a rank below every other."""
     if not directory.exists():
         return (-1.0,)
     _, facts = load_policy(directory)
     if "rank" not in facts:
-        raise PolicyError(f"{directory} has no rank among its facts: it was not made by a run")
+        raise PolicyError(f"the policy {directory} has no rank, so no training run wrote it: move it away and start again")
     return tuple(facts["rank"])

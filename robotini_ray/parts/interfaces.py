@@ -1,7 +1,7 @@
-"""The interfaces of a run's parts, and how one part calls another.
+"""Defines the interfaces of a run's parts and of the handles by which one part calls another.
 
-A part is a plain class in a process of its own. Callers name its methods by these classes, which import neither
-TensorFlow nor Ray::
+A part is an instance of a plain class in a process of its own. Callers name its methods by these classes, which import
+neither TensorFlow nor Ray::
 
     learner: Handle[LearnerPart]
     learner.tell(LearnerPart.add_receivers, [car])      # mypy checks the method and its arguments
@@ -24,10 +24,10 @@ Result = TypeVar("Result")
 
 
 class Part(Protocol):
-    """A part of the program."""
+    """A part of the program: an object in a process of its own."""
 
     def report(self) -> Any:
-        """Returns what the launcher needs to know of the part; the first report comes when it is ready for its loop."""
+        """Returns the state that the launcher needs; the first call returns when the part is ready for its loop."""
 
 
 class LoopingPart(Part, Protocol):
@@ -41,7 +41,7 @@ class LoopingPart(Part, Protocol):
 
 
 class WeightsReceiver(LoopingPart, Protocol):
-    """A part that drives with the learner's weights."""
+    """A part that drives cars with the learner's weights."""
 
     def set_weights(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
         """Takes new weights for the next decision or evaluation.
@@ -49,31 +49,31 @@ class WeightsReceiver(LoopingPart, Protocol):
         Args:
             version: See ``run.reports.weights_version``; an older version than the present one is ignored.
             flat_weights: ``<float32>[size]``, in the order of ``PolicySpec.weight_shapes``.
-            pause: Whether replay has enough for now, so that collectors in lock-step may rest.
+            pause: Whether replay has enough data for now, so that collectors in lock-step may pause.
         """
 
 
 class EvaluatorPart(WeightsReceiver, Protocol):
-    """Judges the newest weights and keeps the best policy."""
+    """Evaluates the newest weights and keeps the best policy."""
 
     def report(self) -> list[Evaluation]:
         """Returns the evaluations that have finished since the last call."""
 
     def hurry(self) -> None:
-        """Starts the next evaluation without waiting for its time."""
+        """Has the next evaluation start at once, without waiting for the end of the interval."""
 
 
 class LearnerPart(LoopingPart, Protocol):
     """Trains the agent, broadcasts its weights and writes checkpoints and TensorBoard's files."""
 
     def report(self) -> LearnerReport:
-        """Returns where training is; rates are those since the last call."""
+        """Returns the progress of training; rates are those since the last call."""
 
     def add_receivers(self, handles: Sequence[Handle[WeightsReceiver]]) -> None:
-        """Sends the newest weights to these parts, and all later ones; returns once they have them or after some seconds."""
+        """Sends these parts the newest weights and all later ones; returns when they have the newest, or after 10 s."""
 
     def checkpoint(self, progress: dict[str, Any]) -> None:
-        """Writes a checkpoint of replay, agent and these counters; returns when it is on disk."""
+        """Writes a checkpoint of replay, agent and the counters ``progress``; returns when it is on disk."""
 
     def record(
         self,
@@ -82,15 +82,15 @@ class LearnerPart(LoopingPart, Protocol):
         histograms: dict[str, Histogram] | None = None,
         pngs: dict[str, bytes] | None = None,
     ) -> None:
-        """Writes points for TensorBoard at the current train step."""
+        """Writes values for TensorBoard at the current train step; the arguments are those of ``RunSummaries.write``."""
 
 
 class Handle(Protocol[PartType]):
-    """A part as other processes hold it."""
+    """A reference to a part in another process."""
 
     @property
     def name(self) -> str:
-        """The part's name, the same in every life of it."""
+        """The part's name, which stays the same when the part is started again."""
 
     def tell(
         self,

@@ -1,4 +1,4 @@
-"""What the camera saw on the last whole lap, as one strip of pictures."""
+"""Collects the camera pictures of the last whole lap and puts some of them into one strip."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from robotini_ray.environment.observation import decode_png
 
 STRIP_FRAMES = 12
 MOST_KEPT = 240
-"""Pictures of one lap that are kept; of a longer one every other, then every fourth, and so on."""
+"""The most pictures kept of one lap; of a longer lap every second picture is kept, then every fourth, and so on."""
 
 
 class LastLapFilm:
-    """Keeps the pictures of the lap under way and of the last finished one, packed as they came."""
+    """Keeps the pictures of the lap under way and of the last finished one, as the PNGs that were received."""
 
     def __init__(self) -> None:
         self._last: list[bytes] = []
@@ -24,12 +24,12 @@ class LastLapFilm:
         self._seen, self._stride = 0, 1
 
     def take(self, laps: int, lap_time_s: float | None, png: bytes) -> None:
-        """Takes the newest picture in.
+        """Adds the newest picture.
 
         Args:
-            laps: flying laps finished so far.
-            lap_time_s: game time since the lap under way began; None where there is none.
-            png: the picture.
+            laps: The number of flying laps finished so far.
+            lap_time_s: The game time since the lap under way began, in seconds; None if there is none.
+            png: The picture.
         """
         if laps > self._laps:
             self._last = self._frames
@@ -47,10 +47,13 @@ class LastLapFilm:
             self._stride *= 2
 
     def strip(self, width: int) -> bytes:
-        """A PNG of 12 pictures of the last finished lap, evenly over it and side by side; empty where none was finished.
+        """Returns a PNG of 12 pictures side by side, evenly spaced over the last finished lap; empty if there is none.
 
         Args:
-            width: of a camera picture in pixels.
+            width: The width of a camera picture in pixels.
+
+        Raises:
+            BadFrame: A picture cannot be decoded or has another size.
         """
         if not self._last:
             return b""

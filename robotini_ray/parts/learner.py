@@ -1,4 +1,4 @@
-"""The learner: trains the agent on replay, broadcasts its weights and writes checkpoints."""
+"""Defines the learner, which trains the agent on replay, broadcasts its weights and writes checkpoints."""
 
 from __future__ import annotations
 
@@ -32,28 +32,30 @@ HISTOGRAM_INTERVAL_S = 30.0
 
 
 class CheckpointError(RobotiniError):
-    """A checkpoint cannot be written, or is of another agent; the message is one line for a person."""
+    """A checkpoint cannot be written, or belongs to another agent; the message is one line for a person."""
 
 
 class LearnerLeaves(RobotiniError):
-    """SIGTERM: its machine is wanted for something else."""
+    """The learner ends after SIGTERM, because its machine is needed for something else."""
 
 
 class Learner(LearnerPart):
-    """Trains until it is told to stop.
+    """Trains the agent until ``stop``.
 
-    ``run`` is the training loop; it owns the agent. The other methods are called from another thread; those that need the
-    agent leave a request, which the loop serves between two calls of TF-Agents' learner.
+    ``run`` is the training loop and owns the agent. The other methods are called from another thread; those that need the
+    agent queue a request, which the loop serves between two calls of TF-Agents' learner.
 
     Args:
-        config: of the run.
-        replay_address: HOST:PORT of the Reverb server.
-        run_dir: where checkpoints and TensorBoard's files go; a checkpoint there is resumed from.
-        life: how often this program has started a learner before.
-        least_step: train step of the newest checkpoint that the launcher sees.
+        config: The config of the run.
+        replay_address: ``HOST:PORT`` of the Reverb server.
+        run_dir: The run directory; checkpoints and TensorBoard's files are written below it, and training continues from
+            the newest checkpoint there.
+        life: The number of earlier learners that this program has started.
+        least_step: The train step of the newest checkpoint that the launcher sees.
 
     Raises:
-        CheckpointError: the newest checkpoint is of another agent, or older than ``least_step``: this node does not see it.
+        CheckpointError: The newest checkpoint belongs to another agent, or is older than ``least_step``, which means that
+            this node does not see the launcher's run directory.
     """
 
     def __init__(self, config: Config, replay_address: str, run_dir: Path, life: int = 0, least_step: int = 0) -> None:
@@ -63,7 +65,7 @@ class Learner(LearnerPart):
         self._life = life
         self._replay_address = replay_address
         self._replay = reverb.Client(replay_address)
-        self._gauge = ReplayGauge(self._replay, config)  # before the dataset begins to sample
+        self._gauge = ReplayGauge(self._replay, config)  # created before the dataset begins to sample
         self._train_step = tf.Variable(0, dtype=tf.int64, name="train_step")
         self._agent = make_agent(config, self._train_step)
         self._learner = tf_agents_learner.Learner(
@@ -71,7 +73,7 @@ class Learner(LearnerPart):
             self._train_step,
             self._agent,
             lambda: experience_dataset(replay_address, config),
-            checkpoint_interval=-1,  # checkpoints are ours: with replay and counters, renamed when whole
+            checkpoint_interval=-1,  # ``CheckpointStore`` writes them, with replay and counters
             summary_interval=0,
         )
         self._store = CheckpointStore(run_dir / "checkpoints")
@@ -81,10 +83,10 @@ class Learner(LearnerPart):
             restore(self._saved, checkpoint)
         if self._step() < least_step:
             raise CheckpointError(
-                f"{run_dir / 'checkpoints'} on this node ends at train step {self._step():,}, that of the launcher at "
-                f"{least_step:,}: give a --run-dir on a file system that both have"
+                f"{run_dir / 'checkpoints'} on the learner's node ends at train step {self._step():,}, but on the launcher's "
+                f"node at {least_step:,}: give a --run-dir on a file system that both nodes share"
             )
-        self._batches: Iterator[Any] | None = None  # TF-Agents' own, until that has ended
+        self._batches: Iterator[Any] | None = None  # None: those of TF-Agents' learner, until its dataset has ended
         self._summaries = RunSummaries(run_dir / "tensorboard", self._step())
         self._broadcast = WeightsBroadcast()
         self._requests = LoopRequests()
@@ -101,13 +103,13 @@ class Learner(LearnerPart):
         """Trains until ``stop``.
 
         Raises:
-            LearnerLeaves: after SIGTERM, as soon as there is a checkpoint of what has been learnt until then.
+            LearnerLeaves: The process received SIGTERM, and a checkpoint has been written since.
         """
         calls = self._config.learner.steps_per_call
         while not self._stop.is_set():
             self._requests.serve()
             if self._may_leave:
-                raise LearnerLeaves(f"was sent SIGTERM, has written a checkpoint at train step {self._step():,}")
+                raise LearnerLeaves(f"it was sent SIGTERM and has written a checkpoint at train step {self._step():,}")
             self._publish_when_due()
             steps = calls if self._config.run.train_steps is None else self._steps_left(calls)
             if steps and self._gauge.allows(steps):
@@ -118,26 +120,27 @@ class Learner(LearnerPart):
         self._requests.end()
 
     def add_receivers(self, handles: Sequence[Handle[WeightsReceiver]]) -> None:
-        """Ray actors that get the weights from now on."""
+        """Sends the weights to these parts from now on; see ``WeightsBroadcast.add``."""
         self._broadcast.add(handles)
         self._next_publish_at = 0.0
 
     def report(self) -> LearnerReport:
-        """Where training is; rates are those since the last call."""
+        """Returns the progress of training; rates are those since the last call."""
         step = self._step()
         rate, waiting_share = self._activity.take_rates(step)
         waits_for = self._activity.waiting_for()
         return LearnerReport(step, rate, self._gauge.state, waiting_share, self._losses, waits_for, self._leaving)
 
     def on_sigterm(self) -> None:
-        """Whoever asks for reports is told, and asks for the checkpoint with which ``run`` ends."""
+        """Sets ``leaving`` in the next report; the launcher then requests the checkpoint after which ``run`` ends."""
         self._leaving = True
 
     def checkpoint(self, progress: dict[str, Any]) -> None:
-        """Writes a checkpoint of replay, agent and the given counters; returns when it is on disk.
+        """Writes a checkpoint of replay, agent and the counters ``progress``; blocks until the loop has written it.
 
         Raises:
-            Exception: it could not be written; the earlier ones are still there.
+            CheckpointError: Replay does not answer.
+            Exception: The checkpoint could not be written for another reason. Earlier checkpoints are always kept.
         """
         self._requests.ask(lambda: self._write_checkpoint(progress))
 
@@ -148,11 +151,11 @@ class Learner(LearnerPart):
         histograms: dict[str, Histogram] | None = None,
         pngs: dict[str, bytes] | None = None,
     ) -> None:
-        """For TensorBoard at the current train step, see ``RunSummaries.write``."""
+        """Writes values for TensorBoard at the current train step, see ``RunSummaries.write``."""
         self._summaries.write(section, self._step(), scalars, histograms, pngs)
 
     def stop(self) -> None:
-        """Ends ``run`` soon."""
+        """Ends ``run`` soon, after the present call of TF-Agents' learner; returns at once."""
         self._stop.set()
 
     def _train(self, steps: int) -> None:
@@ -160,7 +163,7 @@ class Learner(LearnerPart):
         try:
             with self._activity.training():
                 info = self._learner.run(iterations=steps, iterator=self._batches)
-        except tf.errors.OutOfRangeError:  # replay's limiter has let nothing through for a while
+        except tf.errors.OutOfRangeError:  # the rate limiter has blocked longer than ``BATCH_TIMEOUT_MS``
             self._batches = iter(experience_dataset(self._replay_address, self._config))
             return
         finally:
@@ -199,9 +202,9 @@ class Learner(LearnerPart):
     def _write_checkpoint(self, progress: dict[str, Any]) -> None:
         step = self._step()
         self._gauge.ask()
-        if self._gauge.silent_since is not None:  # Reverb's checkpoint call would wait for it without end
+        if self._gauge.silent_since is not None:  # Reverb's checkpoint call would wait for ever
             raise CheckpointError("replay does not answer")
-        least_windows = self._gauge.state.items // WindowLayout.from_config(self._config).items  # more come meanwhile, none go
+        least_windows = self._gauge.state.items // WindowLayout.from_config(self._config).items  # windows may be added meanwhile, but their number never falls
         try:
             self._store.write(
                 step,
@@ -212,7 +215,7 @@ class Learner(LearnerPart):
                 least_windows,
             )
         except Exception:
-            self._store.remove_unfinished()  # a full disk gets its room back
+            self._store.remove_unfinished()  # frees the space on a full disk
             raise
         self._may_leave = self._leaving
 
@@ -221,10 +224,11 @@ class Learner(LearnerPart):
 
 
 def restore(saved: tf.train.Checkpoint, checkpoint: Checkpoint) -> None:
-    """Reads a checkpoint into everything of ``saved``.
+    """Reads a checkpoint into all objects of ``saved``.
 
     Raises:
-        CheckpointError: it lacks a variable, has one too many or one of another shape, or cannot be read.
+        CheckpointError: A variable is missing in the checkpoint, superfluous or of another shape, or the checkpoint cannot
+            be read.
     """
     try:
         saved.read(checkpoint.learner_prefix).assert_consumed()

@@ -32,7 +32,7 @@ class LearnerActivity:
 
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:
-        """Surrounds a call of TF-Agents' learner."""
+        """Returns a context manager that surrounds a call of TF-Agents' learner."""
         self._waits = False
         self._in_call_since = time.monotonic()
         try:
@@ -42,14 +42,14 @@ class LearnerActivity:
             self._in_call_since = None
 
     def wait(self, stop: threading.Event, seconds: float) -> None:
-        """Waits for data until ``stop`` is set, at most so many seconds."""
+        """Waits for data for ``seconds``, or until ``stop`` is set."""
         self._waits = True
         began = time.monotonic()
         stop.wait(seconds)
         self._waited_s += time.monotonic() - began
 
     def take_rates(self, train_step: int) -> tuple[float, float]:
-        """Returns the train steps per second and the share of time without data since the last call."""
+        """Returns the train steps per second and the share of time, from 0 to 1, spent in ``wait`` since the last call."""
         now = time.monotonic()
         elapsed_s = max(now - self._reported_at, 1e-6)
         rate, waiting = (train_step - self._reported_step) / elapsed_s, min(1.0, self._waited_s / elapsed_s)
@@ -57,7 +57,7 @@ class LearnerActivity:
         return rate, waiting
 
     def waiting_for(self) -> str:
-        """Returns what the loop waits for right now, in words; empty while it trains."""
+        """Returns a description, for people, of what the loop waits for at present; empty while it trains."""
         began, state = self._in_call_since, self._gauge.state
         if began is not None and self._has_trained and time.monotonic() - began > SLOW_CALL_S:
             return f"replay, which has sent no batch for {time.monotonic() - began:.0f} s"

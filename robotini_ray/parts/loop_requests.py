@@ -1,4 +1,4 @@
-"""Requests of other threads to a loop that owns what they need."""
+"""Passes requests of other threads to a loop that owns the objects they need."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 
 class LoopRequests:
-    """A queue of work that a loop does between two of its steps; whoever asked waits for the result."""
+    """A queue of work that a loop does between two of its steps, while the requesting threads wait for the results."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[tuple[Callable[[], None], concurrent.futures.Future[None]]] = queue.SimpleQueue()
         self._ended = threading.Event()
 
     def ask(self, work: Callable[[], None]) -> None:
-        """Has the loop do the work and returns when that is done; after the loop's end the calling thread does it.
+        """Has the loop do the work and returns when it is done; after the loop's end the calling thread does it.
 
         Raises:
             Exception: The work has raised it.
@@ -28,7 +28,7 @@ class LoopRequests:
         done.result()
 
     def serve(self) -> None:
-        """Does the work that waits; to be called by the loop."""
+        """Does all waiting work; the loop calls it between two steps."""
         while True:
             try:
                 work, done = self._queue.get_nowait()
@@ -41,6 +41,6 @@ class LoopRequests:
                 done.set_exception(error)
 
     def end(self) -> None:
-        """Ends the loop's service; what still waits is done now."""
+        """Ends the loop's service after doing the work that still waits; call it at the loop's end."""
         self._ended.set()
         self.serve()

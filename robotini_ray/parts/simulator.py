@@ -1,4 +1,4 @@
-"""An embedded simulator as a part of the program, for the nodes that offer ``sim``."""
+"""Runs an embedded simulator as a part of the program, on the nodes that offer the Ray resource ``sim``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ POLL_S = 0.5
 
 
 class SimulatorPart(LoopingPart):
-    """A simulator on 127.0.0.1 of the node that this runs on; it ends with this process, however that ends.
+    """An embedded simulator on 127.0.0.1 of this node; it ends with this process, however that ends.
 
     Args:
-        config: track, pace, segments and contact.
-        seed: of its random put-backs and of what is randomised.
-        log_path: where its messages go, on its node.
-        randomisation: how its cars differ.
+        config: The simulator's track, pace, segments and contact.
+        seed: The seed of its random put-backs and of the randomised properties.
+        log_path: The file on this node to which its messages are written.
+        randomisation: The properties in which its cars differ, and their ranges.
     """
 
     def __init__(self, config: SimulatorConfig, seed: int, log_path: Path, randomisation: RandomisationConfig) -> None:
@@ -29,18 +29,18 @@ class SimulatorPart(LoopingPart):
         self._stop = threading.Event()
 
     def report(self) -> SimulatorAddress:
-        """Where it listens; waits until it does.
+        """Returns the address at which the simulator listens; blocks until it listens.
 
         Raises:
-            EmbeddedSimulatorError: it does not start.
+            EmbeddedSimulatorError: The simulator did not start.
         """
         return self._simulator.address
 
     def run(self) -> None:
-        """Watches over the simulator until ``stop``.
+        """Checks twice a second that the simulator is alive, and closes it after ``stop``.
 
         Raises:
-            EmbeddedSimulatorError: it has ended by itself.
+            EmbeddedSimulatorError: The simulator has ended by itself.
         """
         while not self._stop.wait(POLL_S):
             if not self._simulator.alive:
@@ -48,5 +48,5 @@ class SimulatorPart(LoopingPart):
         self._simulator.close()
 
     def stop(self) -> None:
-        """Ends ``run`` and the simulator soon."""
+        """Ends ``run`` and the simulator soon; returns at once."""
         self._stop.set()

@@ -1,4 +1,4 @@
-"""Weights from the learner to everyone who drives, through Ray's object store."""
+"""Broadcasts the learner's weights to the parts that drive, through Ray's object store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ GIVE_TIMEOUT_S = 10.0
 class WeightsBroadcast:
     """Sends the actor's weights to the parts that drive.
 
-    One ``ray.put`` whatever the number of receivers; sending waits for nobody, and only the newest version is kept.
+    A broadcast takes one ``ray.put``, whatever the number of receivers, and does not wait for them. Only the newest version is
+    kept.
     """
 
     def __init__(self) -> None:
@@ -24,9 +25,10 @@ class WeightsBroadcast:
         self._newest: tuple[int, ray.ObjectRef[NDArray[np.float32]]] | None = None
 
     def add(self, handles: Sequence[Handle[WeightsReceiver]]) -> None:
-        """More receivers, by name: one that was started again takes the place of its earlier life.
+        """Adds receivers and sends them the newest weights, if there are any yet.
 
-        Returns when they have the newest weights, if there are any yet, or after some seconds.
+        Receivers are distinguished by name: a part that was started again replaces its earlier instance. Blocks until they have
+        the weights, at most ``GIVE_TIMEOUT_S``.
         """
         self._receivers = {**self._receivers, **{handle.name: handle for handle in handles}}
         if self._newest is not None:
@@ -35,7 +37,7 @@ class WeightsBroadcast:
             ray.wait(given, num_returns=len(given), timeout=GIVE_TIMEOUT_S)
 
     def send(self, version: int, flat_weights: NDArray[np.float32], pause: bool) -> None:
-        """Broadcasts ``<float32>[size]``; ``pause`` tells lock-step collectors that replay has enough for now."""
+        """Broadcasts weights ``<float32>[size]``; the arguments are those of ``WeightsReceiver.set_weights``."""
         weights = ray.put(flat_weights)
         self._newest = (version, weights)
         for receiver in self._receivers.values():

@@ -96,7 +96,7 @@ def test_the_next_learner_equals_the_checkpoint_and_its_versions_are_higher(repl
 
 
 def test_one_on_a_node_without_the_checkpoints_is_refused(replay: str, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"ends at train step 0, that of the launcher at 1,234: give a --run-dir"):
+    with pytest.raises(CheckpointError, match=r"ends at train step 0, but on .* at 1,234: give a --run-dir"):
         Learner(CONFIG, replay, tmp_path, 1, 1234)
 
 
