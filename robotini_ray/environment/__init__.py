@@ -1,1 +1,1 @@
-"""What the agent sees, does and is paid for: observations, rewards and the environment made of them."""
+"""The agent's environment: observations, actions, rewards and episodes."""

@@ -1,4 +1,4 @@
-"""From the agent's action to what the car is told."""
+"""Converts the agent's actions into commands for the car."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from robotini_ray.config import EnvironmentConfig
 
 
 def car_command(action: NDArray[np.float32], config: EnvironmentConfig) -> tuple[float, float]:
-    """Throttle and turn (+1 full left) as the simulator takes them.
+    """Returns the throttle (0 to 1) and the turn (-1 to 1, +1 full left) of an action, as the simulator expects them.
 
     Args:
-        action: ``<float32>[2]`` in [-1, 1]: throttle from ``throttle_low`` to ``throttle_high``, and turn.
-        config: the ranges.
+        action: ``<float32>[2]`` in [-1, 1]: throttle, then turn. -1 to 1 is mapped to ``throttle_low`` to ``throttle_high``,
+            and to ``-turn_limit`` to ``turn_limit``.
+        config: The ranges of throttle and turn.
     """
     share = 0.5 * (float(action[0]) + 1.0)
     throttle = config.throttle_low + share * (config.throttle_high - config.throttle_low)

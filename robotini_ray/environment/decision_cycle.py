@@ -1,6 +1,6 @@
-"""The decision cycle of one car: frames in, observations out whenever an action is due.
+"""Defines the decision cycle of one car: it takes frames and returns an observation whenever an action is due.
 
-Training, evaluation, the bot and the demo all drive by this one class, so a policy meets the same observations everywhere. It
+Training, evaluation, the bot and the demo all use this one class, so a policy receives the same observations everywhere. It
 has no sockets, no clock and no TensorFlow::
 
     settle: frames that still show an earlier place -> first observation -> action
@@ -46,7 +46,7 @@ class DecisionCycle:
 
     @property
     def settling(self) -> bool:
-        """Whether the next observation is the first of an episode."""
+        """True while the next observation is the first of an episode."""
         return self._settle_frames > 0
 
     @property
@@ -65,13 +65,13 @@ class DecisionCycle:
         self._settle_frames += READ_BACK_FRAMES
 
     def take(self, pngs: Sequence[bytes]) -> NDArray[np.float32] | None:
-        """Takes in what has arrived for one frame.
+        """Processes the pictures that have arrived for one frame.
 
         Args:
             pngs: The pictures since the last call, oldest first; at least one.
 
         Returns:
-            The new observation, if an action is due; ``decide`` answers it.
+            The new observation if an action is due, to be answered with ``decide``; else None.
 
         Raises:
             BadFrame: An observation is due but its picture cannot be decoded. The decision lasts one frame longer.

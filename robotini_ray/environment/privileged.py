@@ -1,7 +1,7 @@
-"""What the simulator tells of a car and the camera does not: for critics that may look (Pinto et al. 2017, asymmetric
-actor-critic). It goes into replay and nowhere else; the policy acts without it.
+"""Computes privileged numbers about a car, which the critic may see although the camera does not show them.
 
-It needs the spectator stream and the track's file, and so can be had of the real simulator too.
+The method is the asymmetric actor-critic (Pinto et al. 2017). The numbers are written to replay and used nowhere else; the
+policy acts without them. They need only the spectator stream and the track's file, so the real simulator provides them too.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from robotini_ray.track.track import Track
 TOP_SPEED_M_S = 3.86
 
 AHEAD_M = np.array([0.2, 0.5, 1.0, 1.6, 2.4])
-"""Where along the centre line, from the car's place, the curvature is told: up to a second ahead at racing speed."""
+"""The distances ahead of the car, in metres along the centre line, of the curvatures: up to a second at racing speed."""
 
 
 class PrivilegedView:
-    """Describes one car, state by state.
+    """Computes the privileged numbers of one car from its states, which must be given in order.
 
     Args:
-        track: that it drives on.
+        track: The track that the car drives on.
     """
 
     def __init__(self, track: Track) -> None:
@@ -35,14 +35,16 @@ class PrivilegedView:
         self._arc_m = 0.0
 
     def describe(self, state: CarState) -> NDArray[np.float32]:
-        """``<float32>[10]``, each around [-1, 1]::
+        """Returns the privileged numbers, ``<float32>[10]``, each roughly in [-1, 1].
 
-            place across the track / 0.44 m     right is positive
-            sine, cosine                        of the car's heading against the line's; a car that points right has sine > 0
-            speed, forward speed / 3.86 m/s     the second is negative in reverse
-            curvatures * 1 m                    of the centre line 0.2, 0.5, 1, 1.6 and 2.4 m on, a right turn positive
+        They are, in this order::
 
-        The place is looked for near that of the last call, unless the car was put back on the track in between.
+            offset from the centre line / 0.44 m    positive to the right
+            sine and cosine of the heading error    the car's heading minus the line's; the sine is > 0 if it points right
+            speed, forward speed / 3.86 m/s         the second is negative in reverse
+            curvatures * 1 m                        of the line 0.2, 0.5, 1, 1.6 and 2.4 m ahead; a right turn is positive
+
+        The car's place is searched for near that of the last call, unless the car was put back in between.
         """
         near_arc_m = self._arc_m if state.returns == self._returns else None
         place = self._track.locate(state.x, state.z, near_arc_m, y=state.y)

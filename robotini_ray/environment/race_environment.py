@@ -1,4 +1,4 @@
-"""One car as a TF-Agents environment: actions in, camera observations and rewards out, on the simulator's clock."""
+"""Makes one car a TF-Agents environment: actions in, camera observations and rewards out, in the simulator's time."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.track import Track
 
 STATE_TIMEOUT_S = 5.0
-"""Longest wait for RaceParameters, and in lock-step for the state that belongs to a frame that has arrived."""
+"""Longest wait for ``RaceParameters``, and in lock-step for the state that belongs to a frame that has arrived."""
 
 REALTIME_STATE_TIMEOUT_S = 0.5
-"""The same where a simulator runs by itself: it sends states before frames, and the cars of a process wait together."""
+"""Longest wait for that state in real time: states are sent before frames, and the wait delays all cars of a process."""
 
 LOCKSTEP_START_TIMEOUT_S = 60.0
-"""Longest wait for the first RaceParameters in lock-step: an embedded simulator that starts on a busy machine is given time."""
+"""Longest wait for the first ``RaceParameters`` in lock-step: an embedded simulator starts slowly on a busy machine."""
 
 SILENCE_POLL_S = 0.25
 
@@ -46,9 +46,9 @@ class _Episode:
     """The episode under way.
 
     Attributes:
-        returns: The car's returns to the track when it began.
-        frames: The frames since it began.
-        laps: The crossings of the line since it began.
+        returns: ``CarState.returns`` when it began.
+        frames: The number of camera frames since it began.
+        laps: The number of crossings of the line since it began.
     """
 
     returns: int = 0
@@ -57,14 +57,14 @@ class _Episode:
 
 
 class RaceEnvironment(py_environment.PyEnvironment):
-    """One car on one simulator.
+    """One car in one simulator.
 
-    ``step`` and ``reset`` block, as TF-Agents' drivers expect. A collector that drives several cars uses the halves they
-    are made of instead: ``begin_episode`` and ``begin_decision`` send and return at once, ``advance`` takes in a frame
-    that has arrived and answers it, ``check_silence`` does what is due when none comes; a decision lasts
-    ``action_repeat`` frames, so only every so many calls of ``advance`` return a time step::
+    ``step`` and ``reset`` block, as TF-Agents' drivers expect. A collector that drives several cars uses the methods of which
+    they consist: ``begin_episode`` and ``begin_decision`` send a command and return at once, ``advance`` processes a frame
+    that has arrived and answers it, and ``check_silence`` handles missing frames. A decision lasts ``action_repeat`` frames,
+    so only every ``action_repeat``-th frame makes ``advance`` return a time step::
 
-        step = environment.begin_episode() or wait(environment)       # wait: advance() until it returns a time step
+        step = environment.begin_episode() or wait(environment)       # wait: ``advance`` until it returns a time step
         while True:
             environment.begin_decision(policy(step.observation))
             step = wait(environment)
@@ -73,23 +73,25 @@ class RaceEnvironment(py_environment.PyEnvironment):
 
     An episode ends by termination (discount 0) when the simulator has put the car back on the track, and by truncation
     (discount 1) after ``episode_laps`` or ``episode_frames``; after a truncation the car drives on, and the next episode
-    begins with the frame that ended the last. A frame that cannot be decoded is waited over, never learned from. A decision
-    in whose time the simulator fell silent for a second truncates the episode before it.
+    begins with the frame that ended the last. A frame that cannot be decoded makes the decision one frame longer and is never
+    learned from. If the simulator sends no frame for a second during a decision (in real time), the episode is truncated
+    before that decision.
 
-    Where the spectator is lost but the cameras live, a collector lets the car drive on without states (``drive_blind``)
-    until a spectator has them again.
+    If the spectator is lost while camera frames still arrive, a collector lets the car drive on without states
+    (``drive_blind``) until a spectator has them again.
 
     Args:
-        config: observation, actions, reward and episodes.
-        track: the track that the simulator drives on.
-        address: of the simulator.
-        login: the car's name, and whether the simulator waits for it (lock-step).
-        spectator: the simulator's event stream; may be shared by the cars of one process.
+        config: The settings of observations, actions, reward and episodes.
+        track: The track that the simulator uses.
+        address: The address of the simulator.
+        login: The car's name, and whether the simulator waits for it (lock-step).
+        spectator: The simulator's event stream; the cars of one process may share it.
 
     Raises:
-        CarError: the simulator cannot be reached, refuses the car or is lost; every blocking call is limited in time.
-        SpectatorError: the same of the spectator alone.
-        TrackMismatch: the simulator drives on another track.
+        CarError: The simulator cannot be reached, refuses the car or is lost. Every blocking call has a timeout. These and
+            the following errors are also raised by the methods that drive.
+        SpectatorError: The spectator stream is lost, or the expected state does not arrive in time.
+        TrackMismatch: The simulator uses another track.
     """
 
     def __init__(
@@ -99,11 +101,11 @@ class RaceEnvironment(py_environment.PyEnvironment):
         self._config = config
         self._track = track
         self.link = CarLink(address, login)
-        """The car's connection: its name on the track, how fast frames come, whether it is stalled, and its faults."""
+        """The car's connection: its name on the track, the rate of its frames, whether it is stalled, and its faults."""
         self.last_png = b""
-        """The newest picture that an observation was made of."""
+        """The newest picture from which an observation was computed, as a PNG; empty before the first."""
         self.blind = False
-        """Whether the car drives without its states; its time steps are then for driving only."""
+        """True while the car drives without its states; its time steps then serve for driving only, not for learning."""
         self._state_timeout_s = STATE_TIMEOUT_S if login.lockstep else REALTIME_STATE_TIMEOUT_S
         start_timeout_s = LOCKSTEP_START_TIMEOUT_S if login.lockstep else STATE_TIMEOUT_S
         self.num_segments = _segments(spectator, track, start_timeout_s)
@@ -123,14 +125,14 @@ class RaceEnvironment(py_environment.PyEnvironment):
         """Joins the track, for the first time or again after a lost connection; the next call is ``begin_episode``.
 
         Args:
-            spectator: the simulator's event stream.
-            sock: of ``open_socket`` to the car port; None opens one, which may wait.
+            spectator: The simulator's event stream.
+            sock: A socket that ``open_socket`` returned for the car port; None opens one, which blocks for at most 2 s.
         """
         self._watch_with(spectator)
         self.link.join(spectator, sock)
 
     def _watch_with(self, spectator: Spectator) -> None:
-        """Takes the car's states from this spectator from now on; they have nothing to do with those before."""
+        """Takes the car's states from this spectator from now on, and forgets everything that depends on earlier states."""
         self._spectator = spectator
         self.num_segments = _segments(spectator, self._track, STATE_TIMEOUT_S)
         self.score.restart(self.num_segments)
@@ -142,37 +144,37 @@ class RaceEnvironment(py_environment.PyEnvironment):
 
     @property
     def config(self) -> EnvironmentConfig:
-        """Observation, actions, reward and episodes."""
+        """The settings of observations, actions, reward and episodes."""
         return self._config
 
     @property
     def name(self) -> str:
-        """The car's name on the track; another than at first where that was refused."""
+        """The car's name on the track; it differs from the name in ``login`` if that was refused."""
         return self.link.name
 
     @property
     def state(self) -> CarState | None:
-        """The car's newest state."""
+        """The car's newest state; None before the first."""
         return self._state
 
     def fileno(self) -> int:
-        """Readable when ``advance`` would not wait."""
+        """Returns the socket's file descriptor; it is readable when ``advance`` has something to process."""
         return self.link.fileno()
 
     def observation_spec(self) -> array_spec.ArraySpec:
-        """``<float32>[observation_size]``, see ``HistoryStack``."""
+        """Returns the specification of observations: ``<float32>[observation_size]``, see ``HistoryStack``."""
         return array_spec.ArraySpec((self._config.observation_size,), np.float32, "observation")
 
     def action_spec(self) -> array_spec.BoundedArraySpec:
-        """``<float32>[2]``: throttle from ``throttle_low`` to ``throttle_high`` and turn (+1 full left), in [-1, 1]."""
+        """Returns the specification of actions: ``<float32>[2]`` in [-1, 1], throttle and turn, see ``car_command``."""
         return array_spec.BoundedArraySpec((ACTION_SIZE,), np.float32, -1.0, 1.0, "action")
 
     def begin_episode(self) -> ts.TimeStep | None:
         """Starts an episode where the car is.
 
         Returns:
-            The FIRST time step, or None when frames must pass before one shows the car's place (it has just joined or been
-            put back): then ``advance`` returns it. The car stands still meanwhile.
+            The FIRST time step, or None if no frame shows the car's present place yet, because it has just joined or been put
+            back. ``advance`` then returns the FIRST time step; the car stands still meanwhile.
         """
         if self._cycle.settling:
             if self._state is not None:
@@ -187,10 +189,12 @@ class RaceEnvironment(py_environment.PyEnvironment):
         self._send(self._cycle.command)
 
     def advance(self) -> ts.TimeStep | None:
-        """Takes in the next frame, if it has arrived; answers it unless a decision is due.
+        """Processes the next frame if it has arrived, and answers it unless a decision is due.
+
+        Does not wait for a frame, but may wait for the state that belongs to it, see ``STATE_TIMEOUT_S``.
 
         Returns:
-            The time step that is due, or None.
+            The new time step if a decision is due, else None.
         """
         pngs = self.link.receive()
         if not pngs:
@@ -204,17 +208,17 @@ class RaceEnvironment(py_environment.PyEnvironment):
         observation = self._observe(pngs)
         if observation is not None:
             return self._first() if began_settling else self._finish_decision()
-        # The action was not meant for the place of a car that was put back. Else the decision goes on, one frame longer where
-        # the last was no picture.
+        # The action was not meant for the place to which a car was put back. Otherwise the decision goes on, one frame longer
+        # if the last frame could not be decoded.
         self._send(NEUTRAL if self._was_put_back() else self._cycle.command)
         return None
 
     def check_silence(self) -> bool:
-        """Does what is due when no frame comes; to be called a few times a second.
+        """Applies the link's limits of silence if no frame arrives; call it a few times per second.
 
         Returns:
-            Whether that has ended the episode under way: the decision was not carried out, so what came of it is no step.
-            The next time step is a FIRST one.
+            Whether the episode under way has ended: the decision was not carried out as chosen, so it makes no time step. The
+            next time step is then a FIRST one.
         """
         if not self.link.check_silence() or self._cycle.settling:
             return False
@@ -222,33 +226,39 @@ class RaceEnvironment(py_environment.PyEnvironment):
         return not self.blind
 
     def drive_blind(self, spectator: Spectator | None) -> None:
-        """Goes on without the car's states until ``spectator`` (None: none yet) has the one of the newest frame.
+        """Lets the car drive on without its states until ``spectator`` has the state of the newest frame.
 
         Until then time steps are MID, with reward 0; the first one after that is a FIRST one.
+
+        Args:
+            spectator: The new or present spectator; None if there is none yet.
         """
         if spectator is not None and spectator is not self._spectator:
             self.link.follow_with(spectator)
         self._spectator = spectator
         self.blind = True
         if self._cycle.settling:
-            self._cycle.begin()  # no state tells any more when a picture shows the new place
+            self._cycle.begin()  # without states it is unknown when a picture shows the new place
         else:
             self._cycle.decide(self._cycle.action)
         self._send(self._cycle.command)
 
     def privileged(self) -> NDArray[np.float32]:
-        """What only a critic may see of the car as it is now, when the newest time step is answered; see ``PrivilegedView``."""
+        """Returns the privileged numbers of the car's newest state, see ``PrivilegedView``.
+
+        They belong to the newest time step until the next call of ``advance``.
+        """
         assert self._state is not None
         return self._privileged.describe(self._state)
 
     def live_state(self) -> dict[str, Any]:
-        """State, last command and score of the car in JSON types, for the monitor; empty before its state is known."""
+        """Returns the car's state, last command and score in JSON types, for the monitor; empty before the first state."""
         if self._state is None:
             return {}
         return live_state(self._state, self._command, self.score)
 
     def close(self) -> None:
-        """Stops the car and leaves the track."""
+        """Stops the car and closes its connection, which removes it from the track; the spectator stays open."""
         self.link.close()
 
     def _step(self, action: NDArray[np.float32]) -> ts.TimeStep:
@@ -345,7 +355,7 @@ class RaceEnvironment(py_environment.PyEnvironment):
 
 
 def with_frames(environments: Sequence[RaceEnvironment], timeout_s: float) -> list[RaceEnvironment]:
-    """Those whose next frame has arrived, so that ``advance`` would not wait; waits for a first one."""
+    """Returns the environments with data to read, for ``advance``; waits up to ``timeout_s`` seconds for the first one."""
     poll = select.poll()
     by_descriptor = {environment.fileno(): environment for environment in environments}
     for descriptor in by_descriptor:
@@ -354,7 +364,12 @@ def with_frames(environments: Sequence[RaceEnvironment], timeout_s: float) -> li
 
 
 def _segments(spectator: Spectator, track: Track, timeout_s: float) -> int:
-    """How many segments the simulator divides its track into, once it is known to be the expected one."""
+    """Returns the number of segments of the simulator's track.
+
+    Raises:
+        TrackMismatch: The simulator uses another track.
+        SpectatorLost: No ``RaceParameters`` arrived within ``timeout_s`` seconds.
+    """
     parameters = spectator.wait_for_parameters(timeout_s)
     if parameters.get("track") != track.name:
         raise TrackMismatch(

@@ -1,7 +1,7 @@
-"""What a step is paid: named terms whose sum is the reward. Pure functions of the states that a step went through.
+"""Computes the rewards of time steps from the car's states, as named terms whose sum is the reward.
 
-Both rewards have the interface `reset(state)`, then `step(states)` with every state seen during the step, oldest first
-(one a camera frame; see `Spectator.take_states`). Times are game time.
+A reward depends on nothing but the states. Both rewards implement ``Reward``: ``reset(state)`` first, then ``step(states)``
+with every state during the step, oldest first, one per camera frame (see ``Spectator.take_states``). Times are game time.
 """
 
 from __future__ import annotations
@@ -17,28 +17,39 @@ RewardTerms = dict[str, float]
 
 
 class Reward(Protocol):
-    """Pays one car, step by step."""
+    """Computes the rewards of one car, step by step."""
 
     def reset(self, state: CarState) -> None:
-        """Begins an episode in `state`."""
+        """Begins an episode in ``state``."""
 
     def step(self, states: Sequence[CarState]) -> RewardTerms:
-        """The terms of a step through `states`, oldest first; all 0 when there are none."""
+        """Returns the terms of one step.
+
+        Args:
+            states: The states during the step, oldest first; without any, all terms are 0.
+
+        Raises:
+            RuntimeError: ``reset`` has not been called.
+        """
 
 
 class OriginalReward:
     """The reward of the original trainer (robotini-ddpg), for reporting and for comparison.
 
-    Its steps were single camera frames. Here every frame of a step is paid like one of its steps, so that an episode's
-    return does not depend on how many frames a decision lasts; only a crash is paid at most once a step.
+    Its steps were single camera frames. Here every frame of a step is rewarded like one of its steps, so that an episode's
+    return does not depend on the number of frames per decision; only a crash counts at most once per step.
 
-    Terms, weights as published:
-      segment    +0.2 for a segment that is the last one + 1. Reaching segment 0, by the line or from -1, pays nothing.
-      quick      +1/t more when that segment took t < 1 s (t at least 0.01 s), since the last segment in order (the line
-                 included) or the episode's start.
-      crash      -2.5 (1 + speed), with the speed after the contact in m/s.
-      wrong_way  -10 (angle - 100) / 100 in every frame with a track angle over 100 degrees, once a segment was crossed.
-      back       -10 on the frame in which the segment falls by one.
+    The terms, with the weights as published::
+
+        segment    +0.2 when the segment becomes the previous one + 1; 0 for reaching segment 0, across the line or from -1.
+        quick      +1/t in addition if that segment took t < 1 s (t is at least 0.01 s), measured since the last segment
+                   reached in order (the line included) or since the episode's start.
+        crash      -2.5 (1 + speed), with the speed after the contact in m/s.
+        wrong_way  -10 (angle - 100) / 100 in every frame with a track angle above 100 degrees, once a segment was crossed.
+        back       -10 in the frame in which the segment decreases by one.
+
+    Args:
+        num_segments: The track's number of segments, from ``RaceParameters``.
     """
 
     def __init__(self, num_segments: int) -> None:
@@ -47,14 +58,16 @@ class OriginalReward:
         self._segment_began_s = 0.0
 
     def reset(self, state: CarState) -> None:
+        """Begins an episode in ``state``; the time of its first segment counts from there."""
         self._previous = state
         self._segment_began_s = state.game_time_s
 
     def step(self, states: Sequence[CarState]) -> RewardTerms:
+        """Returns the terms ``segment``, ``quick``, ``crash``, ``wrong_way`` and ``back``."""
         terms = {"segment": 0.0, "quick": 0.0, "crash": 0.0, "wrong_way": 0.0, "back": 0.0}
         for state in states:
             if self._previous is None:
-                raise RuntimeError("step() before reset(): an episode's first state is needed")
+                raise RuntimeError("step() was called before reset(): it needs the episode's first state")
             self._pay_segment(self._previous, state, terms)
             if state.crashes > self._previous.crashes and not terms["crash"]:
                 terms["crash"] = -2.5 * (1.0 + state.speed_m_s)
@@ -76,23 +89,30 @@ class OriginalReward:
 
 @dataclasses.dataclass(frozen=True)
 class ProgressWeights:
-    """Weights of `ProgressReward`."""
+    """The weights of the terms of ``ProgressReward``."""
 
     progress_per_m: float = 1.0
     crash_penalty: float = 2.0
     wall_per_s: float = 0.0
-    """Taken for each second spent with the car's centre more than 0.38 m from the centre line, where its side
-    touches the wall."""
+    """The penalty for each second with the car's centre more than 0.38 m from the centre line.
+
+    At that distance the car's side touches the wall.
+    """
 
 
 class ProgressReward:
     """A dense reward for training: metres along the track's centre line, minus crashes.
 
-    Terms:
-      progress   progress_per_m times the arc length gained on the centre line, negative when the car goes back.
-                 Being put back on the track adds none.
-      crash      -crash_penalty (1 + speed), speed after the contact in m/s, at most once a step.
-      wall       -wall_per_s times the seconds at a wall.
+    The terms::
+
+        progress   progress_per_m times the arc length gained on the centre line in m, negative when the car goes back;
+                   being put back on the track adds nothing.
+        crash      -crash_penalty (1 + speed), with the speed after the contact in m/s, at most once per step.
+        wall       -wall_per_s times the seconds at a wall.
+
+    Args:
+        track: The track that the car drives on.
+        weights: The weights of the terms.
     """
 
     WALL_OFFSET_M = 0.38
@@ -104,14 +124,16 @@ class ProgressReward:
         self._arc_m = 0.0
 
     def reset(self, state: CarState) -> None:
+        """Begins an episode in ``state``; progress is measured from there."""
         self._previous = state
         self._arc_m = self._track.locate(state.x, state.z, y=state.y).arc_m
 
     def step(self, states: Sequence[CarState]) -> RewardTerms:
+        """Returns the terms ``progress``, ``crash`` and ``wall``."""
         terms = {"progress": 0.0, "crash": 0.0, "wall": 0.0}
         for state in states:
             if self._previous is None:
-                raise RuntimeError("step() before reset(): an episode's first state is needed")
+                raise RuntimeError("step() was called before reset(): it needs the episode's first state")
             self._pay_state(self._previous, state, terms)
             self._previous = state
         return terms
@@ -129,6 +151,6 @@ class ProgressReward:
             terms["wall"] -= weights.wall_per_s * (state.game_time_s - previous.game_time_s)
 
     def _arc_gained_m(self, arc_m: float) -> float:
-        """From the last place to `arc_m`, the short way round the closed line."""
+        """Returns the distance from the last place to ``arc_m`` in metres, the shorter way round the closed line."""
         length_m = self._track.length_m
         return (arc_m - self._arc_m + length_m / 2) % length_m - length_m / 2

@@ -1,4 +1,4 @@
-"""What a car is judged by, whatever it is trained on: laps, crashes and the original trainer's return."""
+"""Measures a car's laps, crashes and return with the original trainer's reward, whatever reward it is trained on."""
 
 from __future__ import annotations
 
@@ -11,28 +11,41 @@ from robotini_ray.car.state import CarState
 from robotini_ray.environment.reward import OriginalReward
 
 ORIGINAL_EPISODE_FRAMES = 2000
-"""Longest episode of the original trainer, in camera frames."""
+"""The longest episode of the original trainer, in camera frames."""
 
 
 @dataclasses.dataclass(frozen=True)
 class OriginalEpisode:
-    """An episode as the original trainer counted them: one lap, 2,000 frames, or up to a return to the track."""
+    """An episode as the original trainer counted them: it ends after one lap, after 2,000 frames or when the car is put back.
+
+    Attributes:
+        undiscounted_return: The sum of the original trainer's rewards.
+        frames: The number of camera frames.
+    """
 
     undiscounted_return: float
     frames: int
 
 
 def live_state(state: CarState, command: tuple[float, float] | None, score: RaceScore) -> dict[str, Any]:
-    """State, last command (throttle and turn, None where nobody knows it) and score of a car in JSON types, for the monitor."""
+    """Returns the state, last command and score of a car in JSON types, for the monitor.
+
+    Args:
+        state: The car's newest state.
+        command: Its last throttle and turn; None if unknown.
+        score: Its score.
+    """
     throttle, turn = command or (None, None)
     return {**dataclasses.asdict(state), "throttle": throttle, "turn": turn, **score.live()}
 
 
 class RaceScore:
-    """Follows one car from state to state; whoever reports takes the finished laps and episodes away.
+    """Computes the laps, crashes and returns of one car from its states.
+
+    Finished laps and episodes are kept until ``take`` returns them.
 
     Args:
-        num_segments: of the track, as RaceParameters says.
+        num_segments: The track's number of segments, from ``RaceParameters``.
     """
 
     def __init__(self, num_segments: int) -> None:
@@ -48,7 +61,11 @@ class RaceScore:
         self._episode = 1
 
     def restart(self, num_segments: int) -> None:
-        """The next state has nothing to do with the last one; the lap and the episode under way count for nothing."""
+        """Discards the lap and the episode under way; call it when the next state does not follow the last one.
+
+        Args:
+            num_segments: The track's number of segments, from ``RaceParameters``.
+        """
         self._last_segment = num_segments - 1
         self._laps = LapCounter(num_segments)
         self._reward = OriginalReward(num_segments)
@@ -58,20 +75,21 @@ class RaceScore:
         self._segment_began_s = 0.0
 
     def update(self, states: Sequence[CarState]) -> None:
-        """Takes the states since the last call, one a world frame, oldest first."""
+        """Processes the states since the last call, one per world frame, oldest first."""
         for state in states:
             self._take(state)
 
     def take(self) -> tuple[list[Lap], list[OriginalEpisode]]:
-        """The laps and episodes finished since the last call."""
+        """Returns the laps and episodes finished since the last call."""
         finished = self.laps, self.episodes
         self.laps, self.episodes = [], []
         return finished
 
     def live(self) -> dict[str, Any]:
-        """Where the car is now, for people: JSON types, times in game time, None for what there is none of yet.
+        """Returns the present figures for people, in JSON types; a value that does not exist yet is None.
 
-        Return, episode and step are those of the episode under way, as `OriginalEpisode` counts them.
+        Times are seconds of game time. ``return``, ``episode`` and ``step`` are those of the episode under way, as
+        ``OriginalEpisode`` counts them.
         """
         now_s = 0.0 if self._previous is None else self._previous.game_time_s
         began_s = self._laps.began_s

@@ -204,7 +204,8 @@ class Learner(LearnerPart):
         self._gauge.ask()
         if self._gauge.silent_since is not None:  # Reverb's checkpoint call would wait for ever
             raise CheckpointError("replay does not answer")
-        least_windows = self._gauge.state.items // WindowLayout.from_config(self._config).items  # windows may be added meanwhile, but their number never falls
+        # A lower bound: windows may be added during the checkpoint, but their number never falls.
+        least_windows = self._gauge.state.items // WindowLayout.from_config(self._config).items
         try:
             self._store.write(
                 step,
