@@ -1,12 +1,14 @@
-"""Parses the command line ``python -m robotini_ray.launch [VERB] [CONFIG.yaml] [--section.key value ...]``.
+"""Parses the command line ``robotini [VERB] [CONFIG] [--section.key value ...]``.
 
-This module only parses; each verb imports what it needs when it is called.
+``python -m robotini_ray`` and ``python -m robotini_ray.launch`` are the same program. This module only parses; each verb
+imports what it needs when it is called.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 import click
 import gym_notices.notices as gym_notices
@@ -23,16 +25,22 @@ from robotini_ray.commands.racing_verbs import RACING_VERBS
 from robotini_ray.commands.training_verbs import TRAINING_VERBS
 from robotini_ray.config import ConfigError, nearest
 from robotini_ray.errors import RobotiniError
+from robotini_ray.machine.terminal_text import PROGRAM
 
 
 @click.group(help="Trains race cars for the Robotini Racing Simulator. The default verb is train.")
-@click.version_option(__version__, prog_name="robotini_ray")
+@click.version_option(__version__, prog_name=PROGRAM)
 def cli() -> None:
     """Groups the verbs."""
 
 
 for verb in (*TRAINING_VERBS, *RACING_VERBS):
     cli.add_command(verb)
+
+
+def command_line() -> NoReturn:
+    """Runs the command line of this process and exits with its code; the command ``robotini`` calls this function."""
+    sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: list[str]) -> int:
@@ -45,7 +53,7 @@ def main(arguments: list[str]) -> int:
         verb, rest = _verb(arguments)
         rest, overrides = _split_overrides(verb, rest)
         context = {LINE: arguments, OVERRIDES: overrides}
-        return int(cli.main([verb, *rest], "robotini_ray", standalone_mode=False, obj=context) or 0)
+        return int(cli.main([verb, *rest], PROGRAM, standalone_mode=False, obj=context) or 0)
     except click.NoSuchOption as error:
         return _refuse(f"unknown flag {error.option_name} of {verb}; {nearest(error.option_name, _flags(verb))}")
     except click.ClickException as error:
@@ -111,9 +119,9 @@ def _flags(verb: str) -> list[str]:
 
 
 def _refuse(line: str) -> int:
-    print(f"robotini_ray: {line}", file=sys.stderr)
+    print(f"{PROGRAM}: {line}", file=sys.stderr)
     return 2
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command_line()

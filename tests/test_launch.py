@@ -12,6 +12,7 @@ import pytest
 
 from robotini_ray import launch
 from robotini_ray.config import Config, load_config
+from robotini_ray.machine.terminal_text import launch_line
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_files import save_policy
 from robotini_ray.policy.policy_spec import PolicySpec
@@ -85,9 +86,9 @@ def refused(capsys, tmp_path, monkeypatch):
         code = launch.main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
         assert (code, out) == (2, "")
-        assert err.startswith("robotini_ray: ") and err.count("\n") == 1 and err.endswith("\n")
+        assert err.startswith("robotini: ") and err.count("\n") == 1 and err.endswith("\n")
         assert sorted(tmp_path.iterdir()) == before
-        return err.removeprefix("robotini_ray: ").removesuffix("\n")
+        return err.removeprefix("robotini: ").removesuffix("\n")
 
     return refuse
 
@@ -172,8 +173,24 @@ class TestRefusals:
         ],
     )
     def test_a_real_process_says_the_same_and_nothing_else(self, tmp_path, line, message):
-        assert run(*line.split(), cwd=tmp_path) == (2, "", f"robotini_ray: {message}\n")
+        assert run(*line.split(), cwd=tmp_path) == (2, "", f"robotini: {message}\n")
         assert list(tmp_path.iterdir()) == []
+
+
+class TestWaysToCallIt:
+    def test_the_command_passes_its_words_and_exits_with_the_code(self, monkeypatch, capsys):
+        monkeypatch.setattr(sys, "argv", ["/somewhere/bin/robotini", "trian"])
+        with pytest.raises(SystemExit) as ended:
+            launch.command_line()
+        assert ended.value.code == 2
+        assert capsys.readouterr().err == "robotini: unknown verb trian; did you mean train?\n"
+
+    @pytest.mark.parametrize("module", ["robotini_ray", "robotini_ray.launch"])
+    def test_both_modules_are_the_program(self, tmp_path, module):
+        line = [sys.executable, "-m", module, "demo", "--help"]
+        done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE_S)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("Usage: robotini demo [OPTIONS]\n")
 
 
 class TestHelp:
@@ -343,15 +360,15 @@ class TestEvaluate:
         code, out, err = run("evaluate", "--policy", policy, "--simulator", address, cwd=tmp_path)
         assert (code, out) == (2, "")
         assert any(f"127.0.0.1:{port}" in err for port in ports)
-        assert "python -m robotini_ray.launch simulate" in err
+        assert f"`{launch_line('simulate')}`" in err
         announced, *said = err.splitlines()
         assert "is not in a run directory of yours" in announced
-        assert len(said) == 1 and said[0].startswith("robotini_ray: ")
+        assert len(said) == 1 and said[0].startswith("robotini: ")
 
     def test_a_policy_that_is_not_there_is_named(self, capsys, tmp_path):
         assert launch.main(["evaluate", "--policy", str(tmp_path / "no")]) == 2
         err = capsys.readouterr().err
-        assert err.endswith(f"robotini_ray: {tmp_path}/no holds no policy: policy.json is missing\n")
+        assert err.endswith(f"robotini: {tmp_path}/no holds no policy: policy.json is missing\n")
         assert "Traceback" not in err
 
 

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -93,11 +94,17 @@ def test_it_holds_everything_that_the_program_reads(unpacked):
     assert not (unpacked / "tests").exists() and not (unpacked / "launch").exists()
 
 
+def test_it_installs_the_command(unpacked):
+    (found,) = metadata.distributions(name="robotini-ray", path=[str(unpacked)])
+    (script,) = found.entry_points.select(group="console_scripts")
+    assert (script.name, script.load()) == ("robotini", launch.command_line)
+
+
 @pytest.mark.parametrize("words", [["--help"], ["drive", "--help"], ["--version"]])
 def test_the_command_line_works_outside_the_checkout(unpacked, tmp_path, words):
-    done = run(unpacked, tmp_path, "-m", "robotini_ray.launch", *words)
+    done = run(unpacked, tmp_path, "-m", "robotini_ray", *words)
     assert (done.returncode, done.stderr) == (0, "")
-    assert ("Usage: robotini_ray" in done.stdout) if words[-1] == "--help" else (__version__ in done.stdout)
+    assert ("Usage: robotini " in done.stdout) if words[-1] == "--help" else (__version__ in done.stdout)
 
 
 def test_train_finds_its_configs_there(unpacked, tmp_path):
@@ -123,7 +130,7 @@ class TestFreshEnvironment:
         monkeypatch.delenv("PYTHONPATH", raising=False)
 
         def launch(*words):
-            command = [fresh_python, "-m", "robotini_ray.launch", *words]
+            command = [fresh_python.with_name("robotini"), *words]
             done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=900)
             assert done.returncode == 0, done.stderr
             return done.stdout

@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from robotini_ray.car.errors import SIMULATE_COMMAND, ConnectionLost, LoginRefused, SimulatorUnreachable
+from robotini_ray.car.errors import ConnectionLost, LoginRefused, SimulatorUnreachable
 from robotini_ray.car.protocol import FrameDecoder, command_lines, image_height, login_line
+from robotini_ray.machine.terminal_text import launch_line
 from robotini_ray.simulator_address import SimulatorAddress
 
 MAX_CONSECUTIVE_BAD_FRAMES = 20
@@ -52,7 +53,7 @@ def open_socket(host: str, port: int, timeout_s: float) -> socket.socket:
         sock = socket.create_connection((host, port), timeout=timeout_s)
     except OSError as error:
         raise SimulatorUnreachable(
-            f"no simulator at {host}:{port} ({error.strerror or error}); start one with `{SIMULATE_COMMAND}`"
+            f"no simulator at {host}:{port} ({error.strerror or error}); start one with `{launch_line('simulate')}`"
         ) from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)

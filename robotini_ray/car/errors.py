@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from robotini_ray.errors import RobotiniError
 
-SIMULATE_COMMAND = "python -m robotini_ray.launch simulate"
-"""The command that starts the embedded simulator, for error messages."""
-
-
 FAULTS = (
     "unreachable",  # an attempt to reconnect was refused or timed out
     "login_refused",  # the simulator closed a car's connection before its first frame

@@ -10,6 +10,8 @@ from pathlib import Path
 
 LONGEST = 60
 WIDTH = 80
+PROGRAM = "robotini"
+"""The name of the program's command, which its error messages begin with too."""
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:
@@ -28,8 +30,20 @@ def near(path: Path) -> str:
 
 
 def launch_command(*words: object) -> str:
-    """Returns a command line of this program for the user to copy; see ``command_text``."""
-    return command_text([near(Path(sys.executable)), "-m", "robotini_ray.launch", *map(str, words)])
+    """Returns a command line of this program for the user to copy, in lines of its own; see ``command_text``."""
+    return command_text([*_program_words(), *map(str, words)])
+
+
+def launch_line(*words: object) -> str:
+    """Returns a command line of this program for the user to copy, as one line for use within a sentence."""
+    return shlex.join([*_program_words(), *map(str, words)])
+
+
+def _program_words() -> list[str]:
+    """Returns the words that start this program: the command ``robotini`` if it lies beside this Python, else ``python -m``."""
+    python = Path(sys.executable)
+    script = python.with_name(PROGRAM)
+    return [near(script)] if script.is_file() else [near(python), "-m", "robotini_ray.launch"]
 
 
 def command_text(words: Sequence[str], indent: str = "  ", width: int = WIDTH) -> str:

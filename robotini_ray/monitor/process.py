@@ -9,6 +9,7 @@ from pathlib import Path
 
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.child_process import start_child, stop_child, wait_for_line
+from robotini_ray.machine.terminal_text import PROGRAM
 
 START_TIMEOUT_S = 60.0
 REDIS_VARIABLE = "ROBOTINI_RAY_REDIS_URL"
@@ -52,7 +53,7 @@ class MonitorProcess:
             return ready[1]
         stop_child(self._process)
         said = self._log_path.read_bytes()[self._log_start_bytes :].decode(errors="replace").strip().splitlines()
-        reason = said[-1].removeprefix("robotini_ray: ") if said else "it did not start and printed nothing"
+        reason = said[-1].removeprefix(f"{PROGRAM}: ") if said else "it did not start and printed nothing"
         raise MonitorUnavailable(f"{reason} (log: {self._log_path})")
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from robotini_ray.car.state_store import CarStateStore, StoreUnavailable
+from robotini_ray.machine.terminal_text import launch_line
 from robotini_ray.run.leftovers import describe_leftovers, find_leftovers
 from robotini_ray.run.program_file import NAME, PartRecord, ProgramFileError, ProgramRecord, read_program
 
@@ -123,7 +124,7 @@ def find_run_dir(runs: Path) -> Path:
             found.append((record.ended_at is None and record.launcher.is_alive is not False, record.written_at, path.parent))
     if not found:
         raise ProgramFileError(
-            f"no program has run in {runs}/ yet: start one with `python -m robotini_ray.launch train`, or name its --run-dir"
+            f"no program has run in {runs}/ yet: start one with `{launch_line('train')}`, or name its --run-dir"
         )
     return max(found)[2]
 
@@ -190,7 +191,7 @@ def _nothing(run_dir: Path) -> str:
 
 def _train(run_dir: Path) -> str:
     config = run_dir / "config.yaml"
-    return f"python -m robotini_ray.launch train {f'{config} ' if config.exists() else ''}--run-dir {run_dir}"
+    return launch_line("train", *([config] if config.exists() else []), "--run-dir", run_dir)
 
 
 def _cars(redis_url: str, run_name: str, now: float) -> tuple[list[CarStatus], str | None]:

@@ -167,7 +167,7 @@ class TestImport:
         save_original(tmp_path / "theirs", **settings)
         assert run("import", tmp_path / "theirs", "-o", tmp_path / "ours") == 2
         err = capsys.readouterr().err.splitlines()
-        assert err[-1].startswith("robotini_ray: ") and said in err[-1]
+        assert err[-1].startswith("robotini: ") and said in err[-1]
         assert not (tmp_path / "ours").exists()
 
     def test_files_that_are_missing_or_torn_are_named(self, tmp_path, capsys):

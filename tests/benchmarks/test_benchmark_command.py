@@ -84,7 +84,7 @@ def test_json_is_the_last_line_and_the_same_as_the_file(measured, capsys, tmp_pa
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_measured(measured, capsys, line, message):
-    assert run(capsys, *line.split()) == (2, "", f"robotini_ray: {message}\n")
+    assert run(capsys, *line.split()) == (2, "", f"robotini: {message}\n")
     assert measured == []
 
 

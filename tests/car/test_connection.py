@@ -1,6 +1,7 @@
 import itertools
 import json
 import random
+import re
 import select
 import socket
 import struct
@@ -10,6 +11,7 @@ import pytest
 
 from robotini_ray.car.connection import CarConnection, Login, backoff_delays
 from robotini_ray.car.errors import ConnectionLost, LoginRefused, SimulatorUnreachable
+from robotini_ray.machine.terminal_text import launch_line
 
 LOGIN = Login("car 1", "team", image_width=16)
 
@@ -32,7 +34,8 @@ def connect(serve):
 def test_unreachable_names_the_address_and_the_cure():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(SimulatorUnreachable, match=rf"127\.0\.0\.1:{port} .*python -m robotini_ray.launch simulate"):
+    start = re.escape(launch_line("simulate"))
+    with pytest.raises(SimulatorUnreachable, match=rf"127\.0\.0\.1:{port} .*`{start}`"):
         CarConnection.connect("127.0.0.1", port, LOGIN)
 
 

@@ -202,7 +202,7 @@ class TestTheConnection:
         with driving("--simulator", address, cwd=tmp_path) as process:
             assert process.wait(PATIENCE_S) == 2
             said = process.stderr.read()
-        assert f"robotini_ray: no simulator at {address}" in said and "Traceback" not in said
+        assert f"robotini: no simulator at {address}" in said and "Traceback" not in said
         with driving("--simulator", address, "--wait", cwd=tmp_path) as process:
             while "again in" not in (line := process.stderr.readline()):
                 assert line
@@ -224,7 +224,7 @@ class TestRefusals:
         monkeypatch.chdir(tmp_path)
         assert launch.main(["drive", *line.split()]) == 2
         err = capsys.readouterr().err
-        assert f"robotini_ray: {message}" in err and "Traceback" not in err
+        assert f"robotini: {message}" in err and "Traceback" not in err
 
 
 class TestShippedPolicies:

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import socket
+import sys
 
 import pytest
 
@@ -99,6 +100,9 @@ def test_leftovers_are_named_with_what_ends_them(monkeypatch, tmp_path):
 def ended(tmp_path, monkeypatch):
     """Says the summary of a run that has ended, from the folder that its runs/ is in; returns what is said."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "robotini").touch()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
     directory = RunDirectory(tmp_path / "runs" / "quickstart", fresh=False)
     directory.path.mkdir(parents=True)
 
@@ -115,7 +119,7 @@ def ended(tmp_path, monkeypatch):
 def commands_of(said):
     """The commands in what is said, as a shell would read them."""
     lines = "\n".join(said).replace(" \\\n", " ").splitlines()
-    return [shlex.split(line)[1:] for line in lines if line.startswith("  ")]
+    return [shlex.split(line) for line in lines if line.startswith("  ")]
 
 
 def test_a_run_ends_with_the_next_commands(ended):
@@ -123,11 +127,12 @@ def test_a_run_ends_with_the_next_commands(ended):
     progress.add_evaluation(Evaluation(5000, EvaluationResult([Lap(9.5, True)], 0, [], 570, 19.4), True), 5.0)
     (ended.run_dir / "policies" / "best").mkdir(parents=True)
     said = ended(progress)
+    board = ["bin/python", "-m", "tensorboard.main", "--logdir", "runs/quickstart/tensorboard"]
     assert commands_of(said) == [
-        ["-m", "robotini_ray.launch", "evaluate", "--policy", "runs/quickstart/policies/best"],
-        ["-m", "robotini_ray.launch", "monitor", "--run-dir", "runs/quickstart"],
-        ["-m", "tensorboard.main", "--logdir", "runs/quickstart/tensorboard", "--host", "127.0.0.1", "--port", "6006"],
-        ["-m", "robotini_ray.launch", "train", "runs/quickstart/config.yaml", "--run-dir", "runs/quickstart"],
+        ["bin/robotini", "evaluate", "--policy", "runs/quickstart/policies/best"],
+        ["bin/robotini", "monitor", "--run-dir", "runs/quickstart"],
+        [*board, "--host", "127.0.0.1", "--port", "6006"],
+        ["bin/robotini", "train", "runs/quickstart/config.yaml", "--run-dir", "runs/quickstart"],
     ]
     assert "trained 5,000 steps on 60,000 camera frames" in said[0] and "faults survived: stalled 2" in said[0]
     assert any("best lap 9.50 s" in line for line in said)
@@ -144,6 +149,6 @@ def test_no_line_of_the_summary_is_longer_than_eighty_on_a_terminal(ended):
 
 def test_a_run_without_a_lap_has_no_policy_to_drive_and_one_at_its_end_is_told_how_to_go_on(ended):
     said = ended(Progress(train_steps=60), Config(run=RunConfig(train_steps=60)))
-    assert [command[2] for command in commands_of(said)] == ["monitor", "--logdir", "train"]
+    assert [command[1] for command in commands_of(said)] == ["monitor", "-m", "train"]
     assert commands_of(said)[-1][-2:] == ["--train-steps", "120"]
     assert "no faults" in said[0] and any("no evaluation has finished a lap yet" in line for line in said)

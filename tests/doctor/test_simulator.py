@@ -10,6 +10,7 @@ import pytest
 from robotini_ray.config import load_config
 from robotini_ray.doctor import simulator
 from robotini_ray.doctor.simulator import check_simulators
+from robotini_ray.machine.terminal_text import launch_line
 
 
 def check(address, track="oval"):
@@ -57,7 +58,7 @@ def test_where_nobody_listens_the_address_and_the_command_are_named():
         ports = first.getsockname()[1], second.getsockname()[1]
     (finding,) = check(f"127.0.0.1:{ports[0]}:{ports[1]}")
     assert finding.level == "error" and f"127.0.0.1:{ports[0]}" in finding.what
-    assert "robotini_ray.launch simulate" in finding.cure
+    assert launch_line("simulate") in finding.cure
 
 
 def test_a_server_that_says_nothing_is_no_simulator(speaker, monkeypatch):

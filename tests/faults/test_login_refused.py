@@ -40,7 +40,7 @@ def test_the_command_line_says_them_in_one_line(fault_server, capsys):
     spectators = fault_server(lambda sock: (sock.sendall(PARAMETERS), sock.recv(1024)))
     address = f"127.0.0.1:{cars.address[1]}:{spectators.address[1]}"
     assert launch.main(["debug-policy", "--simulator", address, "--track", "oval"]) == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("robotini_ray: ")]
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("robotini: ")]
     assert len(lines) == 1 and "before the first frame" in lines[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,10 +17,10 @@ import pytest
 from robotini_ray import launch
 from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.commands import find_simulator
+from robotini_ray.machine.terminal_text import launch_line
 from robotini_ray.simulator_address import SimulatorAddress
 
 PATIENCE_S = 90
-START = "python -m robotini_ray.launch simulate"
 
 
 @pytest.fixture
@@ -41,7 +42,8 @@ def command(monkeypatch, tmp_path):
 def test_train_says_where_and_how_to_start_one_and_leaves_nothing(command, nobody, tmp_path):
     done = subprocess.run(command("train", "--simulator", nobody), capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"robotini_ray: no simulator at 127.0.0.1:{nobody.car_port} ") and START in done.stderr
+    assert done.stderr.startswith(f"robotini: no simulator at 127.0.0.1:{nobody.car_port} ")
+    assert launch_line("simulate") in done.stderr
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -50,7 +52,8 @@ def test_train_says_where_and_how_to_start_one_and_leaves_nothing(command, nobod
 def test_a_wrong_port_is_the_one_named(nobody, missing):
     there = nobody.log_port if missing == "car" else nobody.car_port
     absent = nobody.car_port if missing == "car" else nobody.log_port
-    with socket.create_server(("127.0.0.1", there)), pytest.raises(SimulatorUnreachable, match=f":{absent} .*{START}"):
+    start = re.escape(launch_line("simulate"))
+    with socket.create_server(("127.0.0.1", there)), pytest.raises(SimulatorUnreachable, match=f":{absent} .*{start}"):
         find_simulator.find_simulator(str(nobody), wait=False)
 
 
@@ -60,7 +63,7 @@ def test_a_port_that_belongs_to_somebody_else_is_named(fault_server, capsys, mon
     other = fault_server(lambda sock: (sock.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"), sock.recv(1024)))
     port = other.address[1]
     assert launch.main(["debug-policy", "--simulator", f"127.0.0.1:{port}:{port}"]) == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("robotini_ray: ")]
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("robotini: ")]
     assert len(lines) == 1 and f"127.0.0.1:{port}" in lines[0] and "spectator port?" in lines[0]
 
 
@@ -69,7 +72,7 @@ def test_our_own_port_is_taken(capsys):
         port = other.getsockname()[1]
         assert launch.main(["simulate", "--car-port", "0", "--log-port", str(port)]) == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"robotini_ray: cannot listen on 127.0.0.1:{port} ") and err.count("\n") == 1
+    assert err.startswith(f"robotini: cannot listen on 127.0.0.1:{port} ") and err.count("\n") == 1
 
 
 def test_waiting_says_so_now_and_then_and_ends_when_somebody_comes(nobody, capsys, monkeypatch):

@@ -1,10 +1,12 @@
+import shlex
 import subprocess
 import sys
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.machine.terminal_text import WIDTH, command_text, launch_command, near, one_line, wrapped
+from robotini_ray.machine.terminal_text import WIDTH, command_text, launch_command, launch_line, near, one_line, wrapped
 
 
 @given(st.text(alphabet=st.characters(), max_size=200))
@@ -41,13 +43,39 @@ class TestCommandText:
         lines = command_text(["python", "--run-dir", "/deep" * 30, "--fresh"]).splitlines()
         assert lines == ["  python --run-dir \\", f"    {'/deep' * 30} \\", "    --fresh"]
 
-    def test_ours_names_paths_below_as_they_are_seen_from_here(self, tmp_path, monkeypatch):
+
+class TestCommandsOfThisProgram:
+    @pytest.fixture
+    def folder(self, tmp_path, monkeypatch):
+        """The folder of an environment's programs, below the working directory; the running Python is one of them."""
+        folder = tmp_path / ".venv" / "bin"
+        folder.mkdir(parents=True)
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
-        assert launch_command("monitor", "--run-dir", near(tmp_path / "runs" / "a")) == (
-            "  .venv/bin/python -m robotini_ray.launch monitor --run-dir runs/a"
-        )
+        monkeypatch.setattr(sys, "executable", str(folder / "python"))
+        return folder
+
+    def test_without_the_script_they_name_the_module(self, folder):
+        assert launch_command("monitor", "--port", 0) == "  .venv/bin/python -m robotini_ray.launch monitor --port 0"
+        assert launch_line("simulate") == ".venv/bin/python -m robotini_ray.launch simulate"
+
+    def test_the_script_beside_this_python_goes_first(self, folder):
+        (folder / "robotini").touch()
+        assert launch_command("monitor", "--port", 0) == "  .venv/bin/robotini monitor --port 0"
+        assert launch_line("simulate") == ".venv/bin/robotini simulate"
+
+    def test_words_are_quoted_for_a_shell(self, folder):
+        assert shlex.split(launch_command("monitor", "--run-dir", "my runs/a"))[-1] == "my runs/a"
+        assert shlex.split(launch_line("monitor", "--run-dir", "my runs/a"))[-1] == "my runs/a"
+
+    def test_paths_are_named_as_they_are_seen_from_here(self, folder, tmp_path, monkeypatch):
+        assert near(tmp_path / "runs" / "a") == "runs/a"
         assert near(tmp_path.parent / "b") == str(tmp_path.parent / "b")
+        (folder / "robotini").touch()
+        monkeypatch.chdir(folder.parent.parent.parent)
+        assert launch_line("simulate") == f"{tmp_path.name}/.venv/bin/robotini simulate"
+        (tmp_path / "other").mkdir()
+        monkeypatch.chdir(tmp_path / "other")
+        assert launch_line("simulate") == f"{folder}/robotini simulate"
 
 
 class TestWrapped:

@@ -99,7 +99,7 @@ def test_a_taken_port_is_said_with_the_cure(run_dir, taken_port):
     command = monitor_command("--run-dir", run_dir, "--port", taken_port)
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"robotini_ray: port {taken_port} of 127.0.0.1 is taken; give another\n"
+    assert done.stderr == f"robotini: port {taken_port} of 127.0.0.1 is taken; give another\n"
 
 
 class TestInATraining:
@@ -124,7 +124,7 @@ class TestInATraining:
 
     def test_what_went_wrong_is_found_in_the_log_and_an_older_fault_is_not(self, tmp_path):
         log_path = tmp_path / "monitor.log"
-        log_path.write_text("robotini_ray: an old fault\n")
+        log_path.write_text("robotini: an old fault\n")
         monitor = MonitorProcess(tmp_path / "nowhere", "unix:///nowhere.sock", 0, log_path)
         with pytest.raises(MonitorUnavailable, match=r"^--run-dir is .*/nowhere, but there is no such directory \(log: "):
             monitor.address()

@@ -10,6 +10,7 @@ from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.commands.status import run as run_status
 from robotini_ray.machine.processes import this_process
 from robotini_ray.machine.redis_server import RedisServer
+from robotini_ray.machine.terminal_text import launch_line
 from robotini_ray.run import program_file
 from robotini_ray.run.program_file import PartState, ProgramFile, ProgramFileError, live_figures, read_program
 from robotini_ray.run.progress import Progress
@@ -194,8 +195,8 @@ def test_a_program_that_has_ended_says_how_it_goes_on(run_dir, program, capsys):
     found = read_status(run_dir)
     assert (found.state, found.cars, found.parts, found.problems, found.is_sound) == ("ended", [], [], [], True)
     assert launch.main(["status", "--run-dir", str(run_dir)]) == 0
-    command = f"`python -m robotini_ray.launch train {run_dir}/config.yaml --run-dir {run_dir}`"
-    assert f"resume it with {command}" in " ".join(capsys.readouterr().out.split())
+    command = launch_line("train", run_dir / "config.yaml", "--run-dir", run_dir)
+    assert f"resume it with `{command}`" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_killed_program_says_since_when_and_that_nothing_is_left(run_dir):
@@ -212,7 +213,7 @@ def test_where_nothing_ever_ran_it_says_how_to_start(tmp_path, made, capsys):
         directory.mkdir()
     assert launch.main(["status", "--run-dir", str(directory)]) == 1
     out = " ".join(capsys.readouterr().out.split())
-    assert "no program has run there; start one with `python -m robotini_ray.launch train --run-dir" in out
+    assert f"no program has run there; start one with `{launch_line('train', '--run-dir')} " in out
     assert directory.exists() == made
 
 
