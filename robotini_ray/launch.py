@@ -75,7 +75,7 @@ def _verb(arguments: list[str]) -> tuple[str, list[str]]:
     first = arguments[0] if arguments else "train"
     if first in ("--help", "--version", *cli.commands):
         return first, arguments[1:]
-    if first.endswith(".yaml") or first.startswith("-"):
+    if first.endswith((".yaml", ".yml")) or first.startswith("-"):
         return "train", arguments
     if not arguments:
         return "train", []

@@ -38,6 +38,7 @@ VERBS = [
     "import",
     "replay-log",
 ]
+RECIPE_LIST = "ddpg, fastest_lap, original, quickstart, rdpg, realtime, rtd3, td3, transfer"
 PACKAGE_PARENT = Path(launch.__file__).parents[1]
 RESULT_KEYS = {
     "policy",
@@ -117,6 +118,11 @@ class TestRefusals:
             ("train --train-steps 0", "run.train_steps is 0; allowed: a whole number from 1 to 1000000000"),
             ("debug-policy --cars 0", "collection.cars is 0; allowed: a whole number from 1 to 10000"),
             ("train no.yaml", "config no.yaml cannot be read: No such file or directory; launch/ has examples"),
+            ("no.yml", "config no.yml cannot be read: No such file or directory; launch/ has examples"),
+            ("train tdd3", f"config tdd3 is neither a file nor a shipped recipe; did you mean td3? All recipes: {RECIPE_LIST}"),
+            ("train zzz", f"config zzz is neither a file nor a shipped recipe; allowed: {RECIPE_LIST}"),
+            ("doctor zzz", f"config zzz is neither a file nor a shipped recipe; allowed: {RECIPE_LIST}"),
+            ("debug-policy zzz", f"config zzz is neither a file nor a shipped recipe; allowed: {RECIPE_LIST}"),
             ("no.yaml --cars 3", "config no.yaml cannot be read: No such file or directory; launch/ has examples"),
             (
                 "simulate --agent.horizon_s 3",
@@ -263,6 +269,18 @@ class TestConfigOfALine:
         for words in ([], ["train"]):
             config, run_dir, *_ = trained(*words)
             assert (config, run_dir) == (quickstart, Path("runs/quickstart"))
+
+    @pytest.mark.parametrize("words", [["train", "td3"], ["td3.yaml"], ["launch/td3.yaml"], ["train", "--fresh", "td3"]])
+    def test_a_recipe_may_be_named(self, trained, tmp_path, monkeypatch, words):
+        monkeypatch.chdir(tmp_path)
+        config, run_dir, *_ = trained(*words)
+        assert (config, run_dir) == (load_config(PACKAGE_PARENT / "launch" / "td3.yaml", {}), Path("runs/td3"))
+
+    def test_a_yml_file_is_a_config_too(self, trained, tmp_path):
+        path = tmp_path / "my.yml"
+        path.write_text("run: {seed: 5}")
+        config, run_dir, *_ = trained(path)
+        assert (config.run.seed, run_dir) == (5, Path("runs/my"))
 
     def test_flags_that_repeat_the_zero_value_are_given(self, trained, tmp_path):
         path = tmp_path / "a.yaml"

@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from robotini_ray import __version__, launch
-from robotini_ray.shipped.files import QUICKSTART, RECIPES, find_recipe, shipped_policies, shipped_tracks
+from robotini_ray.config import ConfigError
+from robotini_ray.shipped.files import (
+    QUICKSTART,
+    RECIPES,
+    find_recipe,
+    shipped_policies,
+    shipped_recipes,
+    shipped_tracks,
+)
 
 ROOT = Path(launch.__file__).parents[1]
 PATIENCE_S = 150
@@ -157,11 +165,30 @@ class TestFreshEnvironment:
 class TestRecipes:
     def test_a_file_goes_before_a_shipped_one(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        assert find_recipe(Path("launch/td3.yaml")) == find_recipe(Path("td3.yaml")) == RECIPES / "td3.yaml"
-        Path("td3.yaml").touch()
-        assert find_recipe(Path("td3.yaml")) == Path("td3.yaml")
+        paths = [Path("launch/td3.yaml"), Path("td3.yaml"), Path("td3")]
+        assert [find_recipe(path) for path in paths] == [RECIPES / "td3.yaml"] * 3
+        Path("launch").mkdir()
+        for path in paths:
+            path.touch()
+            assert find_recipe(path) == path
 
-    @pytest.mark.parametrize("path", ["none.yaml", "launch/none.yaml", "other/td3.yaml", "launch/../td3.yaml"])
+    @pytest.mark.parametrize("name", shipped_recipes())
+    def test_each_is_found_by_its_name(self, tmp_path, monkeypatch, name):
+        monkeypatch.chdir(tmp_path)
+        assert find_recipe(Path(name)) == RECIPES / f"{name}.yaml"
+
+    @pytest.mark.parametrize("path", ["record.yaml", "launch/record.yaml"])
+    def test_an_old_file_name_is_found(self, tmp_path, monkeypatch, path):
+        monkeypatch.chdir(tmp_path)
+        assert find_recipe(Path(path)) == RECIPES / "fastest_lap.yaml"
+
+    @pytest.mark.parametrize("name", ["no", "record", "Dockerfile", "TD3"])
+    def test_an_unknown_name_is_refused_with_all_names(self, tmp_path, monkeypatch, name):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(ConfigError, match=f"^config {name} is neither .*{', '.join(shipped_recipes())}$"):
+            find_recipe(Path(name))
+
+    @pytest.mark.parametrize("path", ["none.yaml", "launch/none.yaml", "other/td3.yaml", "launch/../td3.yaml", "other/td3"])
     def test_others_stay_what_they_are(self, tmp_path, monkeypatch, path):
         monkeypatch.chdir(tmp_path)
         assert find_recipe(Path(path)) == Path(path)

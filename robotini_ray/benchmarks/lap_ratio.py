@@ -12,7 +12,7 @@ from robotini_ray.shipped.files import RECIPES
 
 MINUTES = 60.0
 LAPS = 50
-RECIPE = RECIPES / "record.yaml"
+RECIPE = RECIPES / "fastest_lap.yaml"
 TRACK, UNSEEN_TRACK = "default", "twisty"
 NEVER = 100.0
 """Ratio that stands for a policy that finishes no lap."""

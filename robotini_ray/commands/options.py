@@ -55,12 +55,12 @@ def resolve_config(path: Path, context: click.Context, named: Overrides) -> Conf
     """Returns the config: the file's values, replaced by those of the command line.
 
     Args:
-        path: The config file, or the name of a shipped one.
+        path: The config file, or the name of a shipped recipe.
         context: The click context with the ``--section.key`` values of the command line.
         named: Values of the named options by config key, None for an option that was not given; they replace the others.
 
     Raises:
-        ConfigError: The file cannot be read, or a key or value is not valid.
+        ConfigError: There is no such recipe, the file cannot be read, or a key or value is not valid.
     """
     given = {key: value for key, value in named.items() if value is not None}
     return load_config(find_recipe(path), {**context.obj[OVERRIDES], **given})

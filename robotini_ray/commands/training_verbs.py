@@ -79,8 +79,8 @@ def train(
 ) -> int:
     """Train a policy.
 
-    CONFIG is a YAML file (default: launch/quickstart.yaml); options replace its values. The same command again resumes the run
-    where it ended.
+    CONFIG is a YAML file, or the name of a shipped recipe such as td3 (default: quickstart); options replace its values. The
+    same command again resumes the run where it ended.
 
     --address local (the default, unless the environment variable RAY_ADDRESS is set) starts Ray on this machine; auto and
     HOST:PORT join a running cluster. The live page is served on http://127.0.0.1:8080 unless --monitor-port names another port.
@@ -162,7 +162,8 @@ def debug_policy(
     """Check a simulator by driving with a hand-written policy.
 
     The policy steers by the balance of colours in the camera picture and needs no training. It drives through the same code as
-    a trained one; the laps, crashes and frames per second are printed. CONFIG is a YAML file (default: launch/quickstart.yaml).
+    a trained one; the laps, crashes and frames per second are printed. CONFIG is a YAML file, or the name of a shipped recipe
+    such as td3 (default: quickstart).
     """
     from robotini_ray.commands.debug_policy import run
 
@@ -223,9 +224,9 @@ def doctor(
 ) -> int:
     """Check this machine before a run and say what to fix.
 
-    CONFIG is the YAML file of the run (default: launch/quickstart.yaml). The checks are about versions, ports, cores, memory,
-    disk, Redis, the simulator if one is named, and processes that an earlier run has left. The exit code is 1 if the run would
-    fail, else 0.
+    CONFIG is the YAML file of the run, or the name of a shipped recipe such as td3 (default: quickstart). The checks are about
+    versions, ports, cores, memory, disk, Redis, the simulator if one is named, and processes that an earlier run has left. The
+    exit code is 1 if the run would fail, else 0.
     """
     from robotini_ray.commands.doctor import run
 
