@@ -6,21 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from docs import write_configuration
-from docs.write_configuration import COMMAND, PAGE, configuration_page
+from docs import write_command_line, write_configuration
 from robotini_ray import launch
 from robotini_ray.car.laps import Lap
 from robotini_ray.config import Config, ListedSimulator
 from robotini_ray.environment.score import OriginalEpisode
 from robotini_ray.run.progress import Progress
 from robotini_ray.run.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState
+from robotini_ray.shipped.files import shipped_recipes
 
 ROOT = Path(launch.__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")])
 
 
 def test_the_configuration_page_is_not_stale():
-    assert PAGE.read_text() == configuration_page(), f"run `{COMMAND}`"
+    page = write_configuration.configuration_page()
+    assert write_configuration.PAGE.read_text() == page, f"run `{write_configuration.COMMAND}`"
 
 
 def test_every_setting_is_in_it(tmp_path, monkeypatch):
@@ -46,7 +47,7 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_verbs_and_flags_that_are_named_exist(page):
-    for verb, rest in re.findall(r"robotini_ray\.launch ([a-z][a-z-]*)((?: [^\n`]*)?)", page.read_text()):
+    for verb, rest in re.findall(r"(?:robotini_ray\.launch|robotini) ([a-z][a-z-]*)((?: [^\n`]*)?)", page.read_text()):
         if verb in launch.cli.commands:
             flags = {
                 name for parameter in launch.cli.commands[verb].params for name in (*parameter.opts, *parameter.secondary_opts)
@@ -55,12 +56,44 @@ def test_verbs_and_flags_that_are_named_exist(page):
                 assert flag in flags or flag == "--help", f"{verb} {flag}"
 
 
-@pytest.mark.parametrize("verb", launch.cli.commands)
-def test_the_readme_names_every_verb_and_each_of_its_flags(verb):
-    (row,) = re.findall(rf"^\| `({verb}[ `].*?)` \| ", (ROOT / "README.md").read_text() + "`", re.MULTILINE)
-    for parameter in launch.cli.commands[verb].params:
-        flags = [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else []
-        assert not flags or any(re.search(rf"(?<![\w-]){flag}(?![\w-])", row) for flag in flags), flags
+class TestCommandLinePage:
+    def test_it_is_not_stale(self):
+        page = write_command_line.command_line_page()
+        assert write_command_line.PAGE.read_text() == page, f"run `{write_command_line.COMMAND}`"
+
+    def test_it_is_written(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(write_command_line, "PAGE", tmp_path / "page.md")
+        write_command_line.main()
+        assert (tmp_path / "page.md").read_text() == write_command_line.command_line_page()
+
+    @pytest.mark.parametrize("verb", launch.cli.commands)
+    def test_it_has_every_verb_with_its_usage_and_each_of_its_flags(self, verb):
+        text = (ROOT / "docs" / "command_line.md").read_text()
+        assert f"\n| [`{verb}`](#{verb}) | " in text
+        section = text.split(f"\n### {verb}\n")[1].split("\n### ")[0]
+        assert f"\nrobotini {verb} [OPTIONS]" in section
+        rows = re.findall(r"^\| `(-.*?)` \| .* \| .+ \|$", section, re.MULTILINE)
+        for parameter in launch.cli.commands[verb].params:
+            if parameter.param_type_name == "option":
+                flags = {*parameter.opts, *parameter.secondary_opts}
+                assert any(flags <= set(re.split(r"[ ,/]+", row)) for row in rows), flags
+            else:
+                assert parameter.human_readable_name in section.split("```")[1]
+
+    def test_rows_tell_defaults_and_ranges(self):
+        rows = (ROOT / "docs" / "command_line.md").read_text().splitlines()
+        assert "| `--tensorboard-port INTEGER` | `6006` | Port of TensorBoard, on 127.0.0.1. Allowed: 1 to 65535. |" in rows
+        assert "| `--seconds FLOAT` | `30` | Seconds of game time to drive. Allowed: above 0, at most 1000000. |" in rows
+        assert "| `--format [npz\\|savedmodel\\|tflite\\|onnx]` | required | Format to write. |" in rows
+        assert "| `--color TEXT` | `#e01b24` | Colour of the car, as #rrggbb. |" in rows
+        assert any(row.startswith("| `--car-contact / --no-car-contact` | on | ") for row in rows)
+        assert any(row.startswith("| `--minutes FLOAT` |  | ") for row in rows)
+        assert "| `RAY_ADDRESS` | [`train`](#train) | `--address` |" in rows
+
+    def test_every_recipe_has_its_text(self):
+        text = (ROOT / "docs" / "command_line.md").read_text()
+        for recipe in shipped_recipes():
+            assert re.search(rf"^\| \[`{recipe}`\]\(\.\./launch/{recipe}\.yaml\) \| \S.* \|$", text, re.MULTILINE)
 
 
 class TestMetricsPage:
