@@ -49,9 +49,10 @@ class TestTable:
     def test_seconds_are_in_the_name(self):
         assert all(metric.name.endswith("_seconds") for metric in METRICS if metric.unit == "s")
 
-    def test_the_readme_lists_every_name(self):
-        text = (ROOT / "README.md").read_text()
-        assert [name for name in NAMES if f"`{name}`" not in text] == []
+    def test_the_page_of_metrics_lists_each_with_its_kind_and_unit(self):
+        text = (ROOT / "docs" / "metrics.md").read_text()
+        rows = re.findall(r"^\| `(robotini_\w+)` \| (\w+) \| (\S+) \| ", text, re.MULTILINE)
+        assert rows == [(metric.name, metric.kind, metric.unit) for metric in METRICS]
 
     def test_a_run_that_has_just_begun_has_totals_of_zero_by_every_cause(self):
         values = {metric.name: metric.value(Progress(), None) for metric in METRICS}
