@@ -1,1 +1,1 @@
-"""A policy on race day: bot, demo, films of laps, recorded races."""
+"""Drives trained policies: the bot for races, the demo, films of laps, and the replay of recorded races."""

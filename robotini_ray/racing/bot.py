@@ -1,4 +1,7 @@
-"""A policy in a race: joins, drives, reconnects, and stops its car at the end. Needs no Ray, Redis or TensorFlow."""
+"""Drives a policy in a race: joins, drives, reconnects, and stops the car at the end.
+
+The module needs no Ray, Redis or TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,15 @@ from robotini_ray.simulator_address import SimulatorAddress
 
 CONNECT_TIMEOUT_S = 2.0
 SILENCE_S = 1.0
-"""After so long without a frame a neutral command asks for one: frames come only after commands. A lobby sends none."""
+"""The time without a frame after which a neutral command requests one.
+
+The simulator sends a frame only after a command, and in the lobby it sends none.
+"""
 
 
 @dataclasses.dataclass
 class BotRecord:
-    """What the simulator said of the car, over all connections."""
+    """The laps, crashes, put-backs and frames of the car so far, over all connections."""
 
     lap_times_s: list[float] = dataclasses.field(default_factory=list)
     crashes: int = 0
@@ -30,7 +36,7 @@ class BotRecord:
     frames: int = 0
 
     def text(self) -> str:
-        """One line for a person."""
+        """Returns the record as one line of text."""
         laps = self.lap_times_s
         times = f", best {min(laps):.2f} s, median {statistics.median(laps):.2f} s" if laps else ""
         counted = f"{len(laps)} lap{'s' * (len(laps) != 1)}"
@@ -38,15 +44,15 @@ class BotRecord:
 
 
 class Bot:
-    """One car of one policy.
+    """Drives one car with one policy.
 
     Args:
-        policy: that drives.
-        address: of the simulator.
-        login: of the car; its image width is that of the policy.
-        laps: after which it stops; None drives until it is told to stop.
-        stopped: set by whoever wants it to stop.
-        say: takes lines for a person.
+        policy: The policy that drives.
+        address: The simulator's address.
+        login: The car's login; its image width must be the policy's.
+        laps: The number of laps after which the bot stops; None to drive until ``stopped`` is set.
+        stopped: The event that ends ``drive`` once it is set.
+        say: Called with each progress line.
     """
 
     def __init__(
@@ -71,13 +77,15 @@ class Bot:
         return self._stopped.is_set() or (self._laps is not None and len(self.record.lap_times_s) >= self._laps)
 
     def drive(self, wait: bool) -> None:
-        """Drives to the end; a connection that is lost is made again, after 0.5 to 10 s, for ever.
+        """Drives until the laps are done or ``stopped`` is set, and blocks until then.
+
+        A lost connection is made again after a pause of 0.5 to 10 s, without a limit on the number of attempts.
 
         Args:
-            wait: whether to try again as well before the car has driven at all.
+            wait: Whether to retry also before the car has received its first frame.
 
         Raises:
-            CarError: the first connection came to nothing, and ``wait`` is False.
+            CarError: An attempt failed before the car had received its first frame, and ``wait`` is False.
         """
         delays: Iterator[float] = backoff_delays()
         while not self._is_done:
@@ -90,7 +98,7 @@ class Bot:
                 if self.record.frames > frames_before:
                     delays = backoff_delays()
                 delay_s = next(delays)
-                self._say(f"{error}; again in {delay_s:.1f} s")
+                self._say(f"{error}; trying again in {delay_s:.1f} s")
                 self._stopped.wait(delay_s)
 
     def _drive_until_lost(self) -> None:
@@ -100,17 +108,17 @@ class Bot:
             try:
                 if events is None:
                     where = f"{self._address.host}:{self._address.log_port}"
-                    self._say(f"no spectator port at {where}: driving on, but laps and put-backs are not heard of")
+                    self._say(f"no spectator port at {where}: driving on, but laps and put-backs go unnoticed")
                 self._pilot.begin()
                 self._drive(connection, events)
             finally:
-                connection.close()  # with zero throttle
+                connection.close()  # also sends zero throttle
         finally:
             if events is not None:
                 events.close()
 
     def _open_events(self) -> RaceEvents | None:
-        """The spectator stream; None where there is none and no laps are to be counted."""
+        """Opens the spectator stream; returns None if it cannot be reached and no laps have to be counted."""
         host, port = self._address.host, self._address.log_port
         try:
             return RaceEvents(host, port, self._login.name, self._login.team_id, CONNECT_TIMEOUT_S)
@@ -142,7 +150,7 @@ class Bot:
             news = events.take()
         except SpectatorLost as error:
             if self._laps is not None:
-                raise  # else the last lap would never be seen
+                raise  # without the stream the last lap would never be noticed
             self._say(f"{error}; driving on without it")
             return None
         for lap_s in news.lap_times_s:

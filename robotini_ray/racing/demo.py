@@ -1,7 +1,7 @@
-"""Several cars of given policies against each other on one simulator, in one thread.
+"""Races several cars with given policies against each other on one simulator, in one thread.
 
-The simulator waits for all of them (lock-step), and they wait for the clock: the race is never faster than in reality, and
-on a machine that is busy it is slower, but the cars drive as well as ever.
+The simulator waits for all cars (lock-step), and the cars wait for the clock. The race is therefore never faster than real
+time; on a busy machine it is slower, but the cars drive equally well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from robotini_ray.machine.text_table import format_table, number
 from robotini_ray.racing.policy_car import PolicyCar
 
 STATE_INTERVAL_S = 0.05
-"""Wall time between two states of a car for the monitor."""
+"""The wall time between two states of a car that are stored for the monitor."""
 
 SAY_INTERVAL_S = 10.0
 FRAME_TIMEOUT_S = 60.0
@@ -31,17 +31,17 @@ def race(
     store: CarStateStore | None,
     say: Callable[[str], None],
 ) -> None:
-    """Drives all cars.
+    """Drives all cars until the time is over or ``stopped`` returns True, and blocks until then.
 
     Args:
-        cars: that have joined, all in lock-step.
-        seconds: of game time; None for no limit.
-        stopped: asked again and again whether to end.
-        store: of the cars' live state; None where nobody looks.
-        say: takes a line of the standings every 10 s.
+        cars: The cars, which have already joined, all in lock-step.
+        seconds: The length of the race in game time, in seconds; None for no limit.
+        stopped: Called before every frame; returns whether to end the race.
+        store: The store for the cars' live state; None if no monitor shows the race.
+        say: Called with a line of the standings every 10 s.
 
     Raises:
-        CarError: the simulator is lost.
+        CarError: The connection to the simulator was lost.
     """
     frame_at = state_at = time.monotonic()
     say_at = frame_at + SAY_INTERVAL_S
@@ -64,12 +64,17 @@ def race(
 
 
 def ranking(cars: Sequence[PolicyCar]) -> list[PolicyCar]:
-    """The cars with most laps first, among equals the one with the fastest lap."""
+    """Returns the cars in the order of their rank: by the number of laps, and then by the fastest lap."""
     return sorted(cars, key=lambda car: (-len(car.score.laps), min((lap.time_s for lap in car.score.laps), default=0.0)))
 
 
 def result_table(cars: Sequence[PolicyCar], policies: dict[str, str]) -> str:
-    """What each car has done, the best first; ``policies`` are names by car."""
+    """Returns the final standings as a table of text, the best car first.
+
+    Args:
+        cars: The cars.
+        policies: The name of each car's policy, by the car's name.
+    """
     return format_table(HEADER, [_cells(car, policies[car.name]) for car in ranking(cars)])
 
 

@@ -1,4 +1,4 @@
-"""A recording from above: the track, the car's trail in the colours of its speed, and what the camera saw."""
+"""Draws a recording from above: the track, the car's trail coloured by speed, and the camera picture."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ MARGIN = 16
 VALUE_COLUMN = 62
 ROAD_WIDTH_M = 0.9
 ROOM_M = 0.3
-"""Between the road and the border of the map."""
+"""The space between the road and the border of the map."""
 
 CAR_LENGTH_M, CAR_WIDTH_M = 0.26, 0.12
 CAR_ENLARGED = 1.6
-"""So that it is seen on a long track."""
+"""The factor by which the car is enlarged, so that it is visible on a long track."""
 
 BACKGROUND: Color = (22, 24, 29)
 ROAD: Color = (56, 60, 69)
@@ -36,18 +36,18 @@ TEXT: Color = (226, 229, 235)
 FAINT: Color = (150, 155, 166)
 CAR: Color = (245, 194, 17)
 SHIFT = 4
-"""Drawing coordinates are in 16ths of a pixel."""
+"""The fractional bits of OpenCV's drawing coordinates, which are in 16ths of a pixel."""
 
 
 class LapPicture:
     """Draws the frames of one recording.
 
     Args:
-        recording: with at least two moments.
-        track: it was driven on.
-        image_width: of its camera pictures.
-        title: the first line beside the map.
-        limit_s: of the track.
+        recording: The recording, with at least two moments.
+        track: The track that it was driven on.
+        image_width: The width of its camera pictures, in pixels.
+        title: The first line of the text beside the map.
+        limit_s: The track's lap limit, in seconds.
     """
 
     def __init__(self, recording: Recording, track: Track, image_width: int, title: str, limit_s: float) -> None:
@@ -62,7 +62,11 @@ class LapPicture:
         self._camera = np.zeros((image_height(image_width), image_width, 3), np.uint8)
 
     def frames(self, every: int) -> Iterator[Picture]:
-        """``<uint8>[HEIGHT, WIDTH, 3]`` (red, green, blue) of every so many moments, and of the last one."""
+        """Yields the frames of a film as ``<uint8>[HEIGHT, WIDTH, 3]`` (red, green, blue).
+
+        Args:
+            every: The number of moments per frame; the last moment always gets a frame.
+        """
         moments = self._recording.moments
         trail = self._map.copy()
         for index, moment in enumerate(moments):
@@ -72,12 +76,12 @@ class LapPicture:
                 yield self._draw_frame(trail, moment)
 
     def whole(self) -> Picture:
-        """The last frame: the whole trail."""
+        """Returns the last frame, which shows the whole trail."""
         *_, last = self.frames(len(self._recording.moments))
         return last
 
     def _at(self, x: float, z: float) -> tuple[int, int]:
-        """Drawing coordinates of a place; z points up."""
+        """Returns the drawing coordinates of a point of the track in metres; z points up in the picture."""
         right = self._origin[0] + self._scale * x
         down = self._origin[1] - self._scale * z
         return round(right * (1 << SHIFT)), round(down * (1 << SHIFT))
@@ -97,7 +101,7 @@ class LapPicture:
 
     def _draw_trail(self, picture: Picture, before: Moment, moment: Moment) -> None:
         if moment.state.returns > before.state.returns:
-            return  # it was lifted, not driven
+            return  # the car was put back on the track: it did not drive this line
         start, end = (self._at(one.state.x, one.state.z) for one in (before, moment))
         cv2.line(picture, start, end, _speed_color(moment.state.speed_m_s / self._top_speed_m_s), 4, cv2.LINE_AA, SHIFT)
 
@@ -122,7 +126,7 @@ class LapPicture:
         left = WIDTH - SIDE_WIDTH + MARGIN
         width = SIDE_WIDTH - 2 * MARGIN
         height = image_height(width)
-        with contextlib.suppress(BadFrame):  # the last one stays, as it does for the policy
+        with contextlib.suppress(BadFrame):  # the previous picture stays, as it does for the policy
             self._camera = decode_png(moment.png, self._image_width, image_height(self._image_width))
         view = cv2.resize(self._camera, (width, height), interpolation=cv2.INTER_NEAREST)
         picture[MARGIN : MARGIN + height, left : left + width] = view
@@ -154,7 +158,7 @@ class LapPicture:
 
 
 def _fit(points: NDArray[np.float64], width: int, height: int) -> tuple[float, tuple[float, float]]:
-    """Pixels per metre and the place of (0, 0), so that the road fits."""
+    """Returns the pixels per metre and the pixel coordinates of (0, 0) with which the road fits into the map."""
     room = ROAD_WIDTH_M / 2 + ROOM_M
     low, high = points.min(axis=0) - room, points.max(axis=0) + room
     scale = float(min(width / (high[0] - low[0]), height / (high[1] - low[1])))
@@ -163,7 +167,7 @@ def _fit(points: NDArray[np.float64], width: int, height: int) -> tuple[float, t
 
 
 def _speed_color(share: float) -> Color:
-    """From blue over green to red."""
+    """Returns the colour of a speed from 0 (blue) over 0.5 (green) to 1 (red)."""
     blue, green, red = _COLORS[min(255, max(0, round(255 * share)))]
     return int(red), int(green), int(blue)
 

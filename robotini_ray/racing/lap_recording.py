@@ -1,4 +1,4 @@
-"""A lap as it is driven: where the car was and what it saw, frame by frame."""
+"""Records a lap of a policy: the car's state and its camera picture, frame by frame."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from robotini_ray.track.track import Track
 
 FRAME_TIMEOUT_S = 120.0
 SECONDS_PER_LAP = 120.0
-"""Game time after which a policy is taken for one that finishes no lap."""
+"""The game time per lap after which the policy counts as unable to finish a lap."""
 
 
 class RecordingError(RobotiniError):
-    """There is nothing to record; the message is one line for a person."""
+    """Raised if there is nothing to record; the message is one line for the user."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """Moments in the order of time, one a camera frame.
+    """The moments of a drive in chronological order, one for each camera frame.
 
     Attributes:
-        lap_time_s: of the lap that they are; None where they are simply a time of driving.
+        moments: The moments.
+        lap_time_s: The lap time, if the moments are one lap; None if they are simply a stretch of driving.
     """
 
     moments: list[Moment]
@@ -37,19 +38,19 @@ class Recording:
 def record(
     policy: NumpyPolicy, address: SimulatorAddress, login: Login, track: Track, laps: int, seconds: float | None
 ) -> Recording:
-    """Drives and keeps the quickest of so many flying laps, or what happens in so many seconds from the start.
+    """Drives and returns the recording of the fastest flying lap, or of a fixed time from the start.
 
     Args:
-        policy: that drives.
-        address: of the simulator.
-        login: of the car.
-        track: that the simulator drives on.
-        laps: to choose from.
-        seconds: of game time; None for a lap.
+        policy: The policy that drives.
+        address: The simulator's address.
+        login: The car's login.
+        track: The track that the simulator drives on.
+        laps: The number of flying laps from which the fastest is kept.
+        seconds: The game time to record from the start, in seconds; None to record a lap.
 
     Raises:
-        RecordingError: no flying lap within 120 s of game time for each.
-        CarError: the simulator is lost.
+        RecordingError: The policy needed more than 120 s of game time for a flying lap.
+        CarError: The connection to the simulator was lost.
     """
     spectator = Spectator(address.host, address.log_port, track=track)
     try:
@@ -66,7 +67,7 @@ def record(
 
 
 def _lap(car: PolicyCar) -> tuple[list[Moment], float]:
-    """The next flying lap and its time."""
+    """Drives the next flying lap; returns its moments and its time."""
     moments: list[Moment] = []
     while len(moments) < SECONDS_PER_LAP * FRAMES_PER_SECOND:
         moments.append(car.advance(FRAME_TIMEOUT_S))
@@ -76,5 +77,5 @@ def _lap(car: PolicyCar) -> tuple[list[Moment], float]:
             began_s = moments[-1].state.game_time_s - lap_time_s
             return [moment for moment in moments if moment.state.game_time_s >= began_s], lap_time_s
     raise RecordingError(
-        f"the policy finished no lap in {SECONDS_PER_LAP:g} s of game time; --seconds records how it drives all the same"
+        f"the policy finished no lap in {SECONDS_PER_LAP:g} s of game time; use --seconds to record its driving without a lap"
     )

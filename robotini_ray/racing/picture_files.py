@@ -1,4 +1,4 @@
-"""Pictures and films on disk: PNG, GIF and WebM (VP8)."""
+"""Writes pictures and films to files: PNG, GIF and WebM (VP8)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,22 @@ Picture = NDArray[np.uint8]
 
 GIF_COLORS = 96
 HOLD_S = 1.0
-"""How long the last frame of a film stands."""
+"""The time for which the last frame of a film is shown."""
 
 
 class PictureError(RobotiniError):
-    """A file that cannot be written; the message is one line for a person."""
+    """Raised if a file cannot be written; the message is one line for the user."""
 
 
 def write_png(path: Path, picture: Picture) -> None:
-    """One picture ``<uint8>[height, width, 3]``, red, green, blue.
+    """Writes one picture as PNG.
+
+    Args:
+        path: The file to write.
+        picture: The picture ``<uint8>[height, width, 3]`` (red, green, blue).
 
     Raises:
-        PictureError: it cannot be written.
+        PictureError: The file cannot be written.
     """
     _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     try:
@@ -38,10 +42,15 @@ def write_png(path: Path, picture: Picture) -> None:
 
 
 def write_webm(path: Path, pictures: Iterable[Picture], per_s: float) -> None:
-    """A film of pictures of one size, with so many a second of playing.
+    """Writes pictures of one size as a WebM film.
+
+    Args:
+        path: The file to write.
+        pictures: The pictures ``<uint8>[height, width, 3]`` (red, green, blue).
+        per_s: The pictures per second of playing time.
 
     Raises:
-        PictureError: this OpenCV writes no VP8, or the file cannot be written.
+        PictureError: The installed OpenCV cannot write VP8, or the file cannot be written.
     """
     writer: cv2.VideoWriter | None = None
     picture: Picture | None = None
@@ -52,7 +61,7 @@ def write_webm(path: Path, pictures: Iterable[Picture], per_s: float) -> None:
                 with _silent_stderr():
                     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), per_s, (width, height))
                 if not writer.isOpened():
-                    raise PictureError(f"{path} cannot be written: this OpenCV writes no VP8 there; give a .gif or .png")
+                    raise PictureError(f"{path} cannot be written: OpenCV cannot write VP8 there; use .gif or .png")
             writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     finally:
         if writer is not None:
@@ -60,12 +69,17 @@ def write_webm(path: Path, pictures: Iterable[Picture], per_s: float) -> None:
 
 
 def write_gif(path: Path, pictures: Iterable[Picture], per_s: float) -> None:
-    """The same as an animation without end, in as many colours as one palette holds.
+    """Writes pictures as a GIF that plays in an endless loop, in ``GIF_COLORS`` colours with one palette for all pictures.
+
+    Args:
+        path: The file to write.
+        pictures: The pictures ``<uint8>[height, width, 3]`` (red, green, blue), at least one.
+        per_s: The pictures per second of playing time.
 
     Raises:
-        PictureError: it cannot be written.
+        PictureError: The file cannot be written.
     """
-    from PIL import Image  # of TF-Agents; nothing else here needs it
+    from PIL import Image  # TF-Agents brings it too; nothing else here needs it
 
     frames = [Image.fromarray(picture) for picture in pictures]
     palette = frames[-1].quantize(GIF_COLORS, dither=Image.Dither.NONE)
@@ -78,7 +92,7 @@ def write_gif(path: Path, pictures: Iterable[Picture], per_s: float) -> None:
 
 
 def _held(pictures: Iterable[Picture], per_s: float) -> Iterable[Picture]:
-    """The last one again, for a second."""
+    """Yields the pictures, and then the last one again for ``HOLD_S`` seconds."""
     picture: Picture | None = None
     for picture in pictures:
         yield picture
@@ -88,7 +102,10 @@ def _held(pictures: Iterable[Picture], per_s: float) -> Iterable[Picture]:
 
 @contextlib.contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """OpenCV warns of the name that WebM has for VP8, on the process's own stderr."""
+    """Discards what is written to the process's stderr file descriptor.
+
+    OpenCV writes a warning about WebM's name for VP8 there, which Python's ``sys.stderr`` cannot intercept.
+    """
     kept = os.dup(2)
     with open(os.devnull, "wb") as nothing:
         os.dup2(nothing.fileno(), 2)

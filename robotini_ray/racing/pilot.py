@@ -1,4 +1,4 @@
-"""A policy at the wheel of one car: camera pictures in, commands out. It has no sockets, no clock and no TensorFlow."""
+"""Drives one car with a policy: camera pictures in, commands out. Uses no sockets, no clock and no TensorFlow."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Pilot:
         self._state = self._policy.initial_state(1)
 
     def answer(self, pngs: Sequence[bytes]) -> tuple[float, float]:
-        """Returns throttle and turn for a frame; the last command goes on where the frame is no picture.
+        """Returns throttle and turn for a frame; if its picture cannot be decoded, the last command is repeated.
 
         Args:
             pngs: The pictures since the last answer, oldest first; at least one.

@@ -1,4 +1,7 @@
-"""A policy at the wheel of a car whose states are known, without TensorFlow: to be watched, or to be recorded."""
+"""Drives a car with a policy and reads its state from the spectator stream, for the demo and for recordings.
+
+The module needs no TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,13 @@ STATE_TIMEOUT_S = 5.0
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
-    """One camera frame, the state that belongs to it, and what it was answered with: throttle and turn."""
+    """One camera frame and the decision that it led to.
+
+    Attributes:
+        state: The car's state at this frame.
+        png: The camera picture.
+        command: The throttle and turn that answered the frame.
+    """
 
     state: CarState
     png: bytes
@@ -28,21 +37,23 @@ class Moment:
 
 
 class PolicyCar:
-    """One car on one simulator.
+    """A car on a simulator that a policy drives.
 
     Args:
-        policy: that drives.
-        address: of the simulator.
-        login: of the car.
-        spectator: of the simulator; may be shared by several cars.
+        policy: The policy that drives.
+        address: The simulator's address.
+        login: The car's login.
+        spectator: A spectator of the same simulator; several cars may share one.
 
     Attributes:
-        newest: moment; None before the first frame.
-        score: what it has done so far.
-        returns: how often the simulator has put it back on the track.
+        name: The car's name.
+        color: The car's colour, as ``#rrggbb``.
+        newest: The newest moment; None before the first frame.
+        score: The laps, crashes and returns of the car so far.
+        returns: How often the simulator has put the car back on the track.
 
     Raises:
-        CarError: the simulator cannot be reached; also of ``advance``, when it is lost.
+        CarError: The simulator cannot be reached. ``advance`` raises it too, when the connection is lost.
     """
 
     def __init__(self, policy: NumpyPolicy, address: SimulatorAddress, login: Login, spectator: Spectator) -> None:
@@ -57,10 +68,13 @@ class PolicyCar:
         self._connection = CarConnection.connect(address.host, address.car_port, login)
 
     def advance(self, timeout_s: float) -> Moment:
-        """Takes in the next frame and answers it.
+        """Waits for the next frame, answers it and returns its moment.
+
+        Args:
+            timeout_s: The longest wait for the frame, in seconds.
 
         Raises:
-            FrameTimeout: none has come in time.
+            FrameTimeout: No frame has arrived in time.
         """
         pngs = self._connection.receive(timeout_s)
         if not pngs:
@@ -76,12 +90,12 @@ class PolicyCar:
         return self.newest
 
     def live_state(self) -> dict[str, Any]:
-        """For the monitor, in JSON types; empty before the first frame."""
+        """Returns the car's live state for the monitor, in JSON types; empty before the first frame."""
         if self.newest is None:
             return {}
         fields = live_state(self.newest.state, self.newest.command, self.score)
         return {**fields, "role": "racer", "color": self.color, "status": "driving"}
 
     def close(self) -> None:
-        """Stops the car and leaves the track."""
+        """Stops the car and removes it from the track."""
         self._connection.close()

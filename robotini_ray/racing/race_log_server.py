@@ -1,4 +1,7 @@
-"""A recorded spectator stream, sent again at its pace to whoever connects: a simulator's race.log, or what was read of one."""
+"""Serves a recorded spectator stream at its original pace to every spectator that connects.
+
+The recording is a simulator's ``race.log``, or what was read from a spectator port.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,21 @@ Event = dict[str, Any]
 
 READ_BYTES = 1 << 16
 FLUSH_S = 5.0
-"""How long the last events may take to reach a slow spectator."""
+"""The longest wait until a slow spectator has read the last events."""
 
 
 class LogReplayError(RobotiniError):
-    """A file that cannot be replayed; the message is one line for a person."""
+    """Raised if a file cannot be replayed; the message is one line for the user."""
 
 
 class EventLog:
-    """The events of a file, read piece by piece.
+    """The events of a file, which is read piece by piece on every iteration.
+
+    Args:
+        path: The file.
 
     Attributes:
-        bad_lines: what was no event, so far.
+        bad_lines: The number of lines that are not events, counted in the last complete iteration.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,10 +44,10 @@ class EventLog:
         self._path = path
 
     def __iter__(self) -> Iterator[Event]:
-        """From the first one on.
+        """Yields the events from the first one on.
 
         Raises:
-            LogReplayError: the file cannot be read, or holds no event.
+            LogReplayError: The file cannot be read, or holds no event.
         """
         decoder = EventDecoder()
         found = False
@@ -54,7 +60,7 @@ class EventLog:
         except OSError as error:
             cure = "give a race.log or a recorded stream"
             raise LogReplayError(f"{self._path} cannot be read: {error.strerror}; {cure}") from error
-        for event in decoder.feed(b"\n"):  # the last line may have no end
+        for event in decoder.feed(b"\n"):  # the last line may lack its newline
             found = True
             yield event
         self.bad_lines = decoder.bad_lines
@@ -63,16 +69,22 @@ class EventLog:
 
 
 class RaceLogServer:
-    """Serves one log on a spectator port. The first spectator starts it; later ones are told who is on the track.
+    """Serves one log on a spectator port.
+
+    The replay begins when the first spectator connects. A spectator that connects later first gets the race parameters and
+    the cars that are on the track at that moment.
 
     Args:
-        log: to send.
-        host: to listen on.
-        port: to listen on; 0 takes a free one.
-        speed: how many times as fast as it was.
+        log: The log to send.
+        host: The address to listen on.
+        port: The port to listen on; 0 takes a free one.
+        speed: The factor of the recorded pace; 2 replays twice as fast.
+
+    Attributes:
+        sent: The number of events sent so far.
 
     Raises:
-        SimulatorError: the port is taken.
+        SimulatorError: The port is in use.
     """
 
     def __init__(self, log: EventLog, host: str, port: int, speed: float) -> None:
@@ -88,17 +100,21 @@ class RaceLogServer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port."""
+        """The host and the port that the server listens on."""
         host, port = self._listener.getsockname()[:2]
         return host, port
 
     def color_of(self, name: str) -> str | None:
-        """That of a car on the track, as it was announced; None where it was not."""
+        """Returns the colour of a car on the track from its ``CarAdded`` event; None if the log has given none."""
         color = self._cars.get(name, {}).get("car", {}).get("color")
         return color if isinstance(color, str) else None
 
     def run(self, again: Callable[[], bool]) -> None:
-        """Sends the log, and once more as long as ``again`` says so."""
+        """Waits for the first spectator and sends the log; blocks until the log has been sent for the last time.
+
+        Args:
+            again: Called at the end of the log; returns whether to send it once more.
+        """
         while not self._spectators:
             self._serve(None)
         while True:
@@ -110,19 +126,19 @@ class RaceLogServer:
             self._serve(deadline_s)
 
     def close(self) -> None:
-        """Ends all connections; may be called again."""
+        """Closes all connections and the port; may be called more than once."""
         for spectator in self._spectators:
             spectator.close()
         self._selector.close()
         self._listener.close()
 
     def _play(self) -> None:
-        """One time through the log; its clock begins anew where time goes back in it, as between two sessions."""
+        """Sends the log once; its clock starts anew where the timestamps go back, as they do between two sessions."""
         began_s, began_stamp_s, last_stamp_s = time.monotonic(), None, 0.0
         self._parameters, self._cars = None, {}
         for event in self._log:
             stamp_s = event.get("timestamp")
-            if isinstance(stamp_s, int | float) and stamp_s == stamp_s:  # else it is NaN, and due at once
+            if isinstance(stamp_s, int | float) and stamp_s == stamp_s:  # an event whose time is NaN is due at once
                 if began_stamp_s is None or stamp_s < last_stamp_s:
                     began_s, began_stamp_s = time.monotonic(), stamp_s
                 last_stamp_s = stamp_s
@@ -145,7 +161,7 @@ class RaceLogServer:
             self._attempt(spectator, functools.partial(spectator.send, line))
 
     def _serve(self, until_s: float | None) -> None:
-        """Lets spectators come, go and read until it is time; without a time, until something has happened."""
+        """Serves connections until ``until_s`` on the monotonic clock; without a time, until something has happened."""
         while True:
             for spectator in self._spectators:
                 wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if spectator.has_backlog else 0)
@@ -173,12 +189,12 @@ class RaceLogServer:
             self._attempt(spectator, functools.partial(spectator.send, encode_event(event)))
 
     def _ignore(self, spectator: SpectatorPeer) -> None:
-        """What a spectator asks for cannot be done to what has happened."""
+        """Reads and discards what a spectator sends: its requests cannot change a recorded race."""
         if spectator.receive() == b"":
             raise WireError("closed")
 
     def _attempt(self, spectator: SpectatorPeer, action: Callable[[], None]) -> None:
-        """Does it, or drops a spectator that has gone or does not read."""
+        """Runs ``action``; drops the spectator if it has disconnected or does not read."""
         if spectator.closed:
             return
         try:

@@ -1,4 +1,4 @@
-"""All cars of a spectator stream, brought to the monitor by somebody who drives none of them."""
+"""Passes the states of all cars on a spectator stream to the monitor, without driving a car."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ PARAMETERS_TIMEOUT_S = 30.0
 
 
 class SpectatorWatch:
-    """Follows a spectator stream to its end; there are no pictures and no commands on it.
+    """Follows a spectator stream to its end and stores the cars' states; the stream has no pictures and no commands.
 
     Args:
-        host: of the simulator, or of whoever replays one.
-        port: its spectator port.
-        track: that the cars drive on.
-        store: takes the cars' states.
-        color_of: the #rrggbb of a car by its name, None where nobody knows it.
+        host: The host of the simulator or of the replay server.
+        port: Its spectator port.
+        track: The track that the cars drive on.
+        store: The store for the cars' states.
+        color_of: Returns the colour of a car by its name, as ``#rrggbb``; None if it is unknown.
 
     Raises:
-        SimulatorUnreachable: nobody listens there.
+        SimulatorUnreachable: No connection could be made.
     """
 
     def __init__(self, host: str, port: int, track: Track, store: CarStateStore, color_of: Callable[[str], str | None]) -> None:
@@ -40,8 +40,8 @@ class SpectatorWatch:
         """Reads until the stream ends.
 
         Raises:
-            SpectatorLost: no RaceParameters, with which every stream begins.
-            SpectatorError: the states cannot be used.
+            SpectatorLost: The stream has ended before RaceParameters, with which every stream begins.
+            SpectatorError: The states cannot be used.
         """
         try:
             parameters = self._spectator.wait_for_parameters(PARAMETERS_TIMEOUT_S)
@@ -51,7 +51,7 @@ class SpectatorWatch:
                     self._spectator.drain()
                 except SpectatorLost:
                     return
-                if self._spectator.parameters is not parameters:  # another session: nothing goes on over its beginning
+                if self._spectator.parameters is not parameters:  # another session has begun: no lap continues into it
                     parameters = self._spectator.parameters or parameters
                     self._scores.clear()
                 self._store_states(int(parameters["numSegments"]))
