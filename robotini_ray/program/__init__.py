@@ -1,1 +1,1 @@
-"""How the parts become one program: topology, supervision, placement, Ray."""
+"""Turns the parts into one program: declares, places, starts and supervises them, with Ray."""

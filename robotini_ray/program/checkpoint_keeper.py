@@ -1,4 +1,4 @@
-"""When checkpoints are written, and what becomes of one that could not be."""
+"""Requests checkpoints from the learner at regular intervals, and reports those that could not be written."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SLOW_S = 60.0
 
 
 class CheckpointKeeper:
-    """Asks the learner for checkpoints, without waiting for them; training goes on whatever becomes of them.
+    """Requests checkpoints from the learner without waiting for them; training goes on even if one fails.
 
     Args:
-        interval_s: between two.
-        say: takes a line for a person.
-        count: takes the name of a fault.
+        interval_s: The time between two requests, in seconds.
+        say: Called with each line for the user.
+        count: Called with the cause of a fault.
     """
 
     def __init__(self, interval_s: float, say: Callable[[str], None], count: Callable[[str], None]) -> None:
@@ -34,7 +34,12 @@ class CheckpointKeeper:
         self._slow_at = 0.0
 
     def tick(self, learner: PartHandle[LearnerPart] | None, progress: Callable[[], dict[str, Any]]) -> None:
-        """Asks for a checkpoint when it is time for one, and looks what has become of the last."""
+        """Requests a checkpoint when one is due, and checks whether the last one is finished; never waits.
+
+        Args:
+            learner: The learner; None while it is not running.
+            progress: Returns the counters that are stored with the checkpoint.
+        """
         now = time.monotonic()
         if self._under_way is not None:
             self._look(now)
@@ -44,14 +49,19 @@ class CheckpointKeeper:
             self._under_way = learner.request(LearnerPart.checkpoint, progress())
 
     def hurry(self) -> None:
-        """The next one is asked for at the next ``tick``."""
+        """Makes a checkpoint due now: the next ``tick`` requests it, or a later one if a request is still under way."""
         self._next_at = 0.0
 
     def last(self, learner: PartHandle[LearnerPart], progress: dict[str, Any], timeout_s: float) -> None:
-        """Writes one now and waits until it is on disk.
+        """Has the learner write a checkpoint now, and waits until it is on disk.
+
+        Args:
+            learner: The learner.
+            progress: The counters that are stored with the checkpoint.
+            timeout_s: The longest wait, in seconds.
 
         Raises:
-            RayError: it could not be written in time.
+            RayError: The checkpoint could not be written in time.
         """
         ray.get(learner.request(LearnerPart.checkpoint, progress), timeout=timeout_s)
 
@@ -65,7 +75,7 @@ class CheckpointKeeper:
         try:
             ray.get(done, timeout=SLOW_S)
         except RayActorError:
-            return  # the learner is gone: the supervisor says so
+            return  # the learner has ended, which the supervisor reports
         except (RayError, GetTimeoutError) as error:
             self._count("checkpoint failed")
-            self._say(f"a checkpoint could not be written, the earlier ones stay and training goes on: {last_line(error)}")
+            self._say(f"a checkpoint could not be written; the earlier ones stay and training goes on: {last_line(error)}")

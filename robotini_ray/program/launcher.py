@@ -1,4 +1,4 @@
-"""One invocation of ``train``: starts the program, watches over it, and ends it in order."""
+"""Runs one invocation of ``train``: starts the program, watches over it, and ends it in order."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ POLL_S = 0.5
 START_POLL_S = 0.1
 SUMMARY_INTERVAL_S = 5.0
 END_TIMEOUT_S = 11.0
-"""For all that is done before the processes are ended; Ray itself then needs up to three seconds more."""
+"""The time for everything that is done before the processes are ended; Ray then needs up to 3 s more."""
 
 LOOP_END_TIMEOUT_S = 3.0
 LAST_REPORTS_TIMEOUT_S = 2.0
@@ -54,18 +54,19 @@ def train(config: Config, run: RunDirectory, address: str, display: Display, por
     """Trains until the time or the steps of the config are used up, or a signal ends it.
 
     Args:
-        config: of the run.
-        run: its directory, opened.
-        address: ``local`` or the address of a Ray cluster.
-        display: for the person watching.
-        ports: of the pages that show the run.
+        config: The run's config.
+        run: The run directory, already opened.
+        address: ``local``, or the address of a Ray cluster.
+        display: The display in the terminal.
+        ports: The ports of the web pages that show the run.
 
     Returns:
-        The exit code: 0, or 128 + the signal's number.
+        The exit code: 0, or 128 plus the signal's number.
 
     Raises:
-        PartFailed: a part does not start, or fails again and again.
-        PlacementError: the cluster is not there, or lacks what the config asks for.
+        SimulatorUnreachable: A simulator that the config names cannot be reached.
+        PartFailed: A part does not start, or fails repeatedly.
+        PlacementError: There is no cluster at the address, or it lacks resources that the config requires.
     """
     stop = StopSignal()
     stop.install()
@@ -83,7 +84,7 @@ def train(config: Config, run: RunDirectory, address: str, display: Display, por
 
 
 class Launcher:
-    """The life of one invocation, as ``train`` runs it: ``start``, ``watch``, ``judge``, ``end``."""
+    """One invocation of ``train``, which calls ``start``, ``watch``, ``judge`` and ``end`` in this order."""
 
     def __init__(self, config: Config, run: RunDirectory, display: Display, stop: StopSignal, pages: Pages) -> None:
         self._pages = pages
@@ -109,12 +110,16 @@ class Launcher:
         self._who: dict[str, PartState] = {}
 
     def start(self, address: str) -> None:
-        """Starts every part and waits until there are enough to train, saying what is waited for.
+        """Starts every part and waits until enough of them run for training to begin; prints what it waits for.
+
+        Args:
+            address: ``local``, or the address of a Ray cluster.
 
         Raises:
-            SimulatorUnreachable: one that the config names is not there.
-            PlacementError: there is no cluster at the address, or it lacks what the config asks for.
-            PartFailed: a part does not start.
+            SimulatorUnreachable: A simulator that the config names cannot be reached.
+            PlacementError: There is no cluster at the address, or it lacks resources that the config requires.
+            PartFailed: A part does not start.
+            Stopped: A signal has arrived.
         """
         listed = listed_sites(self._config)
         for site in listed:
@@ -140,12 +145,12 @@ class Launcher:
         self._parts = parts
         self._say(f"starting the replay server, {len(parts.collectors)} collectors, the evaluator and the learner")
         self._wait_until_it_trains(parts)
-        self._stall = StallWatch()  # until now cars and learner had reason to wait
+        self._stall = StallWatch()  # created only now, because until now cars and learner had reason to wait
         self._pages.announce(*addresses)
         self._say(f"training; logs, checkpoints and policies are in {self._run.path}")
 
     def watch(self) -> None:
-        """Follows the program until it should end."""
+        """Supervises the program until the time or the train steps are used up, or a signal has arrived."""
         while not self._stop and not self._finished():
             began = time.monotonic()
             self._look_after()
@@ -157,12 +162,15 @@ class Launcher:
             time.sleep(max(0.0, POLL_S - (time.monotonic() - began)))
 
     def judge(self) -> None:
-        """Stops training and waits until the evaluator has judged the last weights, so that they are kept as a policy."""
+        """Stops training and waits until the evaluator has judged the last weights, so that they are kept as a policy.
+
+        The wait ends at the latest after ``evaluation.max_seconds`` plus ``EVALUATION_MARGIN_S``, or when a signal arrives.
+        """
         assert self._parts is not None
         self._parts.supervisor.stop_loops([*self._parts.collectors, LEARNER], LOOP_END_TIMEOUT_S)
         self._take_last_reports()
         if not self._progress.train_steps:
-            self._say("there was not enough replay for a single train step: train on with the same command")
+            self._say("replay did not hold enough for a single train step; give the same command again to go on training")
             return
         self._say("training is over; evaluating the last weights")
         hurried: PartHandle[EvaluatorPart] | None = None
@@ -189,7 +197,7 @@ class Launcher:
         self._program_file.end()
 
     def _end_in_order(self, parts: SupervisedParts) -> None:
-        """Cars first, then the learner, then the checkpoint that equals where both have stopped."""
+        """Stops the cars, then the learner, and then writes a checkpoint, which matches the state in which both stopped."""
         deadline = time.monotonic() + END_TIMEOUT_S
         self._say("ending: stopping the cars, writing a checkpoint")
         parts.supervisor.stop_loops(parts.cars, LOOP_END_TIMEOUT_S)
@@ -199,11 +207,11 @@ class Launcher:
         learner = self._part(LEARNER)
         try:
             if learner is None:
-                self._say("no last checkpoint, an earlier one stays: the learner does not run")
+                self._say("no last checkpoint was written, an earlier one stays: the learner is not running")
             else:
                 self._checkpoints.last(learner, self._progress.to_json(), max(1.0, deadline - time.monotonic()))
         except RayError as error:
-            self._say(f"no last checkpoint, an earlier one stays: {last_line(error)}")
+            self._say(f"no last checkpoint was written, an earlier one stays: {last_line(error)}")
         parts.supervisor.kill_all()
 
     def _wait_until_it_trains(self, parts: SupervisedParts) -> None:
@@ -220,12 +228,12 @@ class Launcher:
     def _start_ray(self, address: str) -> RayAddresses:
         addresses = start_ray(address)
         self._cleanups.append(ray.shutdown)
-        self._stop.install()  # ray.init has put its own handlers there
+        self._stop.install()  # ray.init has replaced the signal handlers by its own
         self._check_stopped()
         return addresses
 
     def _redis(self, placement: Placement) -> RedisServer:
-        """Starts the store for the cars' live state; other nodes reach it where parts of the program are on them."""
+        """Starts the store for the cars' live state; it accepts other nodes only if parts of the program run on them."""
         host = placement.driver_host if placement.plan.leaves_the_driver else None
         server = RedisServer(self._run.path / "logs" / "redis.log", host, self._run.path / "redis.password")
         server.start()
@@ -249,11 +257,11 @@ class Launcher:
             raise Stopped
 
     def _part(self, name: str) -> PartHandle[Any] | None:
-        """A part that runs, else None."""
+        """Returns a part's handle if the part is running, else None."""
         return None if self._parts is None else self._parts.supervisor.running(name)
 
     def _look_after(self) -> None:
-        """One look at all parts and processes."""
+        """Checks all parts and processes once."""
         assert self._parts is not None
         self._side.tick()
         self._take(list(self._parts.supervisor.tick().items()))
@@ -264,7 +272,7 @@ class Launcher:
             self._learner_report = None
 
     def _take(self, reports: list[tuple[str, Any]]) -> None:
-        """Takes over what parts have reported."""
+        """Adds the reports of the parts to the progress and the records."""
         progress = self._progress
         collections: list[CollectorReport] = []
         for name, report in reports:
@@ -290,12 +298,12 @@ class Launcher:
         self._take(self._parts.supervisor.last_reports([*self._parts.cars, LEARNER], LAST_REPORTS_TIMEOUT_S))
 
     def _record(self) -> None:
-        """Writes down where the run is."""
+        """Writes the current state of the run to its files."""
         self._records.record(self._learner_report, self._rate.per_s)
         self._write_program()
 
     def _processes(self) -> dict[str, PartState]:
-        """Who runs, as which process."""
+        """Returns the process and the state of every part and side process."""
         assert self._parts is not None
         running = State.RUNNING.value
         return {

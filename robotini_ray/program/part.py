@@ -175,7 +175,7 @@ def start_part(
 
 
 class Program(Protocol):
-    """The program as a part that is about to start finds it."""
+    """The state of the program that a part's start depends on."""
 
     def running(self, name: str) -> PartHandle[Any] | None:
         """Returns the handle of a part that runs, else None."""
@@ -213,8 +213,8 @@ class PartSpec:
         place: Returns Ray's options for its node and its GPUs, at each start.
         needs: The parts that have to run when it is started. It is started again when one of them has moved.
         has_place: Returns whether there is room for it now; it is not started before.
-        introduce: Called before its loop starts until it returns a reference; the loop starts when that is done.
-        address: Returns from its first report where others reach it; None for a part that nobody connects to.
+        introduce: Called repeatedly before its loop starts, until it returns a reference; the loop starts when that is done.
+        address: Returns, from its first report, where other parts connect to it; None for a part without such an address.
         has_loop: Whether it has a loop.
         has_worked: Returns whether a report shows that it does its work.
         is_spare: Whether a program that has begun goes on without it, however often it fails.

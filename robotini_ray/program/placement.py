@@ -1,7 +1,7 @@
-"""Where the parts of a run go in a Ray cluster.
+"""Decides on which nodes of a Ray cluster the parts of a run go.
 
-Nodes offer custom resources: ``sim``, the collecting cars that a node takes, and ``learner``. Launcher, Redis and evaluator are
-always on the driver's node, and without such resources everything else is too.
+Nodes offer custom resources: ``sim``, the number of collecting cars that a node takes, and ``learner``. Launcher, Redis and
+evaluator are always on the driver's node, that is, the launcher's; without such resources everything else is there too.
 """
 
 from __future__ import annotations
@@ -25,23 +25,29 @@ from robotini_ray.errors import RobotiniError
 SIM, LEARNER, GPU = "sim", "learner", "GPU"
 THIS_MACHINE = "127.0.0.1"
 NODE_SHARE = 0.001
-"""Of the resource ``node:ADDRESS`` that every node has one of."""
+"""The amount to reserve of the resource ``node:ADDRESS``, of which every node offers 1; it ties a part to that node."""
 
 REACH_TIMEOUT_S = 5.0
 RESERVE_TIMEOUT_S = 60.0
 PROBE_TIMEOUT_S = 60.0
 
 Bundle = Mapping[str, float]
-"""Resources that one node must offer; empty for the driver's node."""
+"""The resources that one node must offer; empty for the driver's node."""
 
 
 class PlacementError(RobotiniError):
-    """The cluster lacks what the config asks for; the message is one line for a person."""
+    """Raised if there is no cluster, or if it lacks what the config requires; the message is one line for the user."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A node of the cluster that is alive."""
+    """A node of the cluster that is alive.
+
+    Attributes:
+        node_id: Ray's id of the node.
+        address: Its IP address.
+        resources: The total amount of each resource that it offers.
+    """
 
     node_id: str
     address: str
@@ -49,15 +55,19 @@ class Node:
 
     @property
     def sim(self) -> int:
-        """Collecting cars that it takes."""
+        """The number of collecting cars that the node takes."""
         return int(self.resources.get(SIM, 0))
 
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """Cars that drive on one simulator, and where their collectors run.
+    """The cars that drive on one simulator, and the place of their collectors.
 
-    An embedded simulator that the run starts itself (``listed`` is None) runs there too.
+    Attributes:
+        cars: The number of cars.
+        bundle: The resources of the node on which the collectors run.
+        listed: The simulator's entry in the config. None for an embedded simulator, which the run starts on the same node,
+            and for the simulator at ``simulator.address``.
     """
 
     cars: int
@@ -67,35 +77,40 @@ class Share:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Which bundle each part needs."""
+    """The bundles that the parts of a run need.
+
+    Attributes:
+        shares: The shares of the cars, one for each simulator.
+        learner: The bundle of learner and replay. They share a node because checkpoints are hard links from one to the other.
+    """
 
     shares: tuple[Share, ...]
     learner: Bundle = dataclasses.field(default_factory=dict)
-    """Of learner and replay, which share a node: checkpoints are hard links from one to the other."""
 
     @property
     def leaves_the_driver(self) -> bool:
-        """Whether a part runs on another node than the driver's."""
+        """Whether any part runs on another node than the driver's."""
         return bool(self.learner) or any(share.bundle for share in self.shares)
 
 
 def plan_one_machine(config: Config) -> Plan:
-    """Everything on the driver's node."""
+    """Returns the plan that puts everything on the driver's node."""
     if config.simulators:
         return Plan(tuple(Share(listed.cars, {}, listed) for listed in config.simulators))
     return Plan((Share(config.collection.cars),))
 
 
 def plan_cluster(config: Config, nodes: Sequence[Node], driver_id: str) -> Plan:
-    """Shares the cars over simulators and nodes.
+    """Distributes the cars over simulators and nodes, and chooses the place of the learner.
 
     Args:
-        config: of the run.
-        nodes: of the cluster.
-        driver_id: the node of the launcher.
+        config: The run's config.
+        nodes: The nodes of the cluster that are alive.
+        driver_id: Ray's id of the launcher's node.
 
     Raises:
-        PlacementError: no node offers what the learner needs, or the nodes take fewer cars than there are.
+        PlacementError: No node offers what the learner needs, the nodes take fewer cars than the config has, or the host of a
+            simulator cannot be resolved.
     """
     driver = next(node for node in nodes if node.node_id == driver_id)
     learner = _learner_bundle(config, nodes, driver)
@@ -116,13 +131,13 @@ def _learner_bundle(config: Config, nodes: Sequence[Node], driver: Node) -> Bund
     if gpus:
         offered = ", ".join(f"{node.address}: {node.resources.get(GPU, 0):g}" for node in nodes)
         raise PlacementError(
-            f"learner.num_gpus is {gpus:g}, but no node offers that many GPUs ({offered}): set it to 0, or add one"
+            f"learner.num_gpus is {gpus:g}, but no node offers that many GPUs ({offered}): set it to 0, or add such a node"
         )
     return {}
 
 
 def _share_of_listed(listed: ListedSimulator, nodes: Sequence[Node], driver: Node) -> Share:
-    """Beside the simulator where its machine is a node; else on any node that takes the cars."""
+    """Places collectors on the simulator's machine if that is a node, else on any node that takes the cars."""
     address = _resolved(listed.host)
     if ipaddress.ip_address(address).is_loopback or address == driver.address:
         return Share(listed.cars, {}, listed)
@@ -139,13 +154,15 @@ def _resolved(host: str) -> str:
     try:
         return socket.gethostbyname(host)
     except OSError as error:
-        raise PlacementError(f"simulators: host {host} is not known here: {error.strerror}; give its address") from error
+        raise PlacementError(
+            f"simulators: host {host} cannot be resolved here: {error.strerror}; give its IP address"
+        ) from error
 
 
 def _shares_of_nodes(cars: int, nodes: Sequence[Node]) -> tuple[Share, ...]:
-    """As even as the nodes' ``sim`` allows; the nodes that take most come first.
+    """Distributes the cars as evenly as the nodes' ``sim`` allows; the nodes that take most cars come first.
 
-    A share reserves all of its node's ``sim``, so that no two of them meet on one node.
+    A share reserves all of its node's ``sim``, so that no two shares are placed on the same node.
     """
     nodes = sorted(nodes, key=lambda node: -node.sim)
     places = sum(node.sim for node in nodes)
@@ -163,14 +180,17 @@ def _shares_of_nodes(cars: int, nodes: Sequence[Node]) -> tuple[Share, ...]:
 
 
 class Placement:
-    """A plan whose bundles are reserved, as Ray's options for the actors.
-
-    ``learner``, ``driver`` and ``shares`` (one for each of the plan's) are keyword arguments of ``start_part``.
+    """Holds Ray's scheduling options for the parts of a plan whose bundles have been reserved.
 
     Args:
-        plan: to carry out.
-        learner_host: address under which the replay server is reached.
-        driver_host: the same of Redis.
+        plan: The plan.
+        learner_host: The address under which the replay server is reached.
+        driver_host: The address under which Redis is reached.
+
+    Attributes:
+        driver: The options for parts on the driver's node, as keyword arguments of ``start_part``.
+        learner: The options for learner and replay.
+        shares: The options for the parts of each of the plan's shares.
     """
 
     def __init__(self, plan: Plan, learner_host: str = THIS_MACHINE, driver_host: str = THIS_MACHINE) -> None:
@@ -182,13 +202,17 @@ class Placement:
         self.shares: list[dict[str, Any]] = [{} for _ in plan.shares]
 
     def find_learner(self, node_id: str) -> None:
-        """Replay runs on this node now: Ray may have placed the bundle of a lost node on another one."""
+        """Updates ``learner_host``: after a node was lost, Ray may have placed the learner's bundle on another node.
+
+        Args:
+            node_id: Ray's id of the node on which replay runs now.
+        """
         if self.plan.learner:
             self.learner_host = next(node["NodeManagerAddress"] for node in ray.nodes() if node["NodeID"] == node_id)
 
 
 def is_there(place: Mapping[str, Any]) -> bool:
-    """Whether a part that is started with these options of a ``Placement`` finds its bundle on a node."""
+    """Returns whether the bundle of these options of a ``Placement`` is on a node now, so that a part can start there."""
     strategy = place.get("scheduling_strategy")
     if not isinstance(strategy, PlacementGroupSchedulingStrategy):
         return True
@@ -196,13 +220,13 @@ def is_there(place: Mapping[str, Any]) -> bool:
 
 
 def check_cluster(address: str) -> None:
-    """Refuses an address where no cluster is, before Ray tries for minutes.
+    """Checks that something listens at the address of a cluster; Ray itself would retry for minutes.
 
     Args:
-        address: ``auto`` or HOST:PORT.
+        address: ``auto``, which is not checked, or ``HOST:PORT``.
 
     Raises:
-        PlacementError: nobody listens there, or it is no such address.
+        PlacementError: Nothing listens there, or the address has another form.
     """
     if address == "auto":
         return
@@ -218,17 +242,19 @@ def check_cluster(address: str) -> None:
 
 
 def place_in_cluster(config: Config, run_dir: Path, wait: Callable[[Any, float, str], None]) -> Placement:
-    """Plans for the cluster that this process has joined and asks for what the plan needs; waits for the learner's place alone.
+    """Plans for the cluster that this process has joined, and reserves the bundles of the plan.
 
-    Ray places the other bundles, and later a lost node's, where there is room, or when there is: see ``is_there``.
+    Waits only until the learner's bundle is placed. Ray places the other bundles, and later those of a lost node, as soon as
+    some node has room for them; ``is_there`` tells whether it has.
 
     Args:
-        config: of the run.
-        run_dir: of the run; the learner's node must see it too.
-        wait: waits for a reference, at most so many seconds, for what the text says; raises by itself.
+        config: The run's config.
+        run_dir: The run directory, which the learner's node must see too.
+        wait: Waits for a reference, at most a number of seconds; the text names what it waits for. Raises an error if the
+            time is over.
 
     Raises:
-        PlacementError: the cluster lacks something.
+        PlacementError: The cluster lacks what the plan needs.
     """
     nodes = [Node(node["NodeID"], node["NodeManagerAddress"], node["Resources"]) for node in ray.nodes() if node["Alive"]]
     driver_id = ray.get_runtime_context().get_node_id()
@@ -240,12 +266,12 @@ def place_in_cluster(config: Config, run_dir: Path, wait: Callable[[Any, float, 
     if plan.learner:
         group = _reserve(plan.learner)
         wanted = ", ".join(f"{name} {amount:g}" for name, amount in plan.learner.items())
-        wait(group.ready(), RESERVE_TIMEOUT_S, f"a node with {wanted} for the learner; `ray status` says what is free")
+        wait(group.ready(), RESERVE_TIMEOUT_S, f"a node with {wanted} for the learner; `ray status` shows what is free")
         placement.learner = _inside(group)
         node_id = placement_group_table(group)["bundles_to_node_id"][0]
         placement.learner_host = next(node.address for node in nodes if node.node_id == node_id)
         _check_shared(run_dir, placement, wait)
-    for index, share in enumerate(plan.shares):  # Ray places them one after the other: the largest takes its node first
+    for index, share in enumerate(plan.shares):  # Ray places them in this order: the largest share takes its node first
         placement.shares[index] = _inside(_reserve(share.bundle)) if share.bundle else placement.driver
     return placement
 
@@ -259,7 +285,7 @@ def _inside(group: PlacementGroup) -> dict[str, Any]:
 
 
 def _check_shared(run_dir: Path, placement: Placement, wait: Callable[[Any, float, str], None]) -> None:
-    """The learner writes checkpoints that the launcher reads."""
+    """Checks that the learner's node sees the run directory: the learner writes checkpoints there that the launcher reads."""
     probe = run_dir / f".probe-{secrets.token_hex(8)}"
     probe.touch()
     try:
@@ -268,7 +294,8 @@ def _check_shared(run_dir: Path, placement: Placement, wait: Callable[[Any, floa
         if not ray.get(seen):
             raise PlacementError(
                 f"the learner's node {placement.learner_host} does not see {run_dir}: give a --run-dir on a file system that "
-                f"both have, or start train there (ray job submit --entrypoint-resources '{{\"{LEARNER}\": 0.001}}' ...)"
+                "both nodes share, or start train on that node "
+                f"(ray job submit --entrypoint-resources '{{\"{LEARNER}\": 0.001}}' ...)"
             )
     finally:
         probe.unlink()

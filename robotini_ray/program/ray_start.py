@@ -1,4 +1,4 @@
-"""Ray for one invocation of ``train``: joins a cluster, or starts a Ray on this machine."""
+"""Starts Ray for one invocation of ``train``, or joins a running cluster, and waits for Ray's results."""
 
 from __future__ import annotations
 
@@ -19,28 +19,34 @@ from robotini_ray.program.supervisor import last_line
 POLL_S = 0.1
 SAY_AFTER_S = 2.0
 CORES_FOR_DASHBOARD = 4
-"""The dashboard takes over a gigabyte and ten seconds of start-up: on by itself where there is room."""
+"""The number of cores from which on Ray's dashboard is started.
+
+The dashboard needs more than a gigabyte of memory and ten seconds of start-up.
+"""
 
 
 class RayAddresses(NamedTuple):
-    """Where Ray can be looked at."""
+    """The addresses at which Ray can be observed."""
 
     dashboard: str
-    """HOST:PORT; empty where it does not run."""
+    """The dashboard's ``HOST:PORT``; empty if it does not run."""
     metrics: str
-    """URL of the metrics of this node, for Prometheus."""
+    """The URL of this node's metrics, for Prometheus."""
 
 
 def start_ray(address: str) -> RayAddresses:
-    """Joins the Ray cluster, or starts one on this machine.
+    """Joins the Ray cluster at an address, or starts one on this machine.
+
+    Args:
+        address: ``local`` to start one, or the address of a cluster.
 
     Raises:
-        PlacementError: there is no cluster at the address, or it does not take us.
+        PlacementError: There is no cluster at the address, or it refuses this process's token.
     """
     dashboard = (os.cpu_count() or 1) >= CORES_FOR_DASHBOARD
     os.environ.update(WORKER_ENVIRONMENT)
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let simulators starve learner and collectors
-    # Ray's news of its next versions: of pydantic (which tf-agents' pins keep old) and of hiding GPUs
+    # Ray announces changes of its next versions: about pydantic (which tf-agents' pins keep old) and about hiding GPUs
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     try:
         context = ray.init(
@@ -61,17 +67,17 @@ def start_ray(address: str) -> RayAddresses:
 
 
 def wait_for(reference: Any, timeout_s: float, what: str, look: Callable[[], None], say: Callable[[str], None]) -> None:
-    """Waits until something of the cluster is done.
+    """Waits until a Ray reference is done.
 
     Args:
-        reference: to what is waited for.
-        timeout_s: the longest wait.
-        what: is waited for, in words.
-        look: is called again and again, and raises to end the wait.
-        say: is told after a while.
+        reference: The reference.
+        timeout_s: The longest wait, in seconds.
+        what: The name of what is waited for, for messages.
+        look: Called every 0.1 s; raises an error to end the wait.
+        say: Called with one line if the wait takes longer than 2 s.
 
     Raises:
-        PlacementError: it is not done in time.
+        PlacementError: The reference is not done in time.
     """
     began, said = time.monotonic(), False
     while not ray.wait([reference], timeout=POLL_S)[0]:

@@ -1,7 +1,8 @@
-"""Ray's token: without it anyone who reaches Ray's ports runs programs as this user.
+"""Creates Ray's authentication token; without it, anyone who can reach Ray's ports can run programs as this user.
 
-Ray itself writes the file readable for everybody (2.55), so it is made here first. Ray reads its mode from the environment
-when it is imported: setting it later leaves the driver without a token that its own servers ask for.
+Ray 2.55 itself would write the token's file readable by everybody, so the file is created here first. Ray reads the
+authentication mode from the environment when it is imported: if the mode is set later, the driver lacks the token that its
+own servers require.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from robotini_ray.errors import RobotiniError
 
 LOCAL = "local"
-"""The address, in Ray's words, of a cluster of this machine alone that the program starts itself."""
+"""Ray's name for the address of a cluster that the program starts itself and that consists of this machine alone."""
 
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 TOKEN_BYTES = 32
@@ -24,48 +25,51 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class RayTokenError(RobotiniError):
-    """The token's file cannot be made or is not private; the message is one line for a person."""
+    """Raised if the token's file cannot be created or is not private; the message is one line for the user."""
 
 
 def token_path(environment: MutableMapping[str, str]) -> Path:
-    """Where Ray looks for the token."""
+    """Returns the path at which Ray looks for the token."""
     return Path(environment.get(TOKEN_PATH) or Path.home() / ".ray" / "auth_token")
 
 
 def require_token(environment: MutableMapping[str, str]) -> None:
-    """Makes Rays that are started with this environment ask for a token, and sees to a private file with one.
+    """Sets token authentication for Ray in this environment, and makes sure that a private file holds a token.
 
-    A mode that the environment sets already stays, and so does a token that it holds.
+    A mode that the environment already sets stays, and so does a token that it already holds.
+
+    Args:
+        environment: The environment variables with which Ray is started; ``RAY_AUTH_MODE`` is added.
 
     Raises:
-        RayTokenError: there is no private file with a token, and none can be made.
+        RayTokenError: There is no private file with a token, and none can be created.
     """
     if environment.setdefault(MODE, "token") == "token" and not environment.get(TOKEN):
         ensure_private_token(token_path(environment))
 
 
 def ensure_private_token(path: Path) -> None:
-    """Makes a file with a new token where there is none, and takes an existing one away from others (mode 0600).
+    """Creates a file with a new token if there is none, and makes an existing file private (mode 0600).
 
     Raises:
-        RayTokenError: it is somebody else's, or it cannot be made.
+        RayTokenError: The file belongs to another user, or it cannot be created.
     """
     try:
         if not path.exists():
             _create(path)
         found = path.stat()
         if found.st_uid != os.getuid():
-            raise RayTokenError(f"{path} with Ray's token is another user's; point {TOKEN_PATH} to a file of your own")
+            raise RayTokenError(f"{path} with Ray's token is another user's; set {TOKEN_PATH} to a file of your own")
         if found.st_mode & OTHERS:
             path.chmod(stat.S_IRUSR | stat.S_IWUSR)
     except OSError as error:
         raise RayTokenError(
-            f"{path} cannot hold Ray's token: {error.strerror}; point {TOKEN_PATH} to a place that can be written"
+            f"{path} cannot hold Ray's token: {error.strerror}; set {TOKEN_PATH} to a path that can be written"
         ) from error
 
 
 def _create(path: Path) -> None:
-    """Whole or not at all: another program may be doing the same at this moment, and then its token counts."""
+    """Creates the file atomically: if another program creates it at the same moment, that program's token is kept."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".auth_token-")  # mode 0600
     try:

@@ -1,4 +1,4 @@
-"""What the launcher writes down of a run while it goes on: TensorBoard, Ray's metrics, summary.json, evaluations.jsonl."""
+"""Writes the launcher's records of a running run: TensorBoard, Ray's metrics, ``summary.json``, ``evaluations.jsonl``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from robotini_ray.track.reference_laps import ReferenceLaps
 
 
 class RunRecords:
-    """Writes it all down.
+    """Writes the records of one run.
 
     Args:
-        run: the run's directory.
-        progress: where the run is.
-        limit_s: the track's lap limit.
-        learner: the learner while it runs, for it writes TensorBoard's files; without one they get nothing.
-        say: takes a line for a person.
+        run: The run directory.
+        progress: The progress of the run, which the launcher keeps up to date.
+        limit_s: The track's lap limit, in seconds.
+        learner: Returns the learner, which writes TensorBoard's files, or None while it is not running; the points of that
+            time are lost.
+        say: Called with each line for the user.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class RunRecords:
         self._metrics: RayMetrics | None = None
 
     def add_evaluation(self, evaluation: Evaluation) -> None:
-        """Writes down an evaluation that has been added to the progress, and says how it went."""
+        """Records an evaluation that has already been added to the progress, and prints its result."""
         self._run.add_evaluation(self._progress.evaluation_record(evaluation))
         references = {f"laps/{name}": lap_s for name, lap_s in ReferenceLaps.of(self._limit_s)._asdict().items()}
         pngs = {"last_lap/camera": evaluation.last_lap_png} if evaluation.last_lap_png else {}
@@ -55,7 +56,12 @@ class RunRecords:
         )
 
     def record(self, learner: LearnerReport | None, env_steps_per_s: float) -> None:
-        """Writes down where the run is now, while Ray runs; ``learner`` is None while there is none."""
+        """Records the current state of the run; Ray must be running.
+
+        Args:
+            learner: The learner's newest report; None while it is not running.
+            env_steps_per_s: The present rate of environment steps of all cars.
+        """
         progress = self._progress
         self._metrics = self._metrics or RayMetrics(self._run.path.name)
         collection = {**progress.collection_scalars(), "rates/env_steps_per_s": env_steps_per_s}
@@ -72,7 +78,7 @@ class RunRecords:
         self.write_summary()
 
     def write_summary(self) -> None:
-        """Replaces summary.json; a failure is said and counted."""
+        """Replaces ``summary.json``; a failure is reported and counted, but raises no error."""
         try:
             self._run.write_summary(self._progress.summary(self._limit_s))
         except OSError as error:

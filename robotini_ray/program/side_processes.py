@@ -1,4 +1,4 @@
-"""Child processes beside the Ray actors, Redis above all: watched, and started again where they are."""
+"""Watches the child processes that are not Ray actors, such as Redis, and restarts them at the same address."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Protocol
 CHECK_INTERVAL_S = 1.0
 
 PATIENCE_S = 5.0
-"""A process that is there but does not answer for so long is replaced."""
+"""The time without an answer after which a running process is replaced."""
 
 
 class SideProcess(Protocol):
-    """What can be watched."""
+    """A child process that ``SideProcesses`` can watch."""
 
     @property
     def pid(self) -> int | None:
-        """Of its process."""
+        """The process id; None if there is no process."""
 
     @property
     def alive(self) -> bool:
-        """Whether its process is there."""
+        """Whether the process is running."""
 
     def answers(self) -> bool:
-        """Whether it does its work; asks for some tenths of a second at most."""
+        """Returns whether the process does its work; blocks for a few tenths of a second at most."""
 
     def revive(self) -> None:
-        """Starts it again at the same address, without waiting until it answers."""
+        """Starts the process again at the same address, without waiting until it answers."""
 
 
 @dataclasses.dataclass
@@ -39,11 +39,11 @@ class _Watched:
 
 
 class SideProcesses:
-    """Watches over child processes.
+    """Watches child processes and restarts those that have ended or do not answer.
 
     Args:
-        say: takes a line for a person.
-        count: takes the name of a process that is started again, and why.
+        say: Called with each line for the user.
+        count: Called with the name of a process that is restarted, and the cause.
     """
 
     def __init__(self, say: Callable[[str], None], count: Callable[[str, str], None]) -> None:
@@ -53,15 +53,21 @@ class SideProcesses:
         self._next_check_at = 0.0
 
     def add(self, name: str, process: SideProcess, loss: str) -> None:
-        """Watches over one more; ``loss`` says what there is not while it is gone."""
+        """Adds a process to watch.
+
+        Args:
+            name: The name of the process in messages and counters.
+            process: The process.
+            loss: The effect of its absence, for messages.
+        """
         self._watched[name] = _Watched(process, loss)
 
     def pids(self) -> dict[str, int | None]:
-        """The process id of each."""
+        """Returns the process id of each process, by name."""
         return {name: watched.process.pid for name, watched in self._watched.items()}
 
     def tick(self) -> None:
-        """Looks after all of them when it is time to."""
+        """Checks all processes, if the last check was at least ``CHECK_INTERVAL_S`` ago."""
         now = time.monotonic()
         if now < self._next_check_at:
             return

@@ -1,4 +1,4 @@
-"""A watchdog over the two sides of replay: when one stands still it says which side waits, and for what."""
+"""Detects when the learner or the cars have stood still for too long, and tells what they wait for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STALL_S = 20.0
 
 
 class StallWatch:
-    """Told what cars and learner have done, it says when a side has stood still, once per ``STALL_S``."""
+    """Watches the reports of learner and cars; each side that stands still gives a line every ``STALL_S`` seconds."""
 
     def __init__(self) -> None:
         now = time.monotonic()
@@ -20,11 +20,11 @@ class StallWatch:
         self._learner_said_at = self._cars_said_at = now
 
     def look(self, learner: LearnerReport | None, collections: list[CollectorReport]) -> list[str]:
-        """Takes the newest reports; returns lines for a person, most often none.
+        """Takes the newest reports; returns the lines for the user, usually none.
 
         Args:
-            learner: None where it does not run.
-            collections: of the collectors that have reported since the last call.
+            learner: The learner's newest report; None while it is not running.
+            collections: The reports that collectors have sent since the last call.
         """
         now = time.monotonic()
         if learner is None or learner.train_step != self._train_step:

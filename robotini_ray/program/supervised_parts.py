@@ -1,4 +1,4 @@
-"""The parts of a run under their supervisor, and what is to be done when one of them begins to run."""
+"""Supervises the parts of a run, and tells learner and placement when a part has begun to run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SupervisedParts:
         self.supervisor = Supervisor(topology.parts(), topology.log_dir, say, progress.add_restart, self._on_running)
 
     def awaited(self) -> list[str]:
-        """Returns what training cannot begin without and does not run yet; of the collectors, one is enough."""
+        """Returns the names of the parts that training still needs before it can begin; one collector is enough."""
         running = self.supervisor.running
         missing = [name for name in (REPLAY, EVALUATOR, LEARNER) if running(name) is None]
         return missing if any(running(name) for name in self.collectors) else [A_COLLECTOR, *missing]

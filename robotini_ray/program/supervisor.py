@@ -1,12 +1,13 @@
-"""The supervisor: notices a part that is gone, says so, counts it by cause and starts it again in the right order.
+"""Supervises the parts: notices a part that has failed, reports it, counts it by cause and starts it again.
 
-A part's life::
+Parts are started after those that they need. The life of a part::
 
     DOWN --needs run, there is room, time has come--> STARTING --constructed--> MEETING --introduced--> RUNNING
       ^                                                  |                         |                      |
       +-------------- its process has ended, an error, no answer, its node is lost: counted --------------+
 
-``tick`` never waits for a part, so that a part that is gone, stopped or waits for a place in the cluster holds up nobody.
+``tick`` never waits for a part, so that a part that has ended, is stopped or has no place in the cluster yet does not hold up
+the others.
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ from robotini_ray.parts.interfaces import LoopingPart, Part
 from robotini_ray.program.part import PartHandle, PartSpec, start_part
 
 START_TIMEOUT_S = 120.0
-"""From a part's start until it is constructed. One whose place in the cluster is lost meanwhile is then asked for anew."""
+"""The longest time from a part's start until it is constructed.
+
+A part that loses its place in the cluster meanwhile is started again after this time.
+"""
 
 SILENCE_TIMEOUT_S = 30.0
-"""Longest time without an answer; a thread of its own gives it, whatever the loop does."""
+"""The longest time without an answer; a part answers from a thread of its own, whatever its loop does."""
 
 MOST_FAILURES = 5
-"""Lives in a row that end before any work was done: then starting again does not help."""
+"""The number of consecutive lives that may end before any work was done; after that, starting again does not help."""
 
 LONGEST_PAUSE_S = 16.0
 FETCH_TIMEOUT_S = 10.0
@@ -42,11 +46,11 @@ KILLED, NODE_LOST, ERROR, SILENT, NOT_STARTED = "process ended", "node lost", "e
 
 
 class PartFailed(RobotiniError):
-    """A part does not work and will not; the message is one line for a person."""
+    """Raised if a part cannot be kept running; the message is one line for the user."""
 
 
 class State(enum.Enum):
-    """Where a part is in its life."""
+    """The stages in the life of a part."""
 
     DOWN = "down"
     STARTING = "starting"
@@ -55,7 +59,7 @@ class State(enum.Enum):
 
 
 class _Watched:
-    """A part, and what is known of it."""
+    """A part with its present state."""
 
     def __init__(self, spec: PartSpec) -> None:
         self.spec = spec
@@ -91,9 +95,9 @@ class Supervisor:
     Args:
         specs: All parts, those that others need first.
         log_dir: The run's directory for logs.
-        say: takes a line for a person.
-        count: takes the name of a part that is started again, and why.
-        on_running: called with the name of a part whose loop has just started.
+        say: Called with each line for the user.
+        count: Called with the name of a part that is started again, and the cause.
+        on_running: Called with the name of a part whose loop has just started.
     """
 
     def __init__(
@@ -114,10 +118,10 @@ class Supervisor:
         self._begun = False
 
     def tick(self) -> dict[str, Any]:
-        """Looks after every part once; returns the reports that have come in, by part.
+        """Advances every part once; returns the reports that have arrived, by the part's name.
 
         Raises:
-            PartFailed: a part failed at its first start, or has failed again and again, and the program does not go on without.
+            PartFailed: A part that the program needs failed at its first start, or has failed repeatedly.
         """
         reports: dict[str, Any] = {}
         for name, part in self._parts.items():
@@ -126,7 +130,7 @@ class Supervisor:
             try:
                 self._advance(part, reports)
             except GetTimeoutError:
-                self._failed(part, SILENT, f"its answer has not come in {FETCH_TIMEOUT_S:g} s")
+                self._failed(part, SILENT, f"its answer has not arrived in {FETCH_TIMEOUT_S:g} s")
             except RayTaskError as error:
                 self._failed(part, ERROR, last_line(error))
             except RayActorError as error:
@@ -135,38 +139,44 @@ class Supervisor:
                 else:
                     self._failed(part, NODE_LOST if "node has died" in str(error) else KILLED, f"it was process {part.pid}")
             except RayError as error:
-                self._failed(part, NODE_LOST, f"an answer of it was lost: {last_line(error)}")
+                self._failed(part, NODE_LOST, f"one of its answers was lost: {last_line(error)}")
         return reports
 
     def begin(self) -> None:
-        """The program does its work; from now on only a part that cannot be made, or fails again and again, ends it."""
+        """Marks the end of the start.
+
+        From now on only a part that cannot be constructed, or that fails repeatedly, ends the program.
+        """
         self._begun = True
 
     def running(self, name: str) -> PartHandle[Any] | None:
-        """The handle of a part that runs, else None."""
+        """Returns the handle of a part that runs, else None."""
         part = self._parts[name]
         return part.handle if part.state is State.RUNNING else None
 
     def missing(self) -> list[str]:
-        """Names of the parts that do not run."""
+        """Returns the names of the parts that do not run."""
         return [name for name, part in self._parts.items() if part.state is not State.RUNNING]
 
     def first_report(self, name: str) -> Any:
-        """The first report of a part's newest life, None before its first."""
+        """Returns the first report of a part's newest life, None before its first."""
         return self._parts[name].first_report
 
     def node(self, name: str) -> str:
-        """Ray's id of the node that a running part is on."""
+        """Returns Ray's id of the node that a running part is on."""
         node = self._parts[name].node
         assert node is not None
         return node
 
     def starts(self, name: str) -> int:
-        """How often a part has been started."""
+        """Returns how often a part has been started."""
         return self._parts[name].lives
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """Of every part: state, process id, node, seconds in this state, starts. For whoever shows a running program."""
+        """Returns the state of every part for displays, by the part's name.
+
+        ``since`` is the Unix time at which the part entered its state, and ``starts`` is how often it has been started.
+        """
         now = time.time() - time.monotonic()
         return {
             name: {
@@ -180,17 +190,17 @@ class Supervisor:
         }
 
     def processes(self) -> dict[str, tuple[ProcessId | None, State]]:
-        """Of every part: the process that it is in, as far as that is known, and where it is in its life."""
+        """Returns the process and the state of every part; the process is None while it is unknown."""
         return {name: (part.process, part.state) for name, part in self._parts.items()}
 
     def restart(self, name: str, cause: str) -> None:
         """Ends a part's process and starts it again, because something that it depends on has changed."""
         part = self._parts[name]
         if part.state is not State.DOWN and name not in self._released:
-            self._begin_again(part, cause, "it is told where")
+            self._begin_again(part, cause, "it needs the new address")
 
     def stop_loops(self, names: list[str], timeout_s: float) -> None:
-        """Tells parts to end their loops, waits until they have, and no longer looks after them."""
+        """Makes parts end their loops, waits until they have, at most ``timeout_s`` seconds, and stops supervising them."""
         parts = [self._parts[name] for name in names if name not in self._released]
         self._released |= set(names)
         running = [part for part in parts if part.state is State.RUNNING and part.handle is not None]
@@ -202,7 +212,14 @@ class Supervisor:
             ray.wait(loops, num_returns=len(loops), timeout=timeout_s)
 
     def last_reports(self, names: list[str], timeout_s: float) -> list[tuple[str, Any]]:
-        """What parts have done since their last reports, as far as they answer in time; parts may come twice."""
+        """Returns the reports of what parts have done since their last ones.
+
+        A part that does not answer in time is missing from the list; a part with an earlier request is in it twice.
+
+        Args:
+            names: The parts.
+            timeout_s: The longest wait for all of them, in seconds.
+        """
         asked: list[tuple[str, Any]] = []
         for name in names:
             part = self._parts[name]
@@ -217,7 +234,7 @@ class Supervisor:
             try:
                 reports.append((name, ray.get(reference, timeout=0.1)))
             except RayError as error:
-                self._say(f"{name} gives no last account: {last_line(error)}")
+                self._say(f"{name} gave no last report: {last_line(error)}")
         return reports
 
     def kill_all(self) -> None:
@@ -240,7 +257,7 @@ class Supervisor:
             return
         if not part.spec.has_place():
             if not part.waits_for_place:
-                self._say(f"{part.spec.name} waits for a place in the cluster; nothing waits for it")
+                self._say(f"{part.spec.name} waits for a place in the cluster; the other parts go on")
             part.waits_for_place = True
             return
         part.waits_for_place = False
@@ -258,7 +275,7 @@ class Supervisor:
             part.enter(State.MEETING)
             self._await_introduction(part)
         elif time.monotonic() - part.since > START_TIMEOUT_S:
-            self._failed(part, NOT_STARTED, f"it has not started in {START_TIMEOUT_S:g} s: is there a place for it?")
+            self._failed(part, NOT_STARTED, f"it has not started in {START_TIMEOUT_S:g} s; is there a place for it?")
 
     def _await_introduction(self, part: _Watched) -> None:
         assert part.handle is not None
@@ -271,7 +288,7 @@ class Supervisor:
         waits, part.waits = part.waits, []
         try:
             ray.get(waits, timeout=FETCH_TIMEOUT_S)
-        except RayError:  # of the one that was to introduce it: tried again
+        except RayError:  # the part that should introduce it has failed: the next tick tries again
             return
         part.loop = part.handle.start_loop() if part.spec.has_loop else None
         part.report, part.asked_at = None, time.monotonic()
@@ -280,7 +297,7 @@ class Supervisor:
         self._follow_address(part)
 
     def _follow_address(self, part: _Watched) -> None:
-        """Starts the parts again that know a part which has just begun to run by an earlier address."""
+        """Restarts the parts that use a part which has just begun to run, if its address has changed."""
         if part.spec.address is None:
             return
         known, part.address = part.address, part.spec.address(part.first_report)
@@ -301,7 +318,7 @@ class Supervisor:
                 part.worked = part.ever_worked = True
 
     def _check_alive(self, part: _Watched) -> Any | None:
-        """Asks for a report unless it has been asked for; returns it when it is there."""
+        """Requests a report unless a request is pending; returns the report once it has arrived."""
         assert part.handle is not None
         if part.report is None:
             part.report, part.asked_at = part.handle.tell(Part.report), time.monotonic()
@@ -325,7 +342,7 @@ class Supervisor:
             part.not_before = time.monotonic() + min(2.0 ** (part.failures - 2), LONGEST_PAUSE_S)
 
     def _ends_the_start(self, spec: PartSpec, cause: str) -> bool:
-        """Whether a part that fails in its first life, before any work, ends the program."""
+        """Returns whether a part that fails in its first life, before any work, ends the program."""
         if spec.is_spare:  # its node may come and go at any time
             return cause == ERROR and not self._begun
         return cause == ERROR or not self._begun
@@ -348,6 +365,9 @@ def _done(references: list[Any]) -> bool:
 
 
 def last_line(error: Exception) -> str:
-    """Of an error's text, which names the thing; Ray puts the remote traceback and the error's module in front of it."""
+    """Returns the last line of an error's text, which names the problem.
+
+    Ray puts the remote traceback and the error's module in front of it.
+    """
     line = (str(error).strip().splitlines() or [type(error).__name__])[-1]
     return re.sub(r"^robotini_ray\.[\w.]+: ", "", line)

@@ -1,4 +1,4 @@
-"""The whole topology: which parts there are, what each needs, and which of them hear from each other.
+"""Declares the topology of a run: its parts, what each of them needs, and the data that they exchange.
 
     embedded simulators --frames--> collectors --windows--> replay --batches--> learner
             |                          ^                                           |

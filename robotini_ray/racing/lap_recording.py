@@ -51,6 +51,7 @@ def record(
     Raises:
         RecordingError: The policy needed more than 120 s of game time for a flying lap.
         CarError: The connection to the simulator was lost.
+        TrackMismatch: The simulator uses another track than the one given.
     """
     spectator = Spectator(address.host, address.log_port, track=track)
     try:

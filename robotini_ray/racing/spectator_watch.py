@@ -40,8 +40,9 @@ class SpectatorWatch:
         """Reads until the stream ends.
 
         Raises:
-            SpectatorLost: The stream has ended before RaceParameters, with which every stream begins.
+            SpectatorLost: No RaceParameters event, with which every stream begins, arrived within ``PARAMETERS_TIMEOUT_S``.
             SpectatorError: The states cannot be used.
+            TrackMismatch: The simulator uses another track than the one given.
         """
         try:
             parameters = self._spectator.wait_for_parameters(PARAMETERS_TIMEOUT_S)

@@ -102,7 +102,7 @@ class TestListedSimulators:
         assert [cars for cars, _, _ in found] == [1, 2] and [bool(bundle) for _, bundle, _ in found] == [True, False]
 
     def test_a_host_that_nobody_knows_is_named(self):
-        with pytest.raises(PlacementError, match=r"simulators: host no-such-host.invalid is not known here"):
+        with pytest.raises(PlacementError, match=r"simulators: host no-such-host.invalid cannot be resolved here"):
             self.shares(("no-such-host.invalid", 1))
 
     def test_on_one_machine_each_is_a_share_of_its_own(self):

@@ -127,7 +127,7 @@ def test_a_lost_node_comes_back_with_its_simulator_and_its_cars(
     old = running.parts.supervisor.first_report("simulator-0")
 
     cluster.remove_node(far, allow_graceful=False)
-    waiting = "simulator-0 waits for a place in the cluster; nothing waits for it"
+    waiting = "simulator-0 waits for a place in the cluster; the other parts go on"
     running.until(lambda: waiting in running.said and not running.run("collector-0"), "it is said what waits")
     assert {name: running.pid(name) for name in others} == others
     assert running.parts.awaited() == []
@@ -153,7 +153,7 @@ def test_a_simulator_that_has_moved_takes_its_cars_along(cluster: Cluster, progr
     for name in ("collector-0", "collector-1"):
         running.until(lambda name=name: running.drives_on(name, "simulator-0"), f"{name} drives on it")  # type: ignore[misc]
         assert len(running.drives(name)) == 2
-    assert "collector-0: simulator-0 has moved (it is told where); starting it again" in running.said
+    assert "collector-0: simulator-0 has moved (it needs the new address); starting it again" in running.said
 
 
 def test_training_begins_without_those_that_have_no_place_yet(cluster: Cluster, program: Callable[[Cluster], Program]) -> None:
