@@ -228,7 +228,7 @@ class Launcher:
     def _start_ray(self, address: str) -> RayAddresses:
         addresses = start_ray(address)
         self._cleanups.append(ray.shutdown)
-        self._stop.install()  # ray.init has replaced the signal handlers by its own
+        self._stop.install()  # ray.init has replaced the signal handlers with its own
         self._check_stopped()
         return addresses
 

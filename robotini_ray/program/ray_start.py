@@ -19,7 +19,7 @@ from robotini_ray.program.supervisor import last_line
 POLL_S = 0.1
 SAY_AFTER_S = 2.0
 CORES_FOR_DASHBOARD = 4
-"""The number of cores from which on Ray's dashboard is started.
+"""The smallest number of cores with which Ray's dashboard is started on this machine.
 
 The dashboard needs more than a gigabyte of memory and ten seconds of start-up.
 """
@@ -46,7 +46,7 @@ def start_ray(address: str) -> RayAddresses:
     dashboard = (os.cpu_count() or 1) >= CORES_FOR_DASHBOARD
     os.environ.update(WORKER_ENVIRONMENT)
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let simulators starve learner and collectors
-    # Ray announces changes of its next versions: about pydantic (which tf-agents' pins keep old) and about hiding GPUs
+    # Ray warns of changes in its next versions: about pydantic (which tf-agents' pins keep old) and about hiding GPUs
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     try:
         context = ray.init(

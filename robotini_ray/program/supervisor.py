@@ -275,7 +275,7 @@ class Supervisor:
             part.enter(State.MEETING)
             self._await_introduction(part)
         elif time.monotonic() - part.since > START_TIMEOUT_S:
-            self._failed(part, NOT_STARTED, f"it has not started in {START_TIMEOUT_S:g} s; is there a place for it?")
+            self._failed(part, NOT_STARTED, f"it has not started in {START_TIMEOUT_S:g} s; `ray status` shows what is missing")
 
     def _await_introduction(self, part: _Watched) -> None:
         assert part.handle is not None
