@@ -74,10 +74,10 @@ def within(*packages):
 
 ORDER = (
     "errors",
+    "config_checks",
     "shipped",
     "machine",
     "simulator_address",
-    "config_checks",
     "config",
     "track",
     "car",

@@ -89,7 +89,7 @@ class Plan:
 
     @property
     def leaves_the_driver(self) -> bool:
-        """Whether any part runs on another node than the driver's."""
+        """True where any part runs on another node than the driver's."""
         return bool(self.learner) or any(share.bundle for share in self.shares)
 
 

@@ -22,7 +22,7 @@ class SideProcess(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether the process is running."""
+        """True while the process is running."""
 
     def answers(self) -> bool:
         """Returns whether the process does its work; blocks for a few tenths of a second at most."""
