@@ -16,6 +16,7 @@ from typing import Any, Literal
 import yaml
 
 from robotini_ray.config_checks import ConfigError, checked_value, nearest
+from robotini_ray.machine.whole_files import write_whole
 
 FRAMES_PER_SECOND = 60
 """Camera frames per second of game time, which is also the rate of control commands (the simulator's own rate)."""
@@ -437,8 +438,32 @@ def config_from_dict(tree: dict[str, Any]) -> Config:
 
 
 def save_config(config: Config, path: Path) -> None:
-    """Writes every value of the config as YAML; ``load_config`` reads an equal config from it."""
-    path.write_text(yaml.safe_dump(config.to_dict(), sort_keys=False))
+    """Writes every value of the config as YAML, from which ``load_saved_config`` reads an equal one.
+
+    A file with the same content is not touched.
+
+    Raises:
+        OSError: The file cannot be written; an earlier one is still there.
+    """
+    content = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
+    if not path.exists() or path.read_bytes() != content:
+        write_whole(path, content)
+
+
+def load_saved_config(path: Path) -> Config:
+    """Returns a config that ``save_config`` has written.
+
+    Raises:
+        ConfigError: The file is empty, cut off or damaged, or was written by hand and has an unknown key or a wrong value.
+    """
+    cure = "remove it and start with the config that the run was made with, or move the run aside with --fresh"
+    try:
+        tree = _read_yaml(path)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; {cure}") from error
+    if LAST_SECTION not in tree:
+        raise ConfigError(f"{path} is {'cut off' if tree else 'empty'}: it has no section {LAST_SECTION}; {cure}")
+    return config_from_dict(tree)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -488,6 +513,9 @@ def _known(name: Any, allowed: typing.Iterable[str], what: str) -> str:
 
 SIMULATORS = "simulators"
 """Name of the one section that is a list."""
+
+LAST_SECTION = "evaluation"
+"""Name of the last section that every version of this program has written; without it a saved config is not whole."""
 
 _SECTIONS: dict[str, type[Any]] = {
     field.name: field.default_factory  # type: ignore[misc]

@@ -6,6 +6,7 @@ imports what it needs when it is called.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import NoReturn
@@ -27,6 +28,9 @@ from robotini_ray.config import ConfigError, nearest
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.terminal_text import PROGRAM
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Errors of a write for which the disk is the cause, wherever in the program they appear."""
+
 
 @click.group(help="Trains race cars for the Robotini Racing Simulator. The default verb is train.")
 @click.version_option(__version__, prog_name=PROGRAM)
@@ -46,7 +50,8 @@ def command_line() -> NoReturn:
 def main(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code.
 
-    An error of the command line, or any ``RobotiniError``, is printed to stderr as one line and gives exit code 2.
+    An error of the command line, any ``RobotiniError``, and a disk that takes no more are printed to stderr as one line and
+    give exit code 2.
     """
     _hush_imports()
     try:
@@ -60,6 +65,11 @@ def main(arguments: list[str]) -> int:
         return _refuse(f"{verb}: {' '.join(error.format_message().split())}")
     except RobotiniError as error:
         return _refuse(str(error))
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        what = f"{error.filename} cannot" if error.filename else "a file could not"
+        return _refuse(f"{verb}: {what} be written: {error.strerror}; free some space there, or choose another place")
     except click.Abort:
         return 130
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robotini_ray import config as config_module
-from robotini_ray.config import Config, ConfigError, config_from_dict, load_config, save_config
+from robotini_ray.config import Config, ConfigError, config_from_dict, load_config, load_saved_config, save_config
 
 SECTIONS = {
     field.name: typing.get_type_hints(Config)[field.name] for field in dataclasses.fields(Config) if field.name != "simulators"
@@ -88,6 +88,41 @@ def loaded(tmp_path, text, **overrides):
     path = tmp_path / "run.yaml"
     path.write_bytes(text) if isinstance(text, bytes) else path.write_text(text)
     return load_config(path, {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+class TestSavedConfig:
+    def test_an_equal_one_is_left_alone(self, tmp_path):
+        path = tmp_path / "config.yaml"
+        save_config(Config(), path)
+        before = path.stat()
+        save_config(Config(), path)
+        assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+        assert load_saved_config(path) == Config()
+
+    @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.8])
+    def test_an_empty_one_and_one_that_was_cut_off_are_named_with_the_cure(self, tmp_path, share):
+        path = tmp_path / "config.yaml"
+        save_config(Config(), path)
+        text = path.read_text()
+        path.write_text(text[: int(share * text.index("\nevaluation:"))])
+        with pytest.raises(ConfigError) as caught:
+            load_saved_config(path)
+        message = str(caught.value)
+        assert message.splitlines() == [message] and str(path) in message and message.endswith("with --fresh")
+        if share == 0.0:
+            assert message.startswith(f"{path} is empty: it has no section evaluation; remove it and start with the config")
+
+    def test_zeros_are_named_too(self, tmp_path):
+        path = tmp_path / "config.yaml"
+        path.write_bytes(bytes(4096))
+        with pytest.raises(ConfigError, match=r"config\.yaml is not YAML: .*; remove it and start with the config"):
+            load_saved_config(path)
+
+    def test_one_from_before_the_later_sections_is_taken(self, tmp_path):
+        path = tmp_path / "config.yaml"
+        tree = {name: values for name, values in Config().to_dict().items() if name not in ("simulators", "randomisation")}
+        path.write_text(yaml.safe_dump(tree, sort_keys=False))
+        assert load_saved_config(path) == Config()
 
 
 class TestRoundTrip:

@@ -1,5 +1,7 @@
+import errno
 import importlib
 import json
+import os
 import re
 import signal
 import socket
@@ -411,3 +413,16 @@ class TestDebugPolicy:
         assert launch.main(["debug-policy", "--simulator", f"127.0.0.1:{ports[0]}:{ports[1]}"]) == 2
         err = capsys.readouterr().err
         assert any(f"127.0.0.1:{port}" in err for port in ports) and "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_disk_that_takes_no_more_is_one_line_wherever_it_is_noticed(number, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number), "/somewhere/file")
+
+    monkeypatch.setattr(launch.cli, "main", fail)
+    assert launch.main(["status"]) == 2
+    expected = (
+        f"status: /somewhere/file cannot be written: {os.strerror(number)}; free some space there, or choose another place"
+    )
+    assert capsys.readouterr().err == f"robotini_ray: {expected}\n"

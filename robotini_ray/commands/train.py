@@ -100,6 +100,9 @@ def _say_warnings(leftovers: list[Leftover], display: Display) -> None:
 
 def _say_summary(config: Config, directory: RunDirectory, display: Display) -> None:
     summary = directory.summary()
+    if summary is None:
+        display.say(f"there is no {directory.path / 'summary.json'}, because it could not be written")
+        return
     lap = summary["best_lap_s"]
     first = summary["first_clean_lap"]
     faults = ", ".join(f"{cause} {count}" for cause, count in sorted(summary["faults"].items()) if count)

@@ -21,6 +21,7 @@ from types import TracebackType
 
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.child_process import start_child, stop_child
+from robotini_ray.machine.whole_files import write_whole
 
 START_TIMEOUT_S = 10.0
 _MAX_SOCKET_PATH_BYTES = 107
@@ -141,9 +142,10 @@ class RedisServer:
         with socket.create_server((self._host, 0)) as free:
             self._port = free.getsockname()[1]
         self._password = secrets.token_urlsafe(32)
-        _write_private(self._password_path, self._password + "\n")
+        write_whole(self._password_path, self._password + "\n", mode=0o600)
         settings_path = folder / "redis.conf"
-        _write_private(settings_path, f"bind {self._host}\nport {self._port}\nrequirepass {self._password}\n")
+        settings = f"bind {self._host}\nport {self._port}\nrequirepass {self._password}\n"
+        write_whole(settings_path, settings, mode=0o600)
         return [str(settings_path)]
 
     def stop(self) -> None:
@@ -197,10 +199,3 @@ def _check_private(host: str) -> None:
             f"Redis would listen on {host}, which is {what}: join the cluster under a private address "
             "(ray start --node-ip-address ...)"
         )
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Writes a file that has mode 0600 before its first byte is written, replacing an existing one."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)

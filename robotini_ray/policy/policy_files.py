@@ -7,6 +7,7 @@ arrays).
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from robotini_ray.machine.whole_files import new_directory, sync_tree
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import FORMAT, PolicyError, PolicySpec
 
@@ -23,7 +25,7 @@ NPY_HEADER_BYTES = 65_536
 
 
 def save_policy(directory: Path, policy: NumpyPolicy, facts: dict[str, Any]) -> None:
-    """Writes ``policy.json`` and ``weights.npz`` into a new directory.
+    """Makes a new directory with ``policy.json`` and ``weights.npz``, which appears under its name once it is complete.
 
     Args:
         directory: The directory to create; it must not exist.
@@ -32,9 +34,17 @@ def save_policy(directory: Path, policy: NumpyPolicy, facts: dict[str, Any]) -> 
 
     Raises:
         FileExistsError: The directory exists.
+        OSError: The directory cannot be written; nothing of it is left.
     """
-    directory.mkdir(parents=True)
-    np.savez(directory / "weights.npz", **policy.weights)
+    with new_directory(directory) as fresh:
+        write_policy(fresh, policy, facts)
+
+
+def write_policy(directory: Path, policy: NumpyPolicy, facts: dict[str, Any]) -> None:
+    """Writes ``policy.json`` and ``weights.npz`` into an existing directory; see ``save_policy``."""
+    arrays = io.BytesIO()  # on a full disk NumPy's own file would print more than the error
+    np.savez(arrays, **policy.weights)
+    (directory / "weights.npz").write_bytes(arrays.getvalue())
     text = json.dumps({**dataclasses.asdict(policy.spec), "facts": facts}, indent=2)
     (directory / "policy.json").write_text(text + "\n")
 
@@ -106,12 +116,13 @@ class PolicyShelf:
         return self._versions / name
 
     def point(self, name: str, version: Path) -> None:
-        """Points ``name`` at a version, then removes the versions that no name points at.
+        """Flushes a version to the disk, points ``name`` at it and removes the versions that no name points at.
 
         Args:
             name: The name of the link, such as ``best``.
             version: The path of an existing version, from ``version``.
         """
+        sync_tree(version)
         link = self._directory / name
         fresh = self._directory / f".{name}.new"
         fresh.unlink(missing_ok=True)

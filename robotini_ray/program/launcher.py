@@ -134,7 +134,7 @@ class Launcher:
         self._side.add("redis", redis, "training goes on without the cars' live state")
         self._start(lambda: self._pages.start(redis.url), lambda _: self._pages.close)
         simulators = {role: self._simulator(role) for role in roles_here(self._config, placement.plan)}
-        self._program_file.begin(redis.url)
+        self._update_program_file(lambda: self._program_file.begin(redis.url))
         if address == LOCAL:
             addresses = self._start_ray(address)
         sites = find_sites(self._config, placement.plan, simulators)
@@ -194,7 +194,7 @@ class Launcher:
             for cleanup in reversed(self._cleanups):
                 cleanup()
         self._records.write_summary()
-        self._program_file.end()
+        self._update_program_file(self._program_file.end)
 
     def _end_in_order(self, parts: SupervisedParts) -> None:
         """Stops the cars, then the learner, and then writes a checkpoint, which matches the state in which both stopped."""
@@ -314,8 +314,12 @@ class Launcher:
     def _write_program(self) -> None:
         learner, has_begun = self._learner_report, self._stall is not None
         figures = live_figures(self._progress, learner, self._rate.per_s) if learner is not None and has_begun else None
+        self._update_program_file(lambda: self._program_file.update(self._who, figures))
+
+    def _update_program_file(self, write: Callable[[], None]) -> None:
+        """Writes ``program.json``; a failure is reported and counted, and the run goes on."""
         try:
-            self._program_file.update(self._who, figures)
+            write()
         except OSError as error:
             self._progress.add_fault("program.json failed")
             self._say(f"program.json could not be written: {error.strerror}; the last one stays")

@@ -43,7 +43,11 @@ class RunRecords:
 
     def add_evaluation(self, evaluation: Evaluation) -> None:
         """Records an evaluation that has already been added to the progress, and prints its result."""
-        self._run.add_evaluation(self._progress.evaluation_record(evaluation))
+        try:
+            self._run.add_evaluation(self._progress.evaluation_record(evaluation))
+        except OSError as error:
+            self._progress.add_fault("evaluations failed")
+            self._say(f"evaluations.jsonl could not be written: {error.strerror}; the evaluation is left out of it")
         references = {f"laps/{name}": lap_s for name, lap_s in ReferenceLaps.of(self._limit_s)._asdict().items()}
         pngs = {"last_lap/camera": evaluation.last_lap_png} if evaluation.last_lap_png else {}
         self._tell_learner("evaluation", {**evaluation.scalars(), **references}, {}, pngs)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
-import os
 from pathlib import Path
 from typing import IO, Any
 
-from robotini_ray.config import Config, ConfigError, load_config, save_config
+from robotini_ray.config import Config, ConfigError, load_saved_config, save_config
+from robotini_ray.machine.whole_files import append_whole, write_whole
 from robotini_ray.run.checkpoints import CheckpointStore
 
 FIXED_SECTIONS = ("environment", "agent", "replay")
@@ -40,17 +40,18 @@ class RunDirectory:
         """Makes the directory, locks it until this process ends and writes the resolved config.
 
         Raises:
-            ConfigError: The directory cannot be made, another program uses it, or the run in it was made with another
-                environment, agent or replay.
+            ConfigError: The directory cannot be made or written to, another program uses it, its config is damaged, or the
+                run in it was made with another environment, agent or replay.
         """
         self._lock = _lock(self.path)
-        if self.resumed:
-            self._check_same(config)
-        self.set_aside = CheckpointStore(self.path / "checkpoints").set_unreadable_aside() if self.resumed else []
-        """New paths of checkpoints that were damaged."""
-        for name in ("checkpoints", "policies", "tensorboard", "logs"):
-            (self.path / name).mkdir(exist_ok=True)
-        save_config(config, self.path / "config.yaml")
+        try:
+            self._prepare(config)
+        except OSError as error:
+            self._lock.close()
+            raise _cannot_be(self.path, error) from error
+        except BaseException:
+            self._lock.close()
+            raise
 
     def progress(self) -> dict[str, Any] | None:
         """Returns the counters of the newest checkpoint, or None for a new run."""
@@ -59,26 +60,33 @@ class RunDirectory:
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Replaces ``summary.json``."""
-        fresh = self.path / "summary.json.new"
-        fresh.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
-        os.replace(fresh, self.path / "summary.json")
+        write_whole(self.path / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
 
-    def summary(self) -> dict[str, Any]:
-        """Returns the content of ``summary.json``."""
-        return dict(json.loads((self.path / "summary.json").read_text()))
+    def summary(self) -> dict[str, Any] | None:
+        """Returns the content of ``summary.json``, or None if none has been written yet."""
+        path = self.path / "summary.json"
+        return dict(json.loads(path.read_text())) if path.exists() else None
 
     def add_evaluation(self, evaluation: dict[str, Any]) -> None:
         """Adds a line to ``evaluations.jsonl``."""
-        with (self.path / "evaluations.jsonl").open("a") as lines:
-            lines.write(json.dumps(evaluation, allow_nan=False) + "\n")
+        append_whole(self.path / "evaluations.jsonl", json.dumps(evaluation, allow_nan=False))
 
     def evaluations(self) -> list[dict[str, Any]]:
         """Returns the evaluations of all invocations, oldest first."""
         path = self.path / "evaluations.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
+    def _prepare(self, config: Config) -> None:
+        if self.resumed:
+            self._check_same(config)
+        self.set_aside = CheckpointStore(self.path / "checkpoints").set_unreadable_aside()
+        """New paths of checkpoints that were damaged."""
+        for name in ("checkpoints", "policies", "tensorboard", "logs"):
+            (self.path / name).mkdir(exist_ok=True)
+        save_config(config, self.path / "config.yaml")
+
     def _check_same(self, config: Config) -> None:
-        before = load_config(self.path / "config.yaml", {})
+        before = load_saved_config(self.path / "config.yaml")
         for section in FIXED_SECTIONS:
             old, new = getattr(before, section), getattr(config, section)
             for field in dataclasses.fields(old):
@@ -97,6 +105,10 @@ def _free_name(path: Path) -> Path:
     return moved
 
 
+def _cannot_be(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{path} cannot be a run directory: {error.strerror}; give another --run-dir")
+
+
 def _lock(path: Path) -> IO[str]:
     """Makes the directory and locks it; the lock holds while the returned file is open, at the latest until the process ends.
 
@@ -107,7 +119,7 @@ def _lock(path: Path) -> IO[str]:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / ".lock").open("w")
     except OSError as error:
-        raise ConfigError(f"{path} cannot be a run directory: {error.strerror}; give another --run-dir") from error
+        raise _cannot_be(path, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.processes import ProcessId, this_process
+from robotini_ray.machine.whole_files import write_whole
 from robotini_ray.run.progress import Progress
 from robotini_ray.run.reports import LearnerReport
 
@@ -119,12 +119,8 @@ class ProgramFile:
 
     def _write(self, record: ProgramRecord) -> None:
         self._record = record
-        fresh = self._path.with_suffix(".new")
         text = json.dumps({"format": FORMAT, **dataclasses.asdict(record)}, indent=2, allow_nan=False)
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(text + "\n")
-        os.replace(fresh, self._path)
+        write_whole(self._path, text + "\n", mode=0o600)
 
 
 def read_program(run_dir: Path) -> ProgramRecord | None:

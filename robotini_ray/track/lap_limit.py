@@ -15,6 +15,7 @@ import json
 import time
 from pathlib import Path
 
+from robotini_ray.machine.whole_files import write_whole
 from robotini_ray.shipped.files import LIMITS_FILE, shipped_tracks
 from robotini_ray.track.racing_line import RacingLine, racing_line
 from robotini_ray.track.track import Track, load_track
@@ -53,7 +54,7 @@ def main() -> None:
         }
         mean_m_s = track.length_m / limit_s
         print(f"{track.name:<16}{track.length_m:>10.2f}{limit_s:>10.3f}{mean_m_s:>10.2f}{took_s:>13.2f}")
-    LIMITS_FILE.write_text(json.dumps(limits, indent=2) + "\n", encoding="utf-8")
+    write_whole(LIMITS_FILE, json.dumps(limits, indent=2) + "\n")
 
 
 def _sha256(path: Path) -> str:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import resource
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +20,7 @@ from robotini_ray.run.memory_needed import check_memory, replay_bytes
 from robotini_ray.run.reports import CollectorReport, LearnerReport, ReplayState
 from tests.fake_time import FakeTime
 from tests.faults.replay_parts import drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
+from tests.full_disk import file_size_limit, mounted
 
 STATE = ReplayState(items=5000, inserted=5000, sampled=8000, capacity=10_000, min_items=100, samples_per_item=4.0)
 
@@ -105,32 +102,6 @@ def test_a_replay_larger_than_memory_is_refused_before_the_start() -> None:
     check_memory(dataclasses.replace(config, replay=dataclasses.replace(config.replay, capacity=1000)), 8_000_000_000)
 
 
-@contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of 4 MB at a folder."""
-    folder.mkdir(parents=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(
-            f"no file system can be mounted here: {mounted.stderr.strip()}; the test with a file size limit stands for it"
-        )
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-@contextlib.contextmanager
-def file_size_limit(size_bytes: int) -> Iterator[None]:
-    """No file of this process grows over a size: its writes fail as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 class Training:
     """A learner beside a replay server, in this process."""
 
@@ -192,7 +163,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one_and_training_goe
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_ray", "running_tensorflow")
 def test_on_a_full_disk_of_4_mb(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "run" / "checkpoints"):
+    with mounted(tmp_path / "run" / "checkpoints", "size=4m"):
         training = Training(tmp_path / "run")
         training.one_step(1)
         training.checkpoint()

@@ -17,6 +17,7 @@ from robotini_ray.policy import policy_files, policy_spec
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_files import PolicyShelf, load_policy, save_policy
 from robotini_ray.policy.policy_spec import PolicyError, PolicySpec
+from tests.full_disk import file_size_limit
 
 LATER_FIELDS = ("features", "frames_per_s", "program_version")
 """What policies of the first runs do not say: it had only one value then."""
@@ -58,6 +59,11 @@ class TestFiles:
     def test_a_directory_that_is_there_is_not_written_over(self, tmp_path):
         with pytest.raises(FileExistsError):
             save_policy(tmp_path, NumpyPolicy(spec_of()), {})
+
+    def test_one_that_cannot_be_written_leaves_nothing(self, tmp_path):
+        with file_size_limit(1000), pytest.raises(OSError):
+            save_policy(tmp_path / "policy", random_policy(spec_of()), {})
+        assert list(tmp_path.iterdir()) == []
 
     def test_tracks_are_kept_by_name(self):
         config = config_from_dict({"simulator": {"track": "/far/away/ring.json"}})

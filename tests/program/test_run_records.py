@@ -10,6 +10,7 @@ from robotini_ray.program.run_records import RunRecords
 from robotini_ray.run.directory import RunDirectory
 from robotini_ray.run.progress import Progress
 from robotini_ray.run.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState
+from tests.full_disk import file_size_limit
 
 LEARNER = LearnerReport(100, 25.0, ReplayState(5, 8, 20, 100, 10, 4.0), 0.125, {})
 
@@ -97,3 +98,13 @@ def test_a_summary_that_cannot_be_written_is_said_and_counted(records, monkeypat
     records.write_summary()
     assert records.said == ["summary.json could not be written: No space left on device; the last one stays"]
     assert records._progress.faults["summary failed"] == 1
+
+
+def test_an_evaluation_that_cannot_be_written_is_said_and_counted(records):
+    evaluation = Evaluation(70, EvaluationResult([], 3, [], 540, 2.0), False)
+    records._progress.add_evaluation(evaluation, 5.0)
+    with file_size_limit(10):
+        records.add_evaluation(evaluation)
+    assert records.said[0] == "evaluations.jsonl could not be written: File too large; the evaluation is left out of it"
+    assert records._progress.faults["evaluations failed"] == 1
+    assert records._run.evaluations() == [] and len(records.learner.told) == 1

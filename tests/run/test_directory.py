@@ -11,6 +11,7 @@ import yaml
 from robotini_ray.config import Config, ConfigError, config_from_dict, load_config
 from robotini_ray.run.checkpoints import CheckpointStore
 from robotini_ray.run.directory import FIXED_SECTIONS, RunDirectory
+from tests.full_disk import file_size_limit, fill, mounted
 
 
 def opened(path, tree=None, fresh=False):
@@ -105,9 +106,44 @@ class TestResume:
 
     def test_a_config_that_is_none_is_named(self, tmp_path):
         closed(tmp_path)
-        (tmp_path / "config.yaml").write_text("agent: {no_such_key: 1}")
+        (tmp_path / "config.yaml").write_text("agent: {no_such_key: 1}\nevaluation: {}\n")
         with pytest.raises(ConfigError, match=r"agent\.no_such_key"):
             opened(tmp_path)
+
+    @pytest.mark.parametrize("content", ["", "run:\n  seed: 0\n"], ids=["empty", "cut-off"])
+    def test_a_config_that_was_lost_is_named_and_the_run_goes_on_without_the_file(self, tmp_path, content):
+        closed(tmp_path, {"agent": {"algorithm": "rdpg"}})
+        (tmp_path / "config.yaml").write_text(content)
+        message = refusal(tmp_path, {"agent": {"algorithm": "rdpg"}})
+        assert "agent.algorithm" not in message and "it has no section evaluation; remove it and start with" in message
+        (tmp_path / "config.yaml").unlink()
+        opened(tmp_path, {"agent": {"algorithm": "rdpg"}})
+
+
+class TestFullDisk:
+    def test_a_first_start_is_refused_in_one_line_and_leaves_no_config(self, tmp_path):
+        with mounted(tmp_path / "disk", "size=64k"):
+            path = tmp_path / "disk" / "run"
+            path.mkdir()
+            fill(tmp_path / "disk")
+            expected = f"{path} cannot be a run directory: No space left on device; give another --run-dir"
+            assert refusal(path) == expected
+            assert not list(path.glob("*config*"))
+            (tmp_path / "disk" / "filler").unlink()
+            closed(path)
+            fill(tmp_path / "disk")
+            before = (path / "config.yaml").read_bytes()
+            assert refusal(path, {"run": {"seed": 7}}) == expected
+            assert (path / "config.yaml").read_bytes() == before
+            assert opened(path).resumed, "with an equal config nothing need be written"
+
+    def test_an_evaluation_that_cannot_be_written_leaves_the_lines_whole(self, tmp_path):
+        run = RunDirectory(tmp_path, fresh=False)
+        run.add_evaluation({"train_step": 1})
+        with file_size_limit(100), pytest.raises(OSError, match=r"evaluations\.jsonl"):
+            run.add_evaluation({"train_step": 2, "laps": [7.5] * 50})
+        run.add_evaluation({"train_step": 3})
+        assert run.evaluations() == [{"train_step": 1}, {"train_step": 3}]
 
 
 class TestFresh:
@@ -175,6 +211,7 @@ def test_a_place_where_no_directory_can_be_is_named(tmp_path, fresh):
 class TestSummary:
     def test_it_is_replaced_as_a_whole(self, tmp_path):
         directory = opened(tmp_path)
+        assert directory.summary() is None
         directory.write_summary({"a": 1, "b": None})
         directory.write_summary({"a": 2})
         assert directory.summary() == {"a": 2}

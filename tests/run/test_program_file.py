@@ -38,8 +38,9 @@ def test_it_is_there_from_the_beginning_for_this_user_only(tmp_path, program):
 
 
 def test_an_older_file_that_others_could_read_is_closed(tmp_path):
-    (tmp_path / "program.new").write_text("")
-    os.chmod(tmp_path / "program.new", 0o644)
+    for name in ("program.json", ".program.new.json"):
+        (tmp_path / name).write_text("")
+        os.chmod(tmp_path / name, 0o644)
     ProgramFile(tmp_path).begin("unix:///tmp/x?db=0")
     assert stat.S_IMODE((tmp_path / "program.json").stat().st_mode) == 0o600
 

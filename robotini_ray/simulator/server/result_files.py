@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from robotini_ray.errors import RobotiniError
+from robotini_ray.machine.whole_files import write_whole
 from robotini_ray.simulator.world.entries import Event
 
 LOG = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class RaceFiles:
         if not self._result_file:
             return
         try:
-            Path(self._result_file).write_text(json.dumps(_without_nan(event), indent=2) + "\n", encoding="utf-8")
+            write_whole(Path(self._result_file), json.dumps(_without_nan(event), indent=2) + "\n")
         except OSError as error:
             LOG.error("the race result %s cannot be written: %s", self._result_file, error.strerror)
 
