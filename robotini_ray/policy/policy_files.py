@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from robotini_ray.machine.text_files import read_json
 from robotini_ray.machine.whole_files import new_directory, sync_tree
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import FORMAT, PolicyError, PolicySpec
@@ -68,7 +69,7 @@ def load_policy(directory: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
 
 def _load_version(directory: Path, name: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
     try:
-        fields = json.loads((directory / "policy.json").read_text())
+        fields = read_json(directory / "policy.json")
         facts = fields.pop("facts", {})
         if fields.get("format") != FORMAT:
             raise PolicyError(f"{name} holds a policy of format {fields.get('format')}; this program reads format {FORMAT}")

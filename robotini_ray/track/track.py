@@ -8,7 +8,6 @@ from above).
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.errors import RobotiniError
+from robotini_ray.machine.text_files import read_json
 from robotini_ray.shipped.files import TRACKS, shipped_tracks
 from robotini_ray.track.centre_line import LEVEL_WEIGHT, Line, height_on, locate_on, pose_on, room_to_walls, slope_on
 
@@ -144,23 +144,17 @@ def load_track(name_or_path: str) -> Track:
     shipped = TRACKS / f"{name_or_path}.json"
     path = shipped if name_or_path in shipped_tracks() else Path(name_or_path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return _build_track(path, _parse_nodes(read_json(path)))
+    except OSError as error:
         known = ", ".join(shipped_tracks())
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise TrackError(f"track {name_or_path!r} cannot be read ({reason}); give a .json file or one of: {known}") from None
-    try:
-        return _build_track(path, _parse_nodes(text))
-    except TrackError as error:
+        reason = f"cannot be read ({error.strerror}); give a .json file or one of: {known}"
+        raise TrackError(f"track {name_or_path!r} {reason}") from None
+    except ValueError as error:  # of the reader too
         raise TrackError(f"track {str(path)!r}: {error}") from None
 
 
-def _parse_nodes(text: str) -> FloatArray:
+def _parse_nodes(content: Any) -> FloatArray:
     """Returns position and direction (x, y, z) of every node, ``<float64>[k, 2, 3]``; the last node repeats the first."""
-    try:
-        content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise TrackError(f"not JSON ({error})") from None
     entries = content.get("trackNodes") if isinstance(content, dict) else None
     if not isinstance(entries, list) or len(entries) < 3:
         raise TrackError("needs a list 'trackNodes' of at least 3 nodes, the last repeating the first")

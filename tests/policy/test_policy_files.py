@@ -138,6 +138,13 @@ def change_spec(directory, **fields):
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_part_of_the_policy(saved, encoding):
+    path = saved / "policy.json"
+    path.write_text(path.read_text(), encoding=encoding)
+    assert load_policy(saved)[1] == {"train_step": 1}
+
+
 class TestDamage:
     def test_no_directory_at_all(self, tmp_path):
         assert refusal(tmp_path / "no").endswith("holds no policy: policy.json is missing")
@@ -373,8 +380,8 @@ class TestShelf:
                 swapped.append(True)
                 self.put(shelf, 2, "best")
 
-        read_text, load = policy_files.Path.read_text, np.load
-        monkeypatch.setattr(policy_files.Path, "read_text", lambda path: swap_before(path) or read_text(path))
+        read_bytes, load = policy_files.Path.read_bytes, np.load
+        monkeypatch.setattr(policy_files.Path, "read_bytes", lambda path: swap_before(path) or read_bytes(path))
         monkeypatch.setattr(np, "load", lambda path, **options: swap_before(path) or load(path, **options))
         policy, facts = load_policy(tmp_path / "best")
         assert facts == {"train_step": 2} and set(policy.flat_weights()) == {2.0}

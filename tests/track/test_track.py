@@ -159,6 +159,13 @@ def test_a_bad_file_is_refused_by_name(tmp_path, content, reason):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_part_of_the_track(tmp_path, circle, encoding):
+    path = tmp_path / "circle.json"
+    path.write_text(circle.path.read_text(), encoding=encoding)
+    assert load_track(str(path)).points == pytest.approx(circle.points)
+
+
 def hill_nodes(height_m, radius_m=2.0):
     """The circle, level at every node and `height_m` up at the far one."""
     nodes = circle_nodes(radius_m)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from robotini_ray.errors import RobotiniError
+from robotini_ray.machine.text_files import read_json
 
 MODES = ("development", "race")
 
@@ -82,11 +82,11 @@ def load_parameters(path: str | Path) -> RaceParameters:
         ParametersError: The file cannot be read, or one of its keys or values is not allowed.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(Path(path))
     except OSError as error:
         raise ParametersError(f"race parameters {str(path)!r} cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise ParametersError(f"race parameters {str(path)!r} are not JSON ({error})") from None
+    except ValueError as error:
+        raise ParametersError(f"race parameters {str(path)!r} cannot be used: {error}") from None
     try:
         return parameters_from_json(content)
     except ParametersError as error:

@@ -98,3 +98,17 @@ def test_files_that_cannot_be_read_are_refused(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(ParametersError, match="not JSON"):
         load_parameters(tmp_path / "bad.json")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path, encoding):
+    (tmp_path / "RaceParameters.json").write_text('{"lapCount": 7}', encoding=encoding)
+    assert load_parameters(tmp_path / "RaceParameters.json").lap_count == 7
+
+
+def test_a_number_without_end_is_one_short_line(tmp_path):
+    (tmp_path / "RaceParameters.json").write_text('{"lapCount": 1' + 400 * "0" + "}")
+    with pytest.raises(
+        ParametersError, match=r"RaceParameters\.json' cannot be used: the number 10000000\.\.\. has 401 digits"
+    ):
+        load_parameters(tmp_path / "RaceParameters.json")
