@@ -13,10 +13,10 @@ import typing
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from robotini_ray.config_checks import ConfigError, checked_value, nearest
+from robotini_ray.machine.text_files import read_text
 from robotini_ray.machine.whole_files import write_whole
+from robotini_ray.machine.yaml_files import dump_yaml, load_yaml
 
 FRAMES_PER_SECOND = 60
 """Camera frames per second of game time, which is also the rate of control commands (the simulator's own rate)."""
@@ -445,7 +445,7 @@ def save_config(config: Config, path: Path) -> None:
     Raises:
         OSError: The file cannot be written; an earlier one is still there.
     """
-    content = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
+    content = dump_yaml(config.to_dict()).encode()
     if not path.exists() or path.read_bytes() != content:
         write_whole(path, content)
 
@@ -468,11 +468,11 @@ def load_saved_config(path: Path) -> Config:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = load_yaml(read_text(path))
     except OSError as error:
         raise ConfigError(f"config {path} cannot be read: {error.strerror}; launch/ has examples") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: undecodable bytes, impossible dates
-        raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise ConfigError(f"config {path} cannot be used: {error}") from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -499,8 +499,8 @@ def _from_command_line(key: str, text: str) -> Any:
     if str in (hint, *typing.get_args(hint)):
         return None if text in ("null", "~") else text
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+        return load_yaml(text)
+    except ValueError:
         return text  # rejected later, with a message that names what is allowed
 
 

@@ -8,6 +8,7 @@ import typing
 from typing import Any, Literal
 
 from robotini_ray.errors import RobotiniError
+from robotini_ray.machine.yaml_files import DECIMAL
 
 
 class ConfigError(RobotiniError, ValueError):
@@ -67,11 +68,8 @@ def _number(key: str, value: Any, kind: type, limits: typing.Mapping[str, Any]) 
     wanted = "a whole number" if kind is int else "a number"
     low, high = limits["low"], limits["high"]
     allowed = f"allowed: {wanted} from {_plain(low)} to {_plain(high)}"
-    if isinstance(value, str):  # YAML 1.1 reads 1e-4 as text
-        try:
-            value = float(value)
-        except ValueError:
-            raise ConfigError(f"{key} is {value!r}; {allowed}") from None
+    if isinstance(value, str) and DECIMAL.fullmatch(value):  # a quoted number
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{key} is {value!r}; {allowed}")
     if not low <= value <= high or (kind is int and value != int(value)):  # NaN fails the comparison

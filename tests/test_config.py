@@ -154,6 +154,15 @@ class TestRoundTrip:
     def test_numbers_that_yaml_takes_for_text_are_numbers(self, tmp_path):
         assert loaded(tmp_path, "agent: {actor_learning_rate: 1e-4}").agent.actor_learning_rate == 1e-4
 
+    def test_numbers_and_text_are_those_of_yaml_1_2(self, tmp_path):
+        config = loaded(tmp_path, "run: {seed: 0123}\nsimulator: {track: 2024-01-01}")
+        assert (config.run.seed, config.simulator.track) == (123, "2024-01-01")
+        assert loaded(tmp_path, "", run__seed="0123").run.seed == 123
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_a_byte_order_mark_is_no_part_of_the_config(self, tmp_path, encoding):
+        assert loaded(tmp_path, "run: {seed: 7}\r\n".encode(encoding)).run.seed == 7
+
     def test_ranges_keep_their_type_and_may_be_a_single_value(self):
         config = config_from_dict({"randomisation": {"grip": [1, 1], "latency_frames": [1.0, 4]}}).randomisation
         assert config.grip == (1.0, 1.0) and type(config.grip[0]) is float
@@ -261,8 +270,25 @@ class TestRefusals:
         assert all(key in message for key in keys)
 
     @pytest.mark.parametrize(
-        "text", ["a: b: c", "- 1", "run", "run: [", b"run: \xff\xfe", "run: {seed: 2001-99-99}", "\t- a", "? [a]\n: 1"]
+        ("text", "message"),
+        [
+            ("run: {minutes: 1:30}", "run.minutes is '1:30'; allowed: a number from 0.05 to 43200"),
+            ("run: {train_steps: 30_000}", "run.train_steps is '30_000'; allowed: a whole number from 1 to 1000000000"),
+            ("run: {seed: 2001-99-99}", "run.seed is '2001-99-99'; allowed: a whole number from 0 to 2147483647"),
+            ("simulator: {car_contact: off}", "simulator.car_contact is 'off'; allowed: true or false"),
+        ],
     )
+    def test_values_that_only_yaml_1_1_takes_for_numbers_or_switches(self, tmp_path, text, message):
+        assert refusal(loaded, tmp_path, text) == message
+
+    def test_a_key_that_is_set_twice_is_named_with_both_places(self, tmp_path):
+        message = refusal(loaded, tmp_path, "agent:\n  n_step: 1\nrun:\n  seed: 1\nagent:\n  n_step: 5\n")
+        assert message == (
+            f"config {tmp_path}/run.yaml cannot be used: 'agent' is set in line 1, column 1 and again in line 5, column 1; "
+            "remove one"
+        )
+
+    @pytest.mark.parametrize("text", ["a: b: c", "- 1", "run", "run: [", b"run: \xff\xfe", "\t- a", "? [a]\n: 1"])
     def test_files_that_are_no_config(self, tmp_path, text):
         message = refusal(loaded, tmp_path, text)
         assert message.startswith(f"config {tmp_path}/run.yaml ")

@@ -74,9 +74,9 @@ def within(*packages):
 
 ORDER = (
     "errors",
+    "machine",
     "config_checks",
     "shipped",
-    "machine",
     "simulator_address",
     "config",
     "track",
