@@ -7,6 +7,7 @@ own servers require.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import stat
@@ -15,11 +16,15 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from robotini_ray.errors import RobotiniError
+from robotini_ray.machine.user_folders import home_folder, private_temporary_folder
+
+LOG = logging.getLogger(__name__)
 
 LOCAL = "local"
 """Ray's name for the address of a cluster that the program starts itself and that consists of this machine alone."""
 
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
+TOKEN_NAME = "auth_token"
 TOKEN_BYTES = 32
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -29,23 +34,39 @@ class RayTokenError(RobotiniError):
 
 
 def token_path(environment: MutableMapping[str, str]) -> Path:
-    """Returns the path at which Ray looks for the token."""
-    return Path(environment.get(TOKEN_PATH) or Path.home() / ".ray" / "auth_token")
+    """Returns where Ray looks for the token; without a home directory, where it will be told to look.
+
+    Raises:
+        UserFolderError: There is neither a home directory nor a private temporary folder.
+    """
+    given, home = environment.get(TOKEN_PATH), home_folder()
+    if given:
+        return Path(given)
+    return private_temporary_folder() / TOKEN_NAME if home is None else home / ".ray" / TOKEN_NAME
 
 
 def require_token(environment: MutableMapping[str, str]) -> None:
     """Sets token authentication for Ray in this environment, and makes sure that a private file holds a token.
 
-    A mode that the environment already sets stays, and so does a token that it already holds.
-
-    Args:
-        environment: The environment variables with which Ray is started; ``RAY_AUTH_MODE`` is added.
+    A mode that the environment sets already stays, and so does a token that it holds. If the home directory cannot hold the
+    file, the token is in the private temporary folder, which is logged as a warning.
 
     Raises:
-        RayTokenError: There is no private file with a token, and none can be created.
+        RayTokenError: There is no private file with a token, and none can be made.
+        UserFolderError: There is no private temporary folder to make it in.
     """
-    if environment.setdefault(MODE, "token") == "token" and not environment.get(TOKEN):
-        ensure_private_token(token_path(environment))
+    if environment.setdefault(MODE, "token") != "token" or environment.get(TOKEN):
+        return
+    path = token_path(environment)
+    try:
+        ensure_private_token(path)
+    except RayTokenError as error:
+        if environment.get(TOKEN_PATH):
+            raise
+        path = private_temporary_folder() / TOKEN_NAME
+        ensure_private_token(path)
+        LOG.warning("Ray's token is in %s, because %s", path, str(error).partition(";")[0])
+    environment[TOKEN_PATH] = str(path)
 
 
 def ensure_private_token(path: Path) -> None:

@@ -1,6 +1,8 @@
 import os
 import stat
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +89,20 @@ class TestEnvironment:
         monkeypatch.setenv("HOME", str(tmp_path))
         assert token_path({}) == tmp_path / ".ray" / "auth_token"
         assert str(token_path({"RAY_AUTH_TOKEN_PATH": "/x"})) == "/x"
+
+    def test_a_home_that_cannot_hold_it_is_replaced_and_that_is_said(self, monkeypatch, tmp_path, caplog):
+        (tmp_path / "home").write_text("")
+        (tmp_path / "tmp").mkdir()
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+        environment = {}
+        require_token(environment)
+        found = Path(environment["RAY_AUTH_TOKEN_PATH"])
+        assert found.parent.parent == tmp_path / "tmp" and mode(found) == 0o600
+        (line,) = caplog.messages
+        assert line.startswith(f"Ray's token is in {found}, because {tmp_path}/home/.ray/auth_token cannot hold")
+
+    def test_a_place_that_was_asked_for_is_not_replaced(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(RayTokenError):
+            require_token({"RAY_AUTH_TOKEN_PATH": str(tmp_path / "file" / "token")})
