@@ -1,4 +1,4 @@
-"""Finds the public addresses of this machine and warns about them."""
+"""Finds the addresses of this machine and warns about public ones."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from pathlib import Path
 PROC = Path("/proc")
 
 
+def own_addresses(proc: Path = PROC) -> list[str]:
+    """Returns this machine's IP addresses, sorted: those of the loopback included, link-local ones left out."""
+    return sorted(address for address in {*_ipv4(proc), *_ipv6(proc)} if not ipaddress.ip_address(address).is_link_local)
+
+
 def public_addresses(proc: Path = PROC) -> list[str]:
     """Returns this machine's globally routable IP addresses, sorted.
 
     A router or firewall in between may still keep strangers out.
     """
-    return sorted(address for address in {*_ipv4(proc), *_ipv6(proc)} if ipaddress.ip_address(address).is_global)
+    return [address for address in own_addresses(proc) if ipaddress.ip_address(address).is_global]
 
 
 def exposure_warning(addresses: list[str]) -> str | None:

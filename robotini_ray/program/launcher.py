@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,12 +12,14 @@ from ray.exceptions import RayError
 
 from robotini_ray.car.connection import reachable
 from robotini_ray.config import Config
+from robotini_ray.machine.addresses import own_addresses
 from robotini_ray.machine.processes import identify
+from robotini_ray.machine.proxies import bypass_proxies
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.machine.stop_signal import Stopped, StopSignal
 from robotini_ray.parts.interfaces import EvaluatorPart
 from robotini_ray.program.checkpoint_keeper import CheckpointKeeper
-from robotini_ray.program.part import PartHandle
+from robotini_ray.program.part import PartHandle, node_addresses
 from robotini_ray.program.placement import Placement, check_cluster, place_in_cluster, plan_one_machine
 from robotini_ray.program.ray_start import RayAddresses, start_ray, wait_for
 from robotini_ray.program.ray_token import LOCAL
@@ -124,6 +127,7 @@ class Launcher:
         listed = listed_sites(self._config)
         for site in listed:
             reachable(str(site.address))
+        self._bypass_proxies(own_addresses())
         placement = Placement(plan_one_machine(self._config))
         self._say("starting Redis and Ray" if listed else "starting Redis, the embedded simulators and Ray")
         if address != LOCAL:
@@ -229,8 +233,15 @@ class Launcher:
         addresses = start_ray(address)
         self._cleanups.append(ray.shutdown)
         self._stop.install()  # ray.init has replaced the signal handlers with its own
+        self._bypass_proxies(node_addresses())
         self._check_stopped()
         return addresses
+
+    def _bypass_proxies(self, addresses: list[str]) -> None:
+        """Takes the program's machines out of the proxies that this process and its children use."""
+        line = bypass_proxies(os.environ, addresses)
+        if line is not None:
+            self._say(line)
 
     def _redis(self, placement: Placement) -> RedisServer:
         """Starts the store for the cars' live state; it accepts other nodes only if parts of the program run on them."""

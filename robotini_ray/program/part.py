@@ -16,7 +16,9 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 import ray
 from ray.exceptions import GetTimeoutError
 
+from robotini_ray.machine.addresses import own_addresses
 from robotini_ray.machine.processes import ProcessId, this_process
+from robotini_ray.machine.proxies import bypass_proxies
 from robotini_ray.parts.interfaces import WeightsReceiver
 from robotini_ray.run.process_mark import process_mark
 
@@ -49,9 +51,10 @@ class PartActor:
         log_dir: The run's directory for logs.
         path: The class, as ``package.module:Class``.
         arguments: The arguments of the class. SIGTERM calls the method ``on_sigterm`` of an instance that has one.
+        addresses: The addresses of the program's nodes, which no proxy of the part's environment is used for.
     """
 
-    def __init__(self, name: str, log_dir: Path, path: str, arguments: tuple[Any, ...]) -> None:
+    def __init__(self, name: str, log_dir: Path, path: str, arguments: tuple[Any, ...], addresses: list[str]) -> None:
         log_dir.mkdir(parents=True, exist_ok=True)  # on another node than the launcher's it may be missing
         logging.basicConfig(
             filename=log_dir / f"{name}.log",
@@ -59,6 +62,9 @@ class PartActor:
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
             force=True,
         )
+        bypassed = bypass_proxies(os.environ, [*own_addresses(), *addresses])
+        if bypassed is not None:
+            logging.info(bypassed)
         module, class_name = path.split(":")
         self._name = name
         self._instance = getattr(importlib.import_module(module), class_name)(*arguments)
@@ -144,6 +150,11 @@ class PartHandle(Generic[PartType]):
         return self._actor.call.options(concurrency_group=group).remote(method.__name__, *arguments, **keywords)
 
 
+def node_addresses() -> list[str]:
+    """Returns the addresses of the nodes of the Ray cluster that this process has joined."""
+    return sorted({node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]})
+
+
 def start_part(
     name: str,
     log_dir: Path,
@@ -170,7 +181,7 @@ def start_part(
         name=f"{log_dir.parent.name}/{name}-{secrets.token_hex(2)}",  # Ray frees a dead actor's name only after a while
         runtime_env={"env_vars": {**WORKER_ENVIRONMENT, **process_mark()}},
         **place,
-    ).remote(name, log_dir, path, arguments)
+    ).remote(name, log_dir, path, arguments, node_addresses())
     return PartHandle(name, actor)
 
 

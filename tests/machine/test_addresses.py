@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from robotini_ray.machine.addresses import exposure_warning, is_loopback, public_addresses
+from robotini_ray.machine.addresses import exposure_warning, is_loopback, own_addresses, public_addresses
 
 FIB = """Main:
   +-- 0.0.0.0/0 3 0 5
@@ -35,6 +35,10 @@ def proc(tmp_path):
 
 def test_public_addresses_are_those_that_the_internet_routes(proc):
     assert public_addresses(proc) == ["2a01:4f8::2", "8.8.8.8"]
+
+
+def test_own_addresses_are_those_that_other_programs_connect_to(proc):
+    assert own_addresses(proc) == ["127.0.0.1", "192.168.1.20", "2001:db8::1", "2a01:4f8::2", "8.8.8.8", "::1"]
 
 
 @pytest.mark.parametrize(("missing", "left"), [("fib_trie", ["2a01:4f8::2"]), ("if_inet6", ["8.8.8.8"])])
