@@ -153,7 +153,7 @@ def _check(policy: NumpyPolicy, step: Step, path: Path) -> None:
         observation = random.uniform(0.0, 1.0, (1, policy.spec.environment().observation_size)).astype(np.float32)
         action, state = policy.act(observation, state)
         other_action, other_state = step(observation, other_state)
-        worst = max(worst, float(np.abs(action - other_action).max()))
+        worst = float(np.maximum(worst, np.abs(action - other_action).max()))  # ``max`` would drop a NaN
     if not worst <= LARGEST_DIFFERENCE:  # ``>`` would let a NaN pass
         raise ExportError(
             f"{path.name} acts differently from the policy: by {worst:.2g}; at most {LARGEST_DIFFERENCE:g} is allowed"

@@ -48,6 +48,10 @@ class NumpyPolicy:
         """Returns a copy of the flat vector of weights, ``<float32>[size]``."""
         return self._flat.copy()
 
+    def not_finite(self) -> str | None:
+        """Returns the name of the first array of weights with a NaN or an infinite number; None if all are finite."""
+        return next((name for name, array in self.weights.items() if not np.isfinite(array).all()), None)
+
     def initial_state(self, cars: int) -> Floats:
         """Returns the recurrent state of cars that begin an episode: zeros, ``<float32>[cars, state_size]``."""
         return np.zeros((cars, self.spec.state_size), np.float32)

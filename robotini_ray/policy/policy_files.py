@@ -36,6 +36,7 @@ def save_policy(directory: Path, policy: NumpyPolicy, facts: dict[str, Any]) -> 
     Raises:
         FileExistsError: The directory exists.
         OSError: The directory cannot be written; nothing of it is left.
+        PolicyError: A weight is not finite; nothing is written.
     """
     with new_directory(directory) as fresh:
         write_policy(fresh, policy, facts)
@@ -43,6 +44,9 @@ def save_policy(directory: Path, policy: NumpyPolicy, facts: dict[str, Any]) -> 
 
 def write_policy(directory: Path, policy: NumpyPolicy, facts: dict[str, Any]) -> None:
     """Writes ``policy.json`` and ``weights.npz`` into an existing directory; see ``save_policy``."""
+    wrong = policy.not_finite()
+    if wrong is not None:
+        raise PolicyError(f"{directory} is not written: {wrong} of the policy has numbers that are not finite (nan or inf)")
     arrays = io.BytesIO()  # on a full disk NumPy's own file would print more than the error
     np.savez(arrays, **policy.weights)
     (directory / "weights.npz").write_bytes(arrays.getvalue())
@@ -56,7 +60,8 @@ def load_policy(directory: Path) -> tuple[NumpyPolicy, dict[str, Any]]:
     If the directory is a symbolic link, both files come from one version, even if the link is replaced during the read.
 
     Raises:
-        PolicyError: There is no policy, it is damaged, or its format or the shape of its weights is not the expected one.
+        PolicyError: There is no policy, it is damaged, its format or the shape of its weights is not the expected one, or a
+            weight is not finite.
     """
     while True:
         version = directory.resolve()
@@ -88,6 +93,12 @@ def _load_version(directory: Path, name: Path) -> tuple[NumpyPolicy, dict[str, A
                         f"{name}/weights.npz has {found} for {key}; policy.json requires {view.dtype}{view.shape}"
                     )
                 view[:] = array
+        wrong = policy.not_finite()
+        if wrong is not None:
+            raise PolicyError(
+                f"{name}/weights.npz has numbers that are not finite (nan or inf) for {wrong}: no car can drive with it; give "
+                "another policy"
+            )
     except PolicyError:
         raise
     except FileNotFoundError as error:

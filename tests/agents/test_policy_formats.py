@@ -1,6 +1,8 @@
 """``export`` and ``import`` through the command line, against TF-Agents, TFLite and ONNX themselves."""
 
+import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,27 @@ class TestExport:
         policy = policy_of("rdpg")
         with pytest.raises(ExportError):
             policy_formats._check(policy, lambda x, _: policy.act(x, policy.initial_state(1)), Path("a"))
+
+    @pytest.mark.parametrize("wrong_step", [0, 3, policy_formats.CHECKED_STEPS - 1])
+    def test_the_check_finds_an_action_that_is_no_number(self, wrong_step):
+        policy, steps = policy_of("td3"), itertools.count()
+
+        def step(observation, state):
+            action, state = policy.act(observation, state)
+            return action * (np.nan if next(steps) == wrong_step else 1), state
+
+        with pytest.raises(ExportError, match="a acts differently from the policy: by nan"):
+            policy_formats._check(policy, step, Path("a"))
+
+    @pytest.mark.parametrize("format", ["npz", "tflite"])
+    def test_a_policy_with_weights_that_are_not_finite_is_not_exported(self, saved, tmp_path, capsys, format):
+        shutil.copytree(saved, tmp_path / "bad")
+        weights = dict(np.load(tmp_path / "bad" / "weights.npz"))
+        weights["action/bias"][0] = np.nan
+        np.savez(tmp_path / "bad" / "weights.npz", **weights)
+        assert run("export", "--policy", tmp_path / "bad", "--format", format, "-o", tmp_path / "out") == 2
+        assert "not finite (nan or inf) for action/bias" in capsys.readouterr().err
+        assert [path.name for path in tmp_path.iterdir()] == ["bad"]
 
     def test_what_exists_is_not_written_over(self, saved, tmp_path, capsys):
         assert run("export", "--policy", saved, "--format", "npz", "-o", tmp_path) == 2

@@ -268,6 +268,21 @@ class TestDamage:
         np.savez(saved / "weights.npz", **{**weights, "action/bias": array})
         assert "action/bias" in refusal(saved)
 
+    @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+    def test_weights_that_are_not_finite_are_refused_by_name(self, saved, number):
+        weights = dict(np.load(saved / "weights.npz"))
+        weights["lstm/kernel"][1, 2] = number
+        np.savez(saved / "weights.npz", **weights)
+        assert "weights.npz has numbers that are not finite (nan or inf) for lstm/kernel" in refusal(saved)
+
+    @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+    def test_weights_that_are_not_finite_are_not_written(self, tmp_path, number):
+        policy = random_policy(spec_of())
+        policy.weights["dense_1/bias"][0] = number
+        with pytest.raises(PolicyError, match=f"{tmp_path}/policy is not written: dense_1/bias of the policy has numbers"):
+            save_policy(tmp_path / "policy", policy, {})
+        assert list(tmp_path.iterdir()) == []
+
     def test_missing_arrays_are_named(self, saved):
         weights = dict(np.load(saved / "weights.npz"))
         del weights["lstm/bias"]
