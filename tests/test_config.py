@@ -115,7 +115,7 @@ class TestSavedConfig:
     def test_zeros_are_named_too(self, tmp_path):
         path = tmp_path / "config.yaml"
         path.write_bytes(bytes(4096))
-        with pytest.raises(ConfigError, match=r"config\.yaml is not YAML: .*; remove it and start with the config"):
+        with pytest.raises(ConfigError, match=r"config\.yaml cannot be used: .*; remove it and start with the config"):
             load_saved_config(path)
 
     def test_one_from_before_the_later_sections_is_taken(self, tmp_path):

@@ -46,7 +46,7 @@ def write_policy(directory: Path, policy: NumpyPolicy, facts: dict[str, Any]) ->
     """Writes ``policy.json`` and ``weights.npz`` into an existing directory; see ``save_policy``."""
     wrong = policy.not_finite()
     if wrong is not None:
-        raise PolicyError(f"{directory} is not written: {wrong} of the policy has numbers that are not finite (nan or inf)")
+        raise PolicyError(f"the policy is not written: its {wrong} has numbers that are not finite (nan or inf)")
     arrays = io.BytesIO()  # on a full disk NumPy's own file would print more than the error
     np.savez(arrays, **policy.weights)
     (directory / "weights.npz").write_bytes(arrays.getvalue())
