@@ -108,6 +108,8 @@ class Launcher:
         self._parts: SupervisedParts | None = None
         self._learner_report: LearnerReport | None = None
         self._next_summary_at = 0.0
+        self._start_wall_s = 0.0
+        """Wall time of this invocation before it trained, which ``run.minutes`` does not count."""
         self._rate = StepRate()
         self._program_file = ProgramFile(run.path)
         self._who: dict[str, PartState] = {}
@@ -228,6 +230,7 @@ class Launcher:
             self._look_after()
             time.sleep(START_POLL_S)
         parts.supervisor.begin()
+        self._start_wall_s = self._progress.this_wall_s
 
     def _start_ray(self, address: str) -> RayAddresses:
         addresses = start_ray(address)
@@ -342,7 +345,7 @@ class Launcher:
 
     def _left_s(self) -> float | None:
         minutes = self._config.run.minutes
-        return None if minutes is None else max(0.0, minutes * 60 - self._progress.this_wall_s)
+        return None if minutes is None else max(0.0, minutes * 60 - (self._progress.this_wall_s - self._start_wall_s))
 
     def _finished(self) -> bool:
         steps = self._config.run.train_steps

@@ -326,7 +326,10 @@ class SimulatorServer:
         scratch = Race(track, RaceParameters(), randomisation=randomisation)
         slots = [scratch.join("team", name) for name in ("ahead", "behind")]
         scratch.step()
-        self._camera.render(MAX_WIDTH, slots, *scratch.views(slots), scratch.frame)
+        poses, colours, _ = scratch.views(slots)
+        for look in (Look(), Look(light=0.9, noise=1.0)):
+            for image in self._camera.render(MAX_WIDTH, slots, poses, colours, [look] * len(slots), scratch.frame):
+                encode_png(image)
 
     def _close(self) -> None:
         for peer in [*self._strangers, *(driver.peer for driver in self._drivers.values()), *self._spectators]:
