@@ -29,10 +29,19 @@ from robotini_ray.run.tensorboard_files import RunSummaries
 
 SUMMARY_INTERVAL_S = 2.0
 HISTOGRAM_INTERVAL_S = 30.0
+DAMAGE_CODES = (tf.errors.DATA_LOSS, tf.errors.OUT_OF_RANGE, tf.errors.NOT_FOUND, tf.errors.UNKNOWN)
+"""Codes of TensorFlow's errors about files that are missing, cut off or overwritten; ``UNKNOWN`` is a cut-off index.
+
+Of a cut-off object graph TensorFlow makes an ``IndexError``.
+"""
 
 
 class CheckpointError(RobotiniError):
     """A checkpoint cannot be written, or belongs to another agent; the message is one line for a person."""
+
+
+class CheckpointDamaged(CheckpointError):
+    """Raised if TensorFlow's files of a checkpoint are damaged; the message is one line for a person."""
 
 
 class LearnerLeaves(RobotiniError):
@@ -56,6 +65,7 @@ class Learner(LearnerPart):
     Raises:
         CheckpointError: The newest checkpoint belongs to another agent, or is older than ``least_step``, which means that
             this node does not see the launcher's run directory.
+        CheckpointDamaged: No checkpoint can be read, though there are some.
     """
 
     def __init__(self, config: Config, replay_address: str, run_dir: Path, life: int = 0, least_step: int = 0) -> None:
@@ -78,10 +88,8 @@ class Learner(LearnerPart):
         )
         self._store = CheckpointStore(run_dir / "checkpoints")
         self._saved = tf.train.Checkpoint(agent=self._agent, train_step=self._train_step)
-        checkpoint = self._store.newest()
-        if checkpoint is not None:
-            restore(self._saved, checkpoint)
-        if self._step() < least_step:
+        self._warnings = restore_newest(self._saved, self._store)
+        if self._step() < least_step and not self._warnings:
             raise CheckpointError(
                 f"{run_dir / 'checkpoints'} on the learner's node ends at train step {self._step():,}, but on the launcher's "
                 f"node at {least_step:,}: give a --run-dir on a file system that both nodes share"
@@ -129,7 +137,9 @@ class Learner(LearnerPart):
         step = self._step()
         rate, waiting_share = self._activity.take_rates(step)
         waits_for = self._activity.waiting_for()
-        return LearnerReport(step, rate, self._gauge.state, waiting_share, self._losses, waits_for, self._leaving)
+        return LearnerReport(
+            step, rate, self._gauge.state, waiting_share, self._losses, waits_for, self._leaving, self._warnings
+        )
 
     def on_sigterm(self) -> None:
         """Sets ``leaving`` in the next report; the launcher then requests the checkpoint after which ``run`` ends."""
@@ -224,17 +234,45 @@ class Learner(LearnerPart):
         return int(self._train_step.numpy())
 
 
+def restore_newest(saved: tf.train.Checkpoint, store: CheckpointStore) -> tuple[str, ...]:
+    """Reads the newest checkpoint that is not damaged into everything of ``saved``; does nothing if there is none.
+
+    Damaged ones that are newer are renamed, so that they are not tried again.
+
+    Returns:
+        A warning for each checkpoint that was renamed.
+
+    Raises:
+        CheckpointError: The checkpoint is of another agent.
+        CheckpointDamaged: There are checkpoints, but all are damaged; none of them is renamed.
+    """
+    damaged: list[tuple[Checkpoint, CheckpointDamaged]] = []
+    for checkpoint in store.newest_first():
+        try:
+            restore(saved, checkpoint)
+        except CheckpointDamaged as error:
+            damaged.append((checkpoint, error))
+            continue
+        goes_on = f"training goes on from {checkpoint.directory.name}"
+        return tuple(f"{error}; it is now {torn.set_aside().name}, and {goes_on}" for torn, error in damaged)
+    if damaged:
+        raise CheckpointDamaged(f"{damaged[0][1]}; no earlier one is whole: --fresh moves that run aside") from damaged[0][1]
+    return ()
+
+
 def restore(saved: tf.train.Checkpoint, checkpoint: Checkpoint) -> None:
     """Reads a checkpoint into all objects of ``saved``.
 
     Raises:
-        CheckpointError: A variable is missing in the checkpoint, superfluous or of another shape, or the checkpoint cannot
-            be read.
+        CheckpointError: A variable is missing in the checkpoint, superfluous or of another shape.
+        CheckpointDamaged: The files are missing, cut off or overwritten.
     """
     try:
         saved.read(checkpoint.learner_prefix).assert_consumed()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
+    except (AssertionError, ValueError, IndexError, tf.errors.OpError) as error:
         text = " ".join(str(error).split())
+        if isinstance(error, IndexError) or getattr(error, "error_code", None) in DAMAGE_CODES:
+            raise CheckpointDamaged(f"the networks in {checkpoint.directory} are damaged ({text[:200]})") from error
         raise CheckpointError(
             f"{checkpoint.directory} does not fit this program's agent: {text[:300]}; --fresh moves that run aside"
         ) from error

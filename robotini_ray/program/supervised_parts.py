@@ -42,7 +42,10 @@ class SupervisedParts:
             self._follow_replay()
 
     def _give_weights_to_all(self) -> None:
-        """Tells a learner that has just started which cars drive with its weights."""
+        """Reports what was wrong with the learner's checkpoints, and tells it which cars drive with its weights."""
+        for warning in self.supervisor.first_report(LEARNER).warnings:
+            self._say(f"warning: {warning}")
+            self._progress.add_fault("learner checkpoint unusable")
         learner = self.supervisor.running(LEARNER)
         assert learner is not None
         cars = [car for name in self.cars if (car := self.supervisor.running(name)) is not None]

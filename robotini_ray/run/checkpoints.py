@@ -6,8 +6,8 @@
                                replay.json     least number of windows in Reverb's files
     checkpoints/replay/TIME/                   Reverb's newest checkpoint, which Reverb writes, and reads when it starts
 
-A checkpoint is written under another name and renamed when it is whole. Reverb keeps only its newest checkpoint, so its
-files are hard-linked (not copied) into the run's checkpoint.
+A checkpoint is written under another name, flushed to the disk, and renamed when it is whole. Reverb keeps only its newest
+checkpoint, so its files are hard-linked (not copied) into the run's checkpoint.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from robotini_ray.machine.whole_files import sync, sync_tree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +56,10 @@ class Checkpoint:
         """Renames a replay that cannot be used, so that it is not tried again; returns its new path."""
         return _renamed(self.directory / "replay", "unusable")
 
+    def set_aside(self) -> Path:
+        """Renames a checkpoint that cannot be used, so that it is not tried again; returns its new path."""
+        return _renamed(self.directory, "unusable")
+
 
 class CheckpointStore:
     """Manages the ``checkpoints`` directory of a run.
@@ -72,13 +78,17 @@ class CheckpointStore:
         whole = self._whole()
         return Checkpoint(whole[-1]) if whole else None
 
+    def newest_first(self) -> list[Checkpoint]:
+        """Returns all whole checkpoints, newest first."""
+        return [Checkpoint(path) for path in reversed(self._whole())]
+
     def with_replay(self) -> list[Checkpoint]:
         """Returns the checkpoints that have a replay, newest first."""
-        return [Checkpoint(path) for path in reversed(self._whole()) if (path / "replay").is_dir()]
+        return [checkpoint for checkpoint in self.newest_first() if (checkpoint.directory / "replay").is_dir()]
 
     def set_unreadable_aside(self) -> list[Path]:
         """Renames checkpoints that were damaged after they had been written; returns their new paths."""
-        return [_renamed(path, "unusable") for path in self._whole() if not _is_readable(Checkpoint(path))]
+        return [checkpoint.set_aside() for checkpoint in self.newest_first() if not _is_readable(checkpoint)]
 
     def remove_unfinished(self) -> None:
         """Removes what a failed write has left in this directory and in Reverb's, to free the disk space."""
@@ -114,8 +124,10 @@ class CheckpointStore:
         write_learner(str(unfinished / "learner"))
         (unfinished / "replay.json").write_text(json.dumps({"least_windows": least_windows}))
         (unfinished / "progress.json").write_text(json.dumps(progress, indent=2))
+        sync_tree(unfinished)
         again = [_set_aside(final)] if final.exists() else []  # of the same step, with an older replay and counters
         os.replace(unfinished, final)
+        sync(self._directory)  # before the older ones go
         for old in (*again, *map(_set_aside, self._whole()[:-keep])):
             shutil.rmtree(old)
 

@@ -158,6 +158,7 @@ class LearnerReport:
         losses: The newest losses by name.
         waiting_for: What the learner waits for at present, for people; empty while it trains.
         leaving: Whether the learner has received SIGTERM; it ends after its next checkpoint.
+        warnings: Lines for people about checkpoints that it could not start from.
     """
 
     train_step: int
@@ -167,6 +168,7 @@ class LearnerReport:
     losses: dict[str, float]
     waiting_for: str = ""
     leaving: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import yaml
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from robotini_ray.parts.interfaces import WeightsReceiver
-from robotini_ray.parts.learner import CheckpointError, Learner, LearnerLeaves, restore
+from robotini_ray.parts.learner import CheckpointDamaged, CheckpointError, Learner, LearnerLeaves, restore, restore_newest
 from robotini_ray.replay.server import ReplayServer
 from robotini_ray.replay.table import WindowLayout, WindowWriter
 from robotini_ray.run.checkpoints import Checkpoint, CheckpointStore
@@ -121,6 +121,85 @@ def test_a_checkpoint_without_the_agent_is_refused(replay: str, tmp_path: Path) 
     store.write(4, store.replay_dir / "none", {"train_steps": 4}, bare.write, 3)
     with pytest.raises(CheckpointError, match=r"step-000000004 does not fit .*; --fresh"):
         Learner(CONFIG, replay, tmp_path)
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def halved(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def zeroed(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def flipped(path: Path) -> None:
+    """Sets eight bytes in the middle of a file to others."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 8] = bytes(byte ^ 0x55 for byte in content[middle : middle + 8])
+    path.write_bytes(content)
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def networks(step: int) -> tf.train.Checkpoint:
+    """Something small that is saved and read like an agent; its weights are all ``step``."""
+    layer = tf.keras.layers.Dense(20, kernel_initializer=tf.keras.initializers.Constant(step))
+    layer.build((None, 30))
+    return tf.train.Checkpoint(train_step=tf.Variable(step), hidden=layer)
+
+
+def two_checkpoints(directory: Path) -> CheckpointStore:
+    """Those of steps 3 and 5."""
+    store = CheckpointStore(directory)
+    (store.replay_dir / "none").mkdir()
+    for step in (3, 5):
+        store.write(step, store.replay_dir / "none", {"train_steps": step}, networks(step).write, 3)
+    return store
+
+
+@pytest.mark.parametrize("damage", [emptied, halved, zeroed, flipped, removed])
+@pytest.mark.parametrize("name", ["learner.index", "learner.data-00000-of-00001"])
+def test_a_damaged_newest_checkpoint_is_set_aside_and_the_one_before_taken(
+    tmp_path: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    store = two_checkpoints(tmp_path)
+    damage(tmp_path / "step-000000005" / name)
+    found = networks(0)
+    (warning,) = restore_newest(found, store)
+    assert warning.splitlines() == [warning] and warning.startswith(f"the networks in {tmp_path}/step-000000005 are damaged (")
+    assert warning.endswith("it is now step-000000005.unusable-1, and training goes on from step-000000003")
+    assert int(found.train_step) == 3 and (found.hidden.kernel.numpy() == 3).all()
+    assert restore_newest(networks(0), store) == (), "it is not tried again"
+
+
+def test_with_no_whole_checkpoint_left_nothing_is_renamed(tmp_path: Path) -> None:
+    store = two_checkpoints(tmp_path)
+    for checkpoint in store.newest_first():
+        halved(checkpoint.directory / "learner.data-00000-of-00001")
+    with pytest.raises(CheckpointDamaged, match=r"step-000000005 are damaged \(.*\); no earlier one is whole: --fresh moves"):
+        restore_newest(networks(0), store)
+    assert len(store.newest_first()) == 2
+
+
+@pytest.mark.slow
+def test_a_learner_reports_the_checkpoint_that_it_has_set_aside(replay: str, tmp_path: Path) -> None:
+    learner, store = Learner(CONFIG, replay, tmp_path), CheckpointStore(tmp_path / "checkpoints")
+    (store.replay_dir / "none").mkdir()
+    for step in (3, 5):
+        learner._train_step.assign(step)
+        store.write(step, store.replay_dir / "none", {"train_steps": step}, learner._saved.write, 3)
+    before, after = store.newest_first()[::-1]
+    flipped(after.directory / "learner.data-00000-of-00001")
+    again = Learner(CONFIG, replay, tmp_path, 1, least_step=5)
+    (warning,) = again.report().warnings
+    assert str(after.directory) in warning and again.report().train_step == 3
+    assert digests(again, tmp_path) == checkpoint_digests(before.learner_prefix)
 
 
 def test_tensorboard_goes_on_without_gaps_or_overlaps(tmp_path: Path) -> None:
