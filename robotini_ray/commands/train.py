@@ -112,10 +112,12 @@ def _say_summary(config: Config, directory: RunDirectory, display: Display) -> N
     )
     if first is not None:
         display.say(f"first clean lap after {clock(first['wall_s'])} and {first['env_steps']:,.0f} frames")
+    median = summary["median_lap_s"]
     if lap is None:
         display.say("no evaluation has finished a lap yet: train longer")
+    elif median is None:
+        display.say(f"best lap {lap:.2f} s, though not by the best policy, which had fewer crashes: train longer")
     else:
-        median = summary["median_lap_s"]
         display.say(
             f"best lap {lap:.2f} s; the best policy's median {median:.2f} s is {summary['ratio_to_limit']:.2f} times "
             f"the track's limit of {summary['limit_s']:.2f} s"

@@ -25,9 +25,9 @@ from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_files import PolicyShelf, load_policy, save_policy
 from robotini_ray.policy.policy_spec import PolicyError, PolicySpec
 from robotini_ray.policy.weight_average import WeightsAverage
+from robotini_ray.run.course import Course
 from robotini_ray.run.reports import Evaluation, EvaluationResult, train_step_of
 from robotini_ray.simulator_address import SimulatorAddress
-from robotini_ray.track.lap_limit import lap_limit_s
 from robotini_ray.track.track import load_track
 
 LOG = logging.getLogger(__name__)
@@ -66,13 +66,13 @@ class Evaluator(EvaluatorPart):
         self._address = address
         self._login = Login(car_name, car_name, "#f5c211", config.environment.image_width, lockstep)
         self._track = load_track(config.simulator.track)
-        self._limit_s = lap_limit_s(self._track)
+        self._course = Course.of(self._track, config)
         # The car drives on where a training episode would be truncated: its episodes end only when it is put back.
         self._environment_config = dataclasses.replace(config.environment, episode_laps=1000, episode_frames=100_000)
         self._policy = NumpyPolicy(PolicySpec.from_config(config))
         self._exporter = SavedModelExporter(config)
         self._shelf = PolicyShelf(policies_dir)
-        self._best_rank = _best_rank(policies_dir / "best")
+        self._best_rank = _best_rank(policies_dir / "best", self._course)
         self._store = CarStateStore(redis_url, run_name)
         self._next_state_at = 0.0
         self._next_at = 0.0
@@ -173,7 +173,12 @@ class Evaluator(EvaluatorPart):
         best = result.rank() > self._best_rank
         last_lap = self._film.strip(self._config.environment.image_width)
         directory = self._shelf.version(f"step-{version:09d}-{time.time_ns():x}")
-        facts = {"train_step": version, "evaluation": result.to_json(self._limit_s), "rank": list(result.rank())}
+        facts = {
+            "train_step": version,
+            "evaluation": result.to_json(self._course.limit_s),
+            "rank": list(result.rank()),
+            "course": self._course.to_json(),
+        }
         save_policy(directory, self._policy, facts)
         self._exporter.save(self._policy, directory / "saved_model")
         self._shelf.point("latest", directory)
@@ -184,11 +189,11 @@ class Evaluator(EvaluatorPart):
             self._finished.append(Evaluation(version, result, best, last_lap))
 
 
-def _best_rank(directory: Path) -> tuple[float, ...]:
-    """Returns the rank of the best policy of this run so far; without one, a rank below every other."""
+def _best_rank(directory: Path, course: Course) -> tuple[float, ...]:
+    """Returns the rank of the run's best policy on a course; where there is none, a rank below every other."""
     if not directory.exists():
         return (-1.0,)
     _, facts = load_policy(directory)
     if "rank" not in facts:
         raise PolicyError(f"the policy {directory} has no rank, so no training run wrote it: move it away and start again")
-    return tuple(facts["rank"])
+    return tuple(facts["rank"]) if course.is_of(facts.get("course"), facts.get("evaluation", {})) else (-1.0,)

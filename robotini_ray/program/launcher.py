@@ -30,12 +30,12 @@ from robotini_ray.program.stall_watch import StallWatch
 from robotini_ray.program.supervised_parts import SupervisedParts
 from robotini_ray.program.supervisor import State, last_line
 from robotini_ray.program.topology import EVALUATOR, LEARNER, Topology
+from robotini_ray.run.course import Course
 from robotini_ray.run.directory import RunDirectory
 from robotini_ray.run.program_file import PartState, ProgramFile, live_figures
 from robotini_ray.run.progress import Progress, StepRate
 from robotini_ray.run.reports import CollectorReport, LearnerReport
 from robotini_ray.simulator.embedded import EmbeddedSimulator
-from robotini_ray.track.lap_limit import lap_limit_s
 from robotini_ray.track.track import load_track
 from robotini_ray.watch.live_table import Display, table_rows
 from robotini_ray.watch.web_pages import PagePorts, Pages
@@ -96,10 +96,16 @@ class Launcher:
         self._say = display.say
         self._display = display
         self._stop = stop
-        self._limit_s = lap_limit_s(load_track(config.simulator.track))
+        course = Course.of(load_track(config.simulator.track), config)
+        self._limit_s = course.limit_s
         saved = run.progress()
         self._is_new = saved is None
         self._progress = Progress(**saved) if saved is not None else Progress()
+        if self._progress.begin_on(course):
+            self._say(
+                f"the best lap and policy so far are of another track or evaluation.laps than {config.simulator.track} and "
+                f"{config.evaluation.laps}: both begin anew"
+            )
         self._records = RunRecords(run, self._progress, self._limit_s, lambda: self._part(LEARNER), self._say)
         self._cleanups: list[Callable[[], Any]] = []
         self._side = SideProcesses(self._say, self._progress.add_restart)

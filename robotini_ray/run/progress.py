@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from robotini_ray.car.errors import FAULTS
+from robotini_ray.run.course import Course
 from robotini_ray.run.histogram import Histogram
 from robotini_ray.run.reports import CollectorReport, Evaluation, LearnerReport, no_actions, train_step_of
 
@@ -26,6 +27,8 @@ class Progress:
         earlier_wall_s: Wall time of all earlier invocations, in seconds.
         reconnect_causes: Number of given-up connections by cause, see ``car.errors.FAULTS``.
         faults: Number of faults by cause, see ``car.errors.FAULTS``.
+        course: What the evaluations are driven on, the result of ``Course.to_json``; None before an invocation has begun,
+            and in the checkpoints of earlier versions of this program.
         best_policy: Result of the best policy's evaluation; None before there is one.
         first_clean_lap: ``wall_s`` and ``env_steps`` of the run when an evaluation first had a clean lap.
         restarts: Number of restarts by name of the part.
@@ -46,6 +49,7 @@ class Progress:
     reconnect_causes: dict[str, int] = dataclasses.field(default_factory=dict)
     faults: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(FAULTS, 0))
     evaluations: int = 0
+    course: dict[str, Any] | None = None
     best_lap_s: float | None = None
     best_policy: dict[str, Any] | None = None
     last_evaluation: dict[str, Any] | None = None
@@ -161,6 +165,18 @@ class Progress:
             return by_clock_s
         by_steps_s = max(0, train_steps - self.train_steps) / learner.train_steps_per_s
         return by_steps_s if by_clock_s is None else min(by_clock_s, by_steps_s)
+
+    def begin_on(self, course: Course) -> bool:
+        """Begins an invocation that evaluates on a course, and forgets the best results if they are of another one.
+
+        Returns:
+            Whether there were results of another course.
+        """
+        is_other = self.best_policy is not None and not course.is_of(self.course, self.best_policy)
+        if is_other:
+            self.best_lap_s = self.best_policy = None
+        self.course = course.to_json()
+        return is_other
 
     def add_learner(self, report: LearnerReport) -> None:
         """Takes the train step and the replay ratio from the learner's newest report."""

@@ -10,10 +10,8 @@ The limits of the shipped tracks are stored in ``shipped/tracks/limits.json`` wi
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from pathlib import Path
 
 from robotini_ray.machine.whole_files import write_whole
 from robotini_ray.shipped.files import LIMITS_FILE, shipped_tracks
@@ -33,7 +31,7 @@ def lap_limit_s(track: Track) -> float:
         ConvergenceError: The track had to be solved and the solver did not converge.
     """
     kept = json.loads(LIMITS_FILE.read_text(encoding="utf-8")).get(track.name)
-    if kept is not None and kept["sha256"] == _sha256(track.path):
+    if kept is not None and kept["sha256"] == track.sha256:
         return float(kept["limit_s"])
     return racing_line(track).lap_time_s
 
@@ -50,15 +48,11 @@ def main() -> None:
         limits[track.name] = {
             "limit_s": round(limit_s, 4),
             "length_m": round(track.length_m, 4),
-            "sha256": _sha256(track.path),
+            "sha256": track.sha256,
         }
         mean_m_s = track.length_m / limit_s
         print(f"{track.name:<16}{track.length_m:>10.2f}{limit_s:>10.3f}{mean_m_s:>10.2f}{took_s:>13.2f}")
     write_whole(LIMITS_FILE, json.dumps(limits, indent=2) + "\n")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from above).
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -74,6 +75,11 @@ class Track:
     def is_flat(self) -> bool:
         """Tells whether the whole road lies at one height, within 1e-6 m."""
         return bool(np.ptp(self.heights_m) <= HEIGHT_TOLERANCE_M)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the track file, in hexadecimal digits."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     @cached_property
     def line(self) -> Line:

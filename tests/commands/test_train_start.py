@@ -152,3 +152,16 @@ def test_a_run_without_a_lap_has_no_policy_to_drive_and_one_at_its_end_is_told_h
     assert [command[1] for command in commands_of(said)] == ["monitor", "-m", "train"]
     assert commands_of(said)[-1][-2:] == ["--train-steps", "120"]
     assert "no faults" in said[0] and any("no evaluation has finished a lap yet" in line for line in said)
+
+
+def test_a_best_policy_without_a_lap_beside_one_with_laps_and_crashes(ended):
+    progress = Progress(train_steps=60)
+    progress.add_evaluation(Evaluation(50, EvaluationResult([Lap(9.5, False)], 3, [], 570, 19.4), True), 5.0)
+    progress.add_evaluation(Evaluation(60, EvaluationResult([], 0, [], 570, 19.4), True), 5.0)
+    assert "best lap 9.50 s, though not by the best policy, which had fewer crashes: train longer" in ended(progress)
+
+
+def test_without_a_summary_it_is_said_that_there_is_none(ended):
+    display = Display()
+    train._say_summary(Config(), RunDirectory(ended.run_dir, fresh=False), display)
+    assert display.said == [f"there is no {ended.run_dir / 'summary.json'}, because it could not be written"]

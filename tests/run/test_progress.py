@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 
@@ -9,6 +10,7 @@ from robotini_ray.car.errors import FAULTS
 from robotini_ray.car.laps import Lap
 from robotini_ray.environment.score import OriginalEpisode
 from robotini_ray.run import progress as progress_module
+from robotini_ray.run.course import Course
 from robotini_ray.run.progress import Progress, StepRate
 from robotini_ray.run.reports import (
     CollectorReport,
@@ -229,6 +231,39 @@ class TestSummary:
         progress = resumed(progress)
         progress.add_evaluation(Evaluation(3, result(8.5), True), LIMIT_S)
         assert progress.summary(LIMIT_S)["first_clean_lap"] == {"wall_s": 10.0, "env_steps": 0}
+
+
+class TestCourse:
+    HERE, ELSEWHERE = Course("aa", 3, LIMIT_S), Course("bb", 3, 2 * LIMIT_S)
+
+    def driven(self):
+        progress = Progress()
+        assert not progress.begin_on(self.HERE)
+        progress.add_evaluation(Evaluation(5, result(9.0, 10.0), True), LIMIT_S)
+        return resumed(progress)
+
+    def test_on_the_same_one_the_best_results_stay(self):
+        progress = self.driven()
+        assert not progress.begin_on(self.HERE)
+        assert (progress.best_lap_s, progress.summary(LIMIT_S)["median_lap_s"]) == (9.0, 9.5)
+
+    @pytest.mark.parametrize(
+        "other", [ELSEWHERE, dataclasses.replace(HERE, laps=2), dataclasses.replace(HERE, track_sha256="c")]
+    )
+    def test_on_another_one_they_begin_anew_and_no_lap_is_divided_by_a_limit_of_another_track(self, other):
+        progress = self.driven()
+        assert progress.begin_on(other)
+        summary = progress.summary(other.limit_s)
+        assert (summary["best_lap_s"], summary["median_lap_s"], summary["ratio_to_limit"]) == (None, None, None)
+        assert not resumed(progress).begin_on(other), "said once"
+        progress.add_evaluation(Evaluation(6, result(30.0), True), other.limit_s)
+        assert progress.summary(other.limit_s)["ratio_to_limit"] == 30.0 / other.limit_s
+
+    @pytest.mark.parametrize(("course", "anew"), [(HERE, False), (ELSEWHERE, True)])
+    def test_counters_from_before_are_judged_by_the_limit(self, course, anew):
+        saved = self.driven().to_json()
+        del saved["course"]
+        assert Progress(**saved).begin_on(course) is anew
 
 
 class TestFaults:
