@@ -223,6 +223,7 @@ class Launcher:
             else:
                 self._checkpoints.last(learner, self._progress.to_json(), max(1.0, deadline - time.monotonic()))
         except RayError as error:
+            self._progress.add_fault("checkpoint failed")
             self._say(f"no last checkpoint was written, an earlier one stays: {last_line(error)}")
         parts.supervisor.kill_all()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from robotini_ray.parts.interfaces import LearnerPart
 from robotini_ray.program.part import PartHandle
+from robotini_ray.program.supervisor import last_line
 from robotini_ray.run.directory import RunDirectory
 from robotini_ray.run.histogram import Histogram
 from robotini_ray.run.progress import Progress
@@ -40,6 +41,7 @@ class RunRecords:
         self._learner = learner
         self._say = say
         self._metrics: RayMetrics | None = None
+        self._metrics_failed = False
 
     def add_evaluation(self, evaluation: Evaluation) -> None:
         """Records an evaluation that has already been added to the progress, and prints its result."""
@@ -67,7 +69,6 @@ class RunRecords:
             env_steps_per_s: The present rate of environment steps of all cars.
         """
         progress = self._progress
-        self._metrics = self._metrics or RayMetrics(self._run.path.name)
         collection = {**progress.collection_scalars(), "rates/env_steps_per_s": env_steps_per_s}
         self._tell_learner("collection", collection, progress.action_histograms())
         if learner is not None:
@@ -78,8 +79,8 @@ class RunRecords:
                 "replay/ratio": learner.replay.ratio,
             }
             self._tell_learner("training", training)
-        self._metrics.export(progress, learner)
         self.write_summary()
+        self._export_metrics(learner)
 
     def write_summary(self) -> None:
         """Replaces ``summary.json``; a failure is reported and counted, but raises no error."""
@@ -88,6 +89,18 @@ class RunRecords:
         except OSError as error:
             self._progress.add_fault("summary failed")
             self._say(f"summary.json could not be written: {error.strerror}; the last one stays")
+
+    def _export_metrics(self, learner: LearnerReport | None) -> None:
+        """Exports Ray's metrics; the first failure is reported and counted, and ends only them, not the run."""
+        if self._metrics_failed:
+            return
+        try:
+            self._metrics = self._metrics or RayMetrics(self._run.path.name)
+            self._metrics.export(self._progress, learner)
+        except Exception as error:  # Ray raises many types
+            self._metrics_failed = True
+            self._progress.add_fault("metrics failed")
+            self._say(f"Ray's metrics could not be exported and end here, the run goes on: {last_line(error)}")
 
     def _tell_learner(
         self,

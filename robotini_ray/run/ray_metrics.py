@@ -7,6 +7,8 @@ agent of the launcher's node, where Prometheus finds each metric under its name 
 from __future__ import annotations
 
 import dataclasses
+import os
+import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -18,6 +20,9 @@ from robotini_ray.run.reports import LearnerReport
 
 RAY_PREFIX = "ray_"
 RUN_TAG = "run"
+ALL_BUT_PERCENT = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+"""The printable characters of ASCII that a label keeps."""
+
 Kind = Literal["total", "gauge"]
 Value = float | Mapping[str, float] | None
 """The value of a metric: a number, a number for each value of the metric's tag, or None while there is no value yet."""
@@ -182,6 +187,11 @@ METRICS = (
 )
 
 
+def label(name: str) -> str:
+    """Returns a name as a value of a tag: Ray takes only ASCII, so other characters and ``%`` are written as in a URL."""
+    return urllib.parse.quote(os.fsencode(name), safe=ALL_BUT_PERCENT)
+
+
 class RayMetrics:
     """Exports the metrics of one run; this process must be connected to Ray.
 
@@ -189,7 +199,7 @@ class RayMetrics:
     counted anything, and PromQL's ``rate`` and ``increase`` need only a number that grows.
 
     Args:
-        run_name: The value of the tag ``run``.
+        run_name: The run's name; see ``label`` for the value of the tag ``run``.
     """
 
     def __init__(self, run_name: str) -> None:
@@ -197,7 +207,7 @@ class RayMetrics:
         for metric in METRICS:
             tags = (RUN_TAG, metric.tag) if metric.tag else (RUN_TAG,)
             self._gauges[metric.name] = Gauge(metric.name, f"{metric.description} ({metric.unit})", tags)
-            self._gauges[metric.name].set_default_tags({RUN_TAG: run_name})
+            self._gauges[metric.name].set_default_tags({RUN_TAG: label(run_name)})
 
     def export(self, progress: Progress, learner: LearnerReport | None) -> None:
         """Exports the present values.

@@ -100,6 +100,21 @@ def test_a_summary_that_cannot_be_written_is_said_and_counted(records, monkeypat
     assert records._progress.faults["summary failed"] == 1
 
 
+def test_metrics_that_fail_are_said_and_counted_once_and_nothing_else_is_left_out(records, monkeypatch, tmp_path):
+    def fail(self, progress, learner):
+        raise UnicodeEncodeError("ascii", "pätkä", 1, 2, "ordinal not in range(128)")
+
+    monkeypatch.setattr(Metrics, "export", fail)
+    for frames in (30, 60):
+        records._progress.env_steps = frames
+        records.record(LEARNER, 123.0)
+    assert len(records.learner.told) == 4
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["env_steps"] == 60
+    (line,) = records.said
+    assert line.startswith("Ray's metrics could not be exported and end here, the run goes on: 'ascii' codec can't encode")
+    assert records._progress.faults["metrics failed"] == 1
+
+
 def test_an_evaluation_that_cannot_be_written_is_said_and_counted(records):
     evaluation = Evaluation(70, EvaluationResult([], 3, [], 540, 2.0), False)
     records._progress.add_evaluation(evaluation, 5.0)

@@ -17,7 +17,7 @@ from robotini_ray.car.laps import Lap
 from robotini_ray.commands.train import STEADY_METRICS
 from robotini_ray.environment.score import OriginalEpisode
 from robotini_ray.run.progress import Progress
-from robotini_ray.run.ray_metrics import METRICS, RAY_PREFIX, RUN_TAG
+from robotini_ray.run.ray_metrics import METRICS, RAY_PREFIX, RUN_TAG, RayMetrics, label
 from robotini_ray.run.reports import CollectorReport, Evaluation, EvaluationResult, LearnerReport, ReplayState, weights_version
 
 ROOT = Path(robotini_ray.__file__).parents[1]
@@ -34,6 +34,27 @@ def shown() -> set[str]:
 
 def panels() -> list[dict]:
     return [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
+
+
+class TestLabel:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            ("quickstart", "quickstart"),
+            ('a "run" \\ ~', 'a "run" \\ ~'),
+            ("pätkä", "p%C3%A4tk%C3%A4"),
+            ("跑", "%E8%B7%91"),
+            ("100%", "100%25"),
+            ("a\nb", "a%0Ab"),
+            (os.fsdecode(b"p\xe4"), "p%E4"),
+        ],
+    )
+    def test_it_is_ascii_and_another_for_every_name(self, name, expected):
+        assert label(name) == expected
+
+    @pytest.mark.parametrize("name", ["pätkä", "跑", os.fsdecode(b"p\xe4")])
+    def test_ray_takes_it(self, name):
+        RayMetrics(name).export(Progress(), None)
 
 
 class TestTable:
