@@ -28,6 +28,19 @@ FloatArray = NDArray[np.float64]
 SAMPLES_PER_CURVE = 30  # the real simulator measures each Bezier curve by 30 chords
 NEIGHBOURHOOD_M = 1.5  # search range of ``locate`` each way along the line around the car's last place
 HEIGHT_TOLERANCE_M = 1e-6
+SHORTEST_M = 2 * NEIGHBOURHOOD_M
+"""Length of the shortest line: ``locate`` would search a shorter one more than once around a car's last place."""
+
+LONGEST_M = 75.0
+"""Length of the longest line.
+
+The camera of the embedded simulator maps the ground of a flat track in cells of 3 mm: an oval of 68 m fills 1.8 GB, and each
+doubling of the length four times as much. Robotini's own tracks have 14 to 18 m.
+"""
+
+FARTHEST_M = 1000.0
+"""Largest coordinate of a node: the camera computes with 32-bit floats, which are 0.06 mm apart there."""
+
 STEEPEST_SLOPE = 1.0  # height per metre of plan, 45 degrees; on steeper roads the plan no longer determines a car's place
 
 
@@ -145,7 +158,8 @@ def load_track(name_or_path: str) -> Track:
     """Loads a shipped track by its name (``default``, ``oval``, ...) or any Robotini track file by its path.
 
     Raises:
-        TrackError: The file does not exist, is not a track, or is steeper than 45 degrees somewhere.
+        TrackError: The file does not exist, is not a track, is too short, long or far away for the simulator, or is steeper
+            than 45 degrees somewhere.
     """
     shipped = TRACKS / f"{name_or_path}.json"
     path = shipped if name_or_path in shipped_tracks() else Path(name_or_path)
@@ -167,6 +181,8 @@ def _parse_nodes(content: Any) -> FloatArray:
     nodes = np.array([_parse_node(index, entry) for index, entry in enumerate(entries)])
     if not np.isfinite(nodes).all():
         raise TrackError("a coordinate is not a finite number")
+    if (farthest := float(np.abs(nodes).max())) > FARTHEST_M:
+        raise TrackError(f"a coordinate is {farthest:.6g} m from 0; at most {FARTHEST_M:g} m are allowed")
     if np.abs(nodes[0, 0] - nodes[-1, 0]).max() > 1e-3:
         raise TrackError("is not closed: the last node must repeat the first")
     return nodes
@@ -183,6 +199,11 @@ def _build_track(path: Path, nodes: FloatArray) -> Track:
     samples, tangents = _sample_curves(nodes)
     chords = np.roll(samples, -1, axis=0) - samples
     plan_m = np.hypot(chords[:, 0], chords[:, 2])
+    chord_m = np.hypot(plan_m, chords[:, 1])
+    if not SHORTEST_M <= (length_m := float(chord_m.sum())) <= LONGEST_M:
+        raise TrackError(
+            f"the line is {length_m:.6g} m long; allowed: {SHORTEST_M:g} to {LONGEST_M:g} m (coordinates are metres)"
+        )
     if plan_m.min() <= 0:
         raise TrackError("two samples of the line coincide as seen from above; remove duplicate nodes")
     # A Bezier curve may start with a zero tangent (direction equal to position); then the chord gives heading and slope.
@@ -196,11 +217,10 @@ def _build_track(path: Path, nodes: FloatArray) -> Track:
             f"the road after node {place // SAMPLES_PER_CURVE} has a slope of {degrees:.0f} degrees; at most 45 are allowed"
         )
     headings = np.unwrap(np.arctan2(tangents[:, 0], tangents[:, 2]))
-    chord_m = np.hypot(plan_m, chords[:, 1])
     return Track(
         name=path.name,
         path=path,
-        length_m=float(chord_m.sum()),
+        length_m=length_m,
         points=_frozen(samples[:, [0, 2]]),
         arc_m=_frozen(np.concatenate([[0.0], np.cumsum(chord_m)[:-1]])),
         headings_rad=_frozen(headings),

@@ -159,6 +159,44 @@ def test_a_bad_file_is_refused_by_name(tmp_path, content, reason):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("times", "length"), [(0.01, "0.125667"), (0.1, "1.25667"), (10, "125.667"), (80, "1005.34"), (0.0, "0")]
+)
+def test_the_length_is_named_with_what_is_allowed(tmp_path, times, length):
+    with pytest.raises(TrackError) as refusal:
+        load_track(write_track(tmp_path / "mine.json", circle_nodes(2.0 * times)))
+    assert str(refusal.value) == (
+        f"track '{tmp_path}/mine.json': the line is {length} m long; allowed: 3 to 75 m (coordinates are metres)"
+    )
+
+
+@pytest.mark.parametrize("radius_m", [0.5, 11.9])
+def test_lengths_within_the_bounds_are_allowed(tmp_path, radius_m):
+    load_track(write_track(tmp_path / "mine.json", circle_nodes(radius_m)))
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        ("1e300", r"a coordinate is 1e\+300 m from 0; at most 1000 m are allowed"),
+        ("-2e3", r"a coordinate is 2000 m from 0; at most 1000 m"),
+        ("1" + 400 * "0", r"the number 10000000\.\.\. has 401 digits"),
+        ("1" + 5000 * "0", r"the number 10000000\.\.\. has 5001 digits"),
+        ("1" + 400 * "0" + ".0", "a coordinate is not a finite number"),
+    ],
+)
+@pytest.mark.parametrize("key", ["position", "direction"])
+def test_a_number_without_end_is_one_short_line(tmp_path, key, number, reason):
+    path = tmp_path / "mine.json"
+    nodes = circle_nodes(2.0)
+    nodes[1][key]["x"] = "HERE"
+    write_track(path, nodes)
+    path.write_text(path.read_text().replace('"HERE"', number))
+    with pytest.raises(TrackError, match=reason) as refusal:
+        load_track(str(path))
+    assert len(str(refusal.value).removeprefix(f"track '{path}'")) < 100
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_a_byte_order_mark_is_no_part_of_the_track(tmp_path, circle, encoding):
     path = tmp_path / "circle.json"
