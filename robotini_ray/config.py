@@ -30,6 +30,9 @@ ACTION_SIZE = 2
 PRIVILEGED_SIZE = 10
 """Count of the numbers that a privileged critic sees besides the observation, see ``environment/privileged.py``."""
 
+HIGHEST_SEED = 2**31 - 1
+"""The largest random seed; NumPy refuses negative ones."""
+
 
 def setting(default: Any, doc: str, low: float = -math.inf, high: float = math.inf) -> Any:
     """Returns a dataclass field with a default, a one-line explanation and an allowed range.
@@ -70,7 +73,7 @@ def check_fields(section: Any, name: str) -> None:
 class RunConfig(Section):
     """The limits of a run, and its random seed."""
 
-    seed: int = setting(0, "random seed of the networks, the exploration noise and the embedded simulators", 0, 2**31 - 1)
+    seed: int = setting(0, "random seed of the networks, the exploration noise and the embedded simulators", 0, HIGHEST_SEED)
     minutes: float | None = setting(
         None, "wall time in minutes after which this invocation ends; null for no limit", 0.05, 60 * 24 * 30
     )

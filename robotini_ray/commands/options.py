@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from robotini_ray.config import Config, ConfigError, RandomisationConfig, load_config
+from robotini_ray.config import HIGHEST_SEED, Config, ConfigError, RandomisationConfig, load_config
 from robotini_ray.shipped.files import find_recipe
 
 Overrides = dict[str, Any]
 
 PATH = click.Path(path_type=Path)
 PORT = click.IntRange(0, 65535)
+SEED = click.IntRange(0, HIGHEST_SEED)
 SECONDS = click.FloatRange(0, 1e6, min_open=True)
 MONITOR_PORT = 8080
 MONITOR_HELP = "Port of the live page, on 127.0.0.1; 0 takes a free one."

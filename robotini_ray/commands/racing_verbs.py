@@ -15,6 +15,7 @@ from robotini_ray.commands.options import (
     PORT,
     RANDOMISATION_EPILOG,
     SECONDS,
+    SEED,
     SHIPPED_POLICY,
     SIMULATOR_HELP,
     TRACK_HELP,
@@ -39,7 +40,7 @@ from robotini_ray.commands.options import (
     "--laps", type=click.IntRange(1), help="Flying laps to drive in each evaluation. Default: 10, unless --seconds is given."
 )
 @click.option("--seconds", type=SECONDS, help="Seconds of game time to drive; with --laps, what is reached first counts.")
-@click.option("--seed", type=int, default=0, help="Seed of the embedded simulator.", show_default=True)
+@click.option("--seed", type=SEED, default=0, help="Seed of the embedded simulator.", show_default=True)
 @click.option(
     "--hand-written/--no-hand-written",
     default=None,
@@ -115,7 +116,7 @@ def leaderboard(**settings: Any) -> int:
     "--laps", type=click.IntRange(1), default=1, help="Flying laps to drive; the fastest is recorded.", show_default=True
 )
 @click.option("--seconds", type=SECONDS, help="Record this many seconds of game time from the start instead of a lap.")
-@click.option("--seed", type=int, default=0, help="Seed of the embedded simulator.", show_default=True)
+@click.option("--seed", type=SEED, default=0, help="Seed of the embedded simulator.", show_default=True)
 @click.pass_context
 def record(context: click.Context, **settings: Any) -> int:
     """Record a lap of a policy as a film or a picture.
@@ -197,7 +198,7 @@ def replay_log(monitor_port: int, no_monitor: bool, **settings: Any) -> int:
 )
 @click.option("--track", default="default", help=TRACK_HELP, show_default=True)
 @click.option("--seconds", type=SECONDS, help="End the race after this many seconds of game time. Default: race until Ctrl-C.")
-@click.option("--seed", type=int, default=0, help="Seed of the differences between the cars.", show_default=True)
+@click.option("--seed", type=SEED, default=0, help="Seed of the differences between the cars.", show_default=True)
 @click.option("--monitor-port", type=PORT, default=MONITOR_PORT, help=MONITOR_HELP, show_default=True)
 @click.option("--no-monitor", is_flag=True, help="Race without the live page; then no Redis server is needed.")
 def demo(monitor_port: int, no_monitor: bool, **settings: Any) -> int:

@@ -18,6 +18,7 @@ from robotini_ray.commands.options import (
     PORT,
     RANDOMISATION_EPILOG,
     SECONDS,
+    SEED,
     SIMULATOR_HELP,
     TRACK_HELP,
     WAIT_HELP,
@@ -122,7 +123,7 @@ def train(
 )
 @click.option("--parameters", type=PATH, help="RaceParameters.json file. Default: the values that training uses.")
 @click.option("--num-segments", type=click.IntRange(2, 1000), help="Segments of the track; replaces the value in --parameters.")
-@click.option("--seed", type=int, default=0, help="Seed of put-backs and of all randomisation.", show_default=True)
+@click.option("--seed", type=SEED, default=0, help="Seed of put-backs and of all randomisation.", show_default=True)
 @click.option(
     "--car-contact/--no-car-contact", default=True, help="Whether cars collide or pass through each other.", show_default=True
 )
