@@ -69,3 +69,7 @@ class TrackFieldsMissing(SpectatorError):
 
 class TrackMismatch(RobotiniError):
     """The simulator uses another track than the one given; reconnecting does not help."""
+
+
+class SegmentsRefused(RobotiniError):
+    """The simulator divides its track into a number of segments by which laps cannot be counted; reconnecting does not help."""

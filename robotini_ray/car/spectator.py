@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from robotini_ray.car.connection import wait_readable
-from robotini_ray.car.errors import SpectatorLost, StateTimeout, TrackFieldsMissing
+from robotini_ray.car.errors import SegmentsRefused, SpectatorLost, StateTimeout, TrackFieldsMissing
 from robotini_ray.car.event_stream import EventStream
 from robotini_ray.car.state import CarState
 from robotini_ray.car.track_fields import TrackFields
@@ -18,7 +18,7 @@ from robotini_ray.track.track import Track
 
 WORLD_FRAMES_PER_S = 60
 MAX_STATES_KEPT = 600
-MAX_SEGMENTS = 1000
+MIN_SEGMENTS, MAX_SEGMENTS = 2, 1000
 STALE_S = 1.0
 """The age in seconds from which, in real time, a state no longer counts as the car's present state."""
 
@@ -158,6 +158,7 @@ class Spectator:
             SpectatorLost: The connection has ended.
             TrackFieldsMissing: The simulator sends no track fields, and the track or its parameters are not known.
             TrackMismatch: The simulator uses another track than the one given.
+            SegmentsRefused: The first ``RaceParameters`` event has a number of segments by which laps cannot be counted.
         """
         for event in self._stream.read():
             self._apply(event)
@@ -170,6 +171,7 @@ class Spectator:
             SpectatorLost: The connection has ended.
             TrackFieldsMissing: The simulator sends no track fields, and the track or its parameters are not known.
             TrackMismatch: The simulator uses another track than the one given.
+            SegmentsRefused: The first ``RaceParameters`` event has a number of segments by which laps cannot be counted.
         """
         followed = self._followed[name]
         deadline_s = time.monotonic() + timeout_s
@@ -192,6 +194,7 @@ class Spectator:
             SpectatorLost: No such event arrived within ``timeout_s`` seconds, or the connection has ended.
             TrackFieldsMissing: The simulator sends no track fields, and the track or its parameters are not known.
             TrackMismatch: The simulator uses another track than the one given.
+            SegmentsRefused: The first ``RaceParameters`` event has a number of segments by which laps cannot be counted.
         """
         deadline_s = time.monotonic() + timeout_s
         self.drain()
@@ -222,6 +225,11 @@ class Spectator:
                 self._restart_track_fields()
         except (KeyError, TypeError, ValueError, OverflowError):
             self.bad_events += 1
+            if kind == "RaceParameters" and self.parameters is None:  # there are none to go on with
+                raise SegmentsRefused(
+                    f"the simulator at {self._stream.address} sends numSegments {event.get('numSegments')!r:.40}, but counting "
+                    f"laps takes {MIN_SEGMENTS} to {MAX_SEGMENTS}: set numSegments in its RaceParameters.json"
+                ) from None
 
     def _apply_car_event(self, kind: str, name: str) -> None:
         car = self._followed.get(name)
@@ -277,8 +285,11 @@ class Spectator:
 
 
 def _check_segments(number: Any) -> None:
-    """Raises ``ValueError`` or ``TypeError`` for a number of segments that no track has and that would fill the memory."""
-    if not 1 <= int(number) <= MAX_SEGMENTS:
+    """Raises ``ValueError`` or ``TypeError`` for a number of segments that would fill the memory, or of a single one.
+
+    The line is recognised by the step from the last segment to the first; see ``LapCounter``.
+    """
+    if not MIN_SEGMENTS <= int(number) <= MAX_SEGMENTS:
         raise ValueError(f"{number} segments")
 
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.car.errors import SimulatorUnreachable, SpectatorLost, StateTimeout, TrackFieldsMissing, TrackMismatch
+from robotini_ray.car.errors import (
+    SegmentsRefused,
+    SimulatorUnreachable,
+    SpectatorLost,
+    StateTimeout,
+    TrackFieldsMissing,
+    TrackMismatch,
+)
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.track.track import load_track
 from tests.waiting import LONG_S
@@ -88,6 +95,19 @@ def test_unreachable_names_the_address():
         port = listener.getsockname()[1]
     with pytest.raises(SimulatorUnreachable, match=rf"127\.0\.0\.1:{port}"):
         Spectator("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("number", ["1", "0", "1001", "null", '"many"', "1" + 400 * "0"])
+def test_segments_by_which_no_lap_can_be_counted_are_refused(stream, number):
+    stream.send(b'{"type":"RaceParameters","numSegments":%s,"track":"oval.json"}\n' % number.encode())
+    with pytest.raises(SegmentsRefused) as refusal:
+        stream.spectator.wait_for_parameters(LONG_S)
+    told = {"null": "None", '"many"': "'many'"}.get(number, number)[:40]
+    host, port = stream.server.address
+    assert str(refusal.value) == (
+        f"the simulator at {host}:{port} sends numSegments {told}, but counting laps takes 2 to 1000: "
+        "set numSegments in its RaceParameters.json"
+    )
 
 
 def test_state_of_a_followed_car(stream, wire):
