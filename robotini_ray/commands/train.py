@@ -11,11 +11,12 @@ from robotini_ray.commands.find_simulator import find_simulator
 from robotini_ray.config import Config
 from robotini_ray.machine.addresses import exposure_warning, public_addresses
 from robotini_ray.machine.child_process import run_in_own_session
+from robotini_ray.machine.memory import available_memory_bytes
 from robotini_ray.machine.terminal_text import command_text, launch_command, near
 from robotini_ray.program.ray_token import LOCAL, require_token
 from robotini_ray.run.directory import RunDirectory
 from robotini_ray.run.leftovers import Leftover, describe_leftovers, find_leftovers
-from robotini_ray.run.memory_needed import available_memory_bytes, check_memory
+from robotini_ray.run.memory_needed import check_memory
 from robotini_ray.run.process_mark import mark_this_process
 from robotini_ray.track.reference_laps import ReferenceLaps
 from robotini_ray.watch.live_table import Display, clock

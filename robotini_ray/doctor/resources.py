@@ -9,7 +9,8 @@ from pathlib import Path
 from robotini_ray.config import Config, ConfigError
 from robotini_ray.doctor.finding import Finding
 from robotini_ray.machine.inventory import machine
-from robotini_ray.run.memory_needed import PROCESS_BYTES, available_memory_bytes, check_memory, replay_bytes
+from robotini_ray.machine.memory import available_memory_bytes
+from robotini_ray.run.memory_needed import PROCESS_BYTES, check_memory, replay_bytes
 
 COLLECTORS_PER_CORE = 2
 MEMORY_MARGIN = 0.8

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from robotini_ray.config import ACTION_SIZE, Config, ConfigError
 
 PROCESS_BYTES = 550_000_000
@@ -44,17 +42,5 @@ def check_memory(config: Config, available_bytes: int, collectors_here: bool = T
             f"this run asks for {asked / 1e9:.1f} GB of memory (replay {replay / 1e9:.1f} GB for replay.capacity "
             f"{config.replay.capacity:,}, {processes} processes of {PROCESS_BYTES / 1e9:.2f} GB), "
             f"but {available_bytes / 1e9:.1f} GB are free: lower replay.capacity or collection.cars, "
-            "raise collection.cars_per_collector, or take a larger machine"
+            "raise collection.cars_per_collector, take a larger machine, or raise the container's memory limit"
         )
-
-
-def available_memory_bytes() -> int:
-    """Returns the memory in bytes that Linux estimates to be usable without swapping (``MemAvailable``).
-
-    Raises:
-        OSError: ``/proc/meminfo`` cannot be read or has no such line.
-    """
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    raise OSError("/proc/meminfo has no MemAvailable")

@@ -1,7 +1,7 @@
 import pytest
 
 from robotini_ray.config import ConfigError, load_config
-from robotini_ray.run.memory_needed import available_memory_bytes, check_memory, replay_bytes
+from robotini_ray.run.memory_needed import check_memory, replay_bytes
 
 
 def test_feed_forward_windows_share_all_rows_but_one():
@@ -35,7 +35,3 @@ def test_collectors_of_a_cluster_may_be_elsewhere():
 
 def test_a_run_that_fits_is_not():
     check_memory(load_config(None, {}), 8_000_000_000)
-
-
-def test_this_machine_has_memory():
-    assert available_memory_bytes() > 100_000_000
