@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from robotini_ray.config import Config
-from robotini_ray.doctor import exposure, ports, resources, simulator, software
+from robotini_ray.doctor import exposure, ports, ray_files, resources, simulator, software
 from robotini_ray.doctor.finding import Finding
 from robotini_ray.run.leftovers import describe_leftovers, find_leftovers, run_dirs_in
 
@@ -28,6 +28,7 @@ def examine(config: Config, run_dir: Path) -> Iterator[Finding]:
     yield from resources.check_memory_for(config)
     yield from resources.check_shared_memory()
     yield from resources.check_disk(config, run_dir)
+    yield from ray_files.check_ray_folder()
     yield from simulator.check_simulators(config)
     yield from exposure.check_token()
     yield from exposure.check_addresses()

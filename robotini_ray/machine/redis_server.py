@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import ipaddress
+import logging
 import os
 import secrets
 import shutil
@@ -21,10 +22,12 @@ from types import TracebackType
 
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.child_process import start_child, stop_child
+from robotini_ray.machine.socket_folder import socket_folder
 from robotini_ray.machine.whole_files import write_whole
 
+LOG = logging.getLogger(__name__)
+
 START_TIMEOUT_S = 10.0
-_MAX_SOCKET_PATH_BYTES = 107
 _SETTINGS = (
     "--unixsocketperm", "700", "--save", "", "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru",
 )  # fmt: skip
@@ -122,14 +125,15 @@ class RedisServer:
         """Starts the server and waits until it answers.
 
         Raises:
-            RedisServerError: The server ends or does not answer within 10 s (the message names the log), there is no Redis
-                server, or the temporary folder's path is too long for a unix socket.
+            RedisServerError: The server ends or does not answer within 10 s (the message names the log), or there is no Redis
+                server.
+            SocketFolderError: No folder for temporary files has a path that is short enough for a unix socket.
         """
         program = find_redis_server()
-        socket_path = Path(tempfile.mkdtemp(prefix="rr-")) / "redis.sock"
-        if len(os.fsencode(socket_path)) > _MAX_SOCKET_PATH_BYTES:
-            socket_path.parent.rmdir()
-            raise RedisServerError(f"{socket_path} is too long for a unix socket; set TMPDIR to a shorter folder")
+        chosen = socket_folder(Path(tempfile.gettempdir()), "rr-12345678/redis.sock", "TMPDIR")
+        if chosen.warning is not None:
+            LOG.warning("%s for Redis", chosen.warning)
+        socket_path = Path(tempfile.mkdtemp(prefix="rr-", dir=chosen.path)) / "redis.sock"
         self._server_command = [*program, *self._network_file(socket_path.parent)]
         self.socket_path = socket_path
         self._wait_until_it_answers(socket_path, self._launch(socket_path))

@@ -240,7 +240,7 @@ class Launcher:
         self._start_wall_s = self._progress.this_wall_s
 
     def _start_ray(self, address: str) -> RayAddresses:
-        addresses = start_ray(address)
+        addresses = start_ray(address, self._say)
         self._cleanups.append(ray.shutdown)
         self._stop.install()  # ray.init has replaced the signal handlers with its own
         self._bypass_proxies(node_addresses())

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import ray
 from ray.exceptions import AuthenticationError
 
+from robotini_ray.errors import RobotiniError
 from robotini_ray.program.part import WORKER_ENVIRONMENT
 from robotini_ray.program.placement import PlacementError
+from robotini_ray.program.ray_folder import NAME, ray_folder, ray_logs
 from robotini_ray.program.ray_token import LOCAL
 from robotini_ray.program.supervisor import last_line
 
@@ -25,6 +27,13 @@ The dashboard needs more than a gigabyte of memory and ten seconds of start-up.
 """
 
 
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
+
+
+class RayStartError(RobotiniError):
+    """Raised if the Ray on this machine does not start; the message is one line for the user."""
+
+
 class RayAddresses(NamedTuple):
     """The addresses at which Ray can be observed."""
 
@@ -34,36 +43,50 @@ class RayAddresses(NamedTuple):
     """The URL of this node's metrics, for Prometheus."""
 
 
-def start_ray(address: str) -> RayAddresses:
+def start_ray(address: str, say: Callable[[str], None]) -> RayAddresses:
     """Joins the Ray cluster at an address, or starts one on this machine.
 
     Args:
-        address: ``local`` to start one, or the address of a cluster.
+        address: ``local``, or the address of a Ray cluster.
+        say: A function that shows a line to the user.
 
     Raises:
         PlacementError: There is no cluster at the address, or it refuses this process's token.
+        RayStartError: The Ray on this machine does not start, which also takes too long on a very busy machine.
+        SocketFolderError: There is no folder for its files.
     """
     dashboard = (os.cpu_count() or 1) >= CORES_FOR_DASHBOARD
     os.environ.update(WORKER_ENVIRONMENT)
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let simulators starve learner and collectors
     # Ray warns of changes in its next versions: about pydantic (which tf-agents' pins keep old) and about hiding GPUs
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
+    context = _start_here(dashboard, say) if address == LOCAL else _join(address)
+    port = context.address_info["metrics_export_port"]
+    return RayAddresses(context.dashboard_url or "", f"http://{context.address_info['node_ip_address']}:{port}/metrics")
+
+
+def _start_here(dashboard: bool, say: Callable[[str], None]) -> Any:
+    chosen = ray_folder()
+    if chosen.warning is not None:
+        say(f"warning: {chosen.warning} for Ray's files")
+    folder = chosen.path / NAME
     try:
-        context = ray.init(
-            address=address,
-            include_dashboard=dashboard if address == LOCAL else None,
-            log_to_driver=False,
-            logging_level="warning",
-        )
+        return ray.init(address=LOCAL, include_dashboard=dashboard, _temp_dir=str(folder), **QUIET)
+    except Exception as error:  # Ray raises this very class if it does not start within its 30 s
+        raise RayStartError(
+            f"Ray did not start: {last_line(error)} (logs: {ray_logs(folder)}); start again, on a machine that is less busy "
+            "if it was the time that ran out"
+        ) from error
+
+
+def _join(address: str) -> Any:
+    try:
+        return ray.init(address=address, **QUIET)
     except (ConnectionError, AuthenticationError) as error:
-        if address == LOCAL:
-            raise
         raise PlacementError(
             f"no Ray cluster to join at {address}: {last_line(error)} (cluster/README.md says how to start one; "
             "--address local needs none)"
         ) from error
-    port = context.address_info["metrics_export_port"]
-    return RayAddresses(context.dashboard_url or "", f"http://{context.address_info['node_ip_address']}:{port}/metrics")
 
 
 def wait_for(reference: Any, timeout_s: float, what: str, look: Callable[[], None], say: Callable[[str], None]) -> None:

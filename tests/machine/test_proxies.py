@@ -5,18 +5,17 @@ import subprocess
 import sys
 
 import pytest
+import reverb
 
 from robotini_ray.machine.proxies import EXCEPTIONS, bypass_proxies
 
 PROXY = "http://127.0.0.1:9"
 
 ASK_REVERB = """
-import os, reverb
+import os, sys, reverb
 from robotini_ray.machine.proxies import bypass_proxies
 bypass_proxies(os.environ, [])
-server = reverb.Server([reverb.Table.queue("table", 1)])
-print(list(reverb.Client(f"127.0.0.1:{server.port}").server_info(timeout=60)))
-server.stop()
+print(list(reverb.Client(f"127.0.0.1:{sys.argv[1]}").server_info(timeout=60)))
 """
 
 
@@ -62,5 +61,10 @@ def test_a_star_stays_alone_because_it_counts_only_so():
 def test_reverb_is_reached_although_the_environment_names_a_proxy():
     environment = {name: value for name, value in os.environ.items() if name not in EXCEPTIONS}
     environment |= {"http_proxy": PROXY, "https_proxy": PROXY}
-    done = subprocess.run([sys.executable, "-c", ASK_REVERB], env=environment, capture_output=True, text=True, timeout=120)
+    server = reverb.Server([reverb.Table.queue("table", 1)])
+    try:
+        command = [sys.executable, "-c", ASK_REVERB, str(server.port)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=150)
+    finally:
+        server.stop()
     assert done.stdout == "['table']\n", done.stderr
