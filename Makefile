@@ -25,6 +25,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --upgrade pip
 	@$(BIN)/python -m pip install -qq -c constraints.txt -e '.[$(FLAVOR),dev]'
+	@$(BIN)/python -m robotini_ray.simulator.server.warm_up
 	@touch $@
 
 train: $(READY)  ## train a race car on this machine for about ten minutes; run it again to resume

@@ -47,6 +47,7 @@ def run(
         randomisation=randomisation,
         upstream=upstream,
         allow_ui_commands=allow_ui_commands,
+        say=lambda line: print(line, flush=True),
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())

@@ -13,11 +13,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from robotini_ray.machine.processes import cpu_time_s
+
 STOP_TIMEOUT_S = 3.0
+PROGRESS_CPU_S = 0.05
+"""Processor time that counts as progress of a child."""
+
 NICENESS = 10
 
 # A fresh interpreter runs this: it calls prctl(PR_SET_PDEATHSIG, signal) and then becomes the program. Doing the same in
@@ -95,22 +100,32 @@ def step_back(process_id: int) -> None:
             Path(f"/proc/{process_id}/autogroup").write_text(str(NICENESS))
 
 
-def wait_for_line(process: subprocess.Popen[bytes], pattern: re.Pattern[str], timeout_s: float) -> re.Match[str] | None:
+def wait_for_line(
+    process: subprocess.Popen[bytes],
+    pattern: re.Pattern[str],
+    patience_s: float,
+    say: Callable[[str], None] = lambda line: None,
+) -> re.Match[str] | None:
     """Waits until the output of a child matches a pattern; returns the match.
+
+    The limit looks at the child's progress and not at the clock: a child that prints, or uses its processor, is waited for.
 
     Args:
         process: A child whose standard output is a pipe. What it has printed so far is consumed.
         pattern: The regular expression to search for.
-        timeout_s: The longest wait, in seconds of wall time.
+        patience_s: The longest time without progress, in seconds of wall time.
+        say: Gets every whole line that the child prints before the match.
 
     Returns:
-        The first match, or None if the child ends or the time is over before there is one.
+        The first match, or None if the child ends or makes no progress before there is one.
     """
     output = process.stdout
     assert output is not None
-    printed = b""
-    deadline_s = time.monotonic() + timeout_s
+    printed, passed_on = b"", 0
+    used_s, deadline_s = cpu_time_s(process.pid), time.monotonic() + patience_s
     while time.monotonic() < deadline_s:
+        if (now_used_s := cpu_time_s(process.pid)) >= used_s + PROGRESS_CPU_S:
+            used_s, deadline_s = now_used_s, time.monotonic() + patience_s
         if select.select([output], [], [], 0.2)[0]:
             said = os.read(output.fileno(), 4096)  # ``readline`` would buffer further lines out of sight of ``select``
             if not said:
@@ -119,6 +134,11 @@ def wait_for_line(process: subprocess.Popen[bytes], pattern: re.Pattern[str], ti
             match = pattern.search(printed.decode(errors="replace"))
             if match:
                 return match
+            deadline_s = time.monotonic() + patience_s
+            *lines, _ = printed.split(b"\n")
+            for line in lines[passed_on:]:
+                say(line.decode(errors="replace"))
+            passed_on = len(lines)
     return None
 
 

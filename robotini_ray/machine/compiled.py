@@ -59,9 +59,9 @@ def cache_directory(first: Path, name: str) -> Path | None:
 
 def compiled(function: Function) -> Function:
     """Applies ``numba.njit`` with the cache directory of this module, or without a cache if there is none."""
-    if _DIRECTORY is None:
+    if DIRECTORY is None:
         return numba.njit(function)
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(_DIRECTORY)
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(DIRECTORY)
     try:
         return numba.njit(cache=True)(function)
     finally:
@@ -88,4 +88,4 @@ def _is_writable(directory: Path) -> bool:
     return True
 
 
-_DIRECTORY = cache_directory(Path(numba.config.CACHE_DIR or PACKAGE / "__pycache__"), f"compiled-{fingerprint()}")
+DIRECTORY = cache_directory(Path(numba.config.CACHE_DIR or PACKAGE / "__pycache__"), f"compiled-{fingerprint()}")

@@ -13,7 +13,7 @@ PROC = Path("/proc")
 CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 # Indices of fields in /proc/PID/stat, counted after the command's name, which may contain brackets and blanks.
-_STATE, _PARENT, _SESSION, _START_TICKS = 0, 1, 3, 19
+_STATE, _PARENT, _SESSION, _USER_TICKS, _KERNEL_TICKS, _START_TICKS = 0, 1, 3, 11, 12, 19
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +57,8 @@ class ProcessStat:
     parent: int
     session: int
     start_ticks: int
+    cpu_ticks: int
+    """Clock ticks of processor time, in user and kernel mode."""
 
 
 def boot_id() -> str:
@@ -86,7 +88,14 @@ def process_stat(pid: int) -> ProcessStat | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text.rpartition(")")[2].split()
-    return ProcessStat(fields[_STATE], int(fields[_PARENT]), int(fields[_SESSION]), int(fields[_START_TICKS]))
+    cpu_ticks = int(fields[_USER_TICKS]) + int(fields[_KERNEL_TICKS])
+    return ProcessStat(fields[_STATE], int(fields[_PARENT]), int(fields[_SESSION]), int(fields[_START_TICKS]), cpu_ticks)
+
+
+def cpu_time_s(pid: int) -> float:
+    """Returns the processor time that a process has used so far, in seconds; 0 if there is no such process."""
+    stat = process_stat(pid)
+    return 0.0 if stat is None else stat.cpu_ticks / CLOCK_TICKS_PER_S
 
 
 def own_processes() -> Iterator[int]:

@@ -11,7 +11,7 @@ from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.child_process import start_child, stop_child, wait_for_line
 from robotini_ray.machine.terminal_text import PROGRAM
 
-START_TIMEOUT_S = 60.0
+START_PATIENCE_S = 60.0
 REDIS_VARIABLE = "ROBOTINI_RAY_REDIS_URL"
 """Environment variable that replaces the option ``--redis`` of ``monitor``."""
 
@@ -45,10 +45,10 @@ class MonitorProcess:
         """Waits until the page can be opened and returns its URL.
 
         Raises:
-            MonitorUnavailable: The page is not ready within ``START_TIMEOUT_S``, or the process has ended; the message is the
+            MonitorUnavailable: The page is not ready within ``START_PATIENCE_S``, or the process has ended; the message is the
                 last line of its log.
         """
-        ready = wait_for_line(self._process, _READY, START_TIMEOUT_S)
+        ready = wait_for_line(self._process, _READY, START_PATIENCE_S)
         if ready is not None:
             return ready[1]
         stop_child(self._process)

@@ -262,7 +262,7 @@ class Launcher:
 
     def _simulator(self, role: str) -> EmbeddedSimulator:
         logs = self._run.path / "logs"
-        return self._start(lambda: start_simulator(self._config, role, logs), lambda simulator: simulator.close)
+        return self._start(lambda: start_simulator(self._config, role, logs, self._say), lambda simulator: simulator.close)
 
     def _start(self, make: Callable[[], T], cleanup: Callable[[T], Callable[[], Any]]) -> T:
         made = make()

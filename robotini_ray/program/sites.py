@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from robotini_ray.config import NO_RANDOMISATION, Config
@@ -47,7 +47,7 @@ def roles_here(config: Config, plan: Plan) -> tuple[str, ...]:
     return (COLLECT, EVALUATE) if collects else (EVALUATE,)
 
 
-def start_simulator(config: Config, role: str, log_dir: Path) -> EmbeddedSimulator:
+def start_simulator(config: Config, role: str, log_dir: Path, say: Callable[[str], None]) -> EmbeddedSimulator:
     """Starts the embedded simulator of a role; all cars of ``EVALUATE`` are standard ones."""
     collecting = role == COLLECT
     return EmbeddedSimulator(
@@ -55,6 +55,7 @@ def start_simulator(config: Config, role: str, log_dir: Path) -> EmbeddedSimulat
         config.run.seed + (0 if collecting else 1),
         log_dir / f"simulator-{role}.log",
         config.randomisation if collecting else NO_RANDOMISATION,
+        say,
     )
 
 

@@ -6,11 +6,12 @@ import contextlib
 import dataclasses
 import functools
 import json
+import logging
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig, SimulatorConfig
@@ -18,8 +19,10 @@ from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.child_process import start_child, stop_child, wait_for_line
 from robotini_ray.simulator_address import SimulatorAddress
 
-START_TIMEOUT_S = 60.0
-"""The longest time that a start may take: on a machine's first start, numba compiles the physics and the camera."""
+LOG = logging.getLogger(__name__)
+
+START_PATIENCE_S = 60.0
+"""The longest time that a start may make no progress; see ``wait_for_line``."""
 
 ANSWER_TIMEOUT_MS = 600_000
 """The time that lock-step waits for a car's answer: practically for ever, since all cars belong to this program."""
@@ -41,14 +44,21 @@ class EmbeddedSimulator:
         seed: Seeds the places where cars are put back and the draws of ``randomisation``.
         log_path: The file that the process's stderr is appended to.
         randomisation: The ranges from which each car's properties are drawn; by default all cars are standard.
+        say: Shows a line to a person: on a machine's first start, that the simulator is compiled.
 
     Attributes:
         lockstep: True if the simulator waits for its cars (``pace`` is ``max``), False if it runs in real time.
     """
 
     def __init__(
-        self, config: SimulatorConfig, seed: int, log_path: Path, randomisation: RandomisationConfig = NO_RANDOMISATION
+        self,
+        config: SimulatorConfig,
+        seed: int,
+        log_path: Path,
+        randomisation: RandomisationConfig = NO_RANDOMISATION,
+        say: Callable[[str], None] = LOG.info,
     ) -> None:
+        self._say = say
         self._log_path = log_path
         command = [sys.executable, "-m", "robotini_ray.launch", "simulate", "--track", config.track]
         command += ["--pace", config.pace, "--seed", str(seed)]
@@ -91,15 +101,18 @@ class EmbeddedSimulator:
         """The address that the simulator listens on; the first access blocks until it listens.
 
         Raises:
-            EmbeddedSimulatorError: The simulator is not ready within ``START_TIMEOUT_S``; the message quotes the last line
-                of its log.
+            EmbeddedSimulatorError: The simulator has ended or makes no progress for ``START_PATIENCE_S``; the message quotes
+                the last line of its log.
         """
-        match = wait_for_line(self._process, _READY, START_TIMEOUT_S)
+        match = wait_for_line(self._process, _READY, START_PATIENCE_S, self._say)
         if match:
             return SimulatorAddress(match[1], int(match[2]), int(match[4]))
+        code = self._process.poll()
         stop_child(self._process)
-        said = self._log_path.read_text().strip().splitlines() or ["it printed nothing"]
-        raise EmbeddedSimulatorError(f"the embedded simulator did not start: {said[-1]} (log: {self._log_path})")
+        how = f"made no progress for {START_PATIENCE_S:g} s" if code is None else f"ended with exit code {code}"
+        said = self._log_path.read_text().strip().splitlines()
+        reason = said[-1] if said else f"it {how} and printed nothing"
+        raise EmbeddedSimulatorError(f"the embedded simulator did not start: {reason} (log: {self._log_path})")
 
 
 @contextlib.contextmanager
@@ -115,12 +128,16 @@ def temporary_simulator(
         EmbeddedSimulatorError: The simulator does not start.
     """
     with tempfile.TemporaryDirectory(prefix="robotini-") as folder:
-        simulator = EmbeddedSimulator(config, seed, Path(folder) / "simulator.log", randomisation)
+        simulator = EmbeddedSimulator(config, seed, Path(folder) / "simulator.log", randomisation, _print_to_stderr)
         try:
             _ = simulator.address
             yield simulator
         finally:
             simulator.close()
+
+
+def _print_to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _randomisation_flags(randomisation: RandomisationConfig) -> list[str]:

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -206,3 +207,30 @@ def test_one_that_steps_back_takes_its_session_along():
         assert os.getpriority(os.PRIO_PROCESS, 0) < NICENESS
     finally:
         stop_child(process)
+
+
+class TestWaitForLine:
+    """The limit looks at progress: a child that works or prints is waited for, one that stands still is not."""
+
+    @staticmethod
+    def run(code, patience_s, say=lambda line: None):
+        child = child_process.start_child([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            return child_process.wait_for_line(child, re.compile("^ready", re.MULTILINE), patience_s, say)
+        finally:
+            child_process.stop_child(child)
+
+    def test_a_child_that_computes_longer_than_the_patience_is_waited_for(self):
+        work = "import time\nwhile time.process_time() < 4: pass\nprint('ready', flush=True); time.sleep(600)"
+        assert self.run(work, patience_s=3.0)
+
+    def test_a_child_that_prints_is_waited_for_and_its_lines_are_passed_on(self):
+        said = []
+        talk = (
+            "import time\nfor k in range(8): print('step', k, flush=True); time.sleep(0.5)\nprint('ready', flush=True)\ninput()"
+        )
+        assert self.run(talk, patience_s=3.0, say=said.append)
+        assert said == [f"step {k}" for k in range(8)]
+
+    def test_a_child_that_stands_still_is_given_up(self):
+        assert self.run("import time; time.sleep(600)", patience_s=2.0) is None

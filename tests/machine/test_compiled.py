@@ -85,8 +85,8 @@ class TestUnwritablePlaces:
     def test_without_any_place_functions_are_compiled_but_not_kept(self, blocked, monkeypatch, caplog):
         monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
         monkeypatch.setattr(tempfile, "tempdir", str(blocked))
-        monkeypatch.setattr(compiled_module, "_DIRECTORY", cache_directory(blocked, "compiled-x"))
-        assert compiled_module._DIRECTORY is None
+        monkeypatch.setattr(compiled_module, "DIRECTORY", cache_directory(blocked, "compiled-x"))
+        assert compiled_module.DIRECTORY is None
         (line,) = caplog.messages
         assert "not cached" in line and "set NUMBA_CACHE_DIR" in line
 

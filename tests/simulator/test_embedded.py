@@ -124,10 +124,10 @@ class TestEmbeddedSimulator:
         assert str(tmp_path / "simulator.log") in str(caught.value)
 
     def test_one_that_hangs_is_given_up_and_ended(self, simulator, monkeypatch):
-        monkeypatch.setattr(embedded, "START_TIMEOUT_S", 0.3)
+        monkeypatch.setattr(embedded, "START_PATIENCE_S", 0.3)
         monkeypatch.setattr(embedded, "start_child", lambda command, stderr, stdout: start(SLEEPER))
         made = simulator()
-        with pytest.raises(EmbeddedSimulatorError, match="did not start: it printed nothing"):
+        with pytest.raises(EmbeddedSimulatorError, match=r"did not start: it made no progress for 0.3 s and printed nothing"):
             _ = made.address
         assert made._process.poll() is not None
 

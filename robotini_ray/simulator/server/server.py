@@ -14,16 +14,17 @@ import math
 import selectors
 import socket
 import time
+from collections.abc import Callable
 from typing import Literal
 
 from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig
 from robotini_ray.simulator.camera.camera_for_track import make_camera
-from robotini_ray.simulator.camera.pixel_view import MAX_WIDTH
 from robotini_ray.simulator.server import phases, wire
 from robotini_ray.simulator.server.listener import accept, listen
 from robotini_ray.simulator.server.peer import CarPeer, Driver, Peer, SpectatorPeer
 from robotini_ray.simulator.server.png_writer import encode_png
 from robotini_ray.simulator.server.result_files import RaceFiles
+from robotini_ray.simulator.server.warm_up import warm_up
 from robotini_ray.simulator.world.entries import MAX_CARS, JoinError
 from robotini_ray.simulator.world.race import FRAME_S, Race
 from robotini_ray.simulator.world.race_parameters import RaceParameters
@@ -63,6 +64,7 @@ class SimulatorServer:
         randomisation: RandomisationConfig = NO_RANDOMISATION,
         upstream: bool = False,
         allow_ui_commands: bool = False,
+        say: Callable[[str], None] = LOG.info,
     ) -> None:
         """Binds both ports and compiles the physics and the camera, which takes a few seconds the first time.
 
@@ -80,6 +82,7 @@ class SimulatorServer:
             upstream: True to leave out of ``GameStatus`` the fields that only the trainers' fork sends.
             allow_ui_commands: True to execute ``ProceedToNextPhase``, ``MotorsToggle`` and ``ResetSimulator`` of any
                 spectator.
+            say: Shows a line to a person while functions are compiled.
 
         Raises:
             SimulatorError: A port cannot be bound.
@@ -109,7 +112,7 @@ class SimulatorServer:
         self.log_address: tuple[str, int] = self._log_listener.getsockname()[:2]
         self._files.log(wire.encode_event(self._race.parameters_event()))
         self._publish_events()
-        self._warm_up(track, randomisation)
+        warm_up(track, self._camera, say, randomisation)
 
     def stop(self) -> None:
         """Makes ``run`` return soon; may be called from any thread or from a signal handler."""
@@ -320,16 +323,6 @@ class SimulatorServer:
             del self._drivers[peer.driver.slot]
             self._phases.leave(peer.driver.slot)
             self._publish_events()
-
-    def _warm_up(self, track: Track, randomisation: RandomisationConfig) -> None:
-        """Runs every compiled function once, so that no client has to wait for a compilation."""
-        scratch = Race(track, RaceParameters(), randomisation=randomisation)
-        slots = [scratch.join("team", name) for name in ("ahead", "behind")]
-        scratch.step()
-        poses, colours, _ = scratch.views(slots)
-        for look in (Look(), Look(light=0.9, noise=1.0)):
-            for image in self._camera.render(MAX_WIDTH, slots, poses, colours, [look] * len(slots), scratch.frame):
-                encode_png(image)
 
     def _close(self) -> None:
         for peer in [*self._strangers, *(driver.peer for driver in self._drivers.values()), *self._spectators]:
