@@ -12,7 +12,9 @@ from robotini_ray.benchmarks.apparatus.figure import Figure
 from robotini_ray.benchmarks.apparatus.report import Report
 from robotini_ray.benchmarks.apparatus.witness import read_witness
 from robotini_ray.benchmarks.catalog import choose, measurements
+from robotini_ray.commands.output import written
 from robotini_ray.machine.inventory import machine, versions
+from robotini_ray.machine.whole_files import write_whole
 
 PLAIN_WIDTH = 120
 """Width of the table, in columns, when standard output is not a terminal."""
@@ -33,17 +35,19 @@ def run(names: tuple[str, ...], print_json: bool, json_file: Path | None) -> int
 
     Raises:
         ConfigError: A name is unknown.
+        OutputError: ``json_file`` cannot be written; the figures have been printed.
     """
     report = measure(choose(names))
     line = report.to_json()
-    if json_file is not None:
-        json_file.write_text(line + "\n")
     console = Console()
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
     console.print(report.to_text(), soft_wrap=True)
     if print_json:
         print(line)
+    if json_file is not None:
+        with written(json_file, "the figures are those printed"):
+            write_whole(json_file, line + "\n")
     return 0
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.commands.drive_site import car_name, check_randomisation, drive_site
+from robotini_ray.commands.output import written
 from robotini_ray.config import (
     FRAMES_PER_SECOND,
     ConfigError,
@@ -24,6 +25,7 @@ from robotini_ray.config import (
     load_config,
 )
 from robotini_ray.machine.text_table import format_table, number
+from robotini_ray.machine.whole_files import write_whole
 from robotini_ray.policy.hand_written import THROTTLE_HIGH, THROTTLE_LOW, driving_policy
 from robotini_ray.policy.named_policy import load_named_policy
 from robotini_ray.policy.numpy_policy import NumpyPolicy
@@ -97,6 +99,7 @@ def run(
         PolicyError: A policy cannot be loaded.
         TrackError: A track cannot be loaded.
         SimulatorUnreachable: The simulator cannot be reached, and ``wait`` is False.
+        OutputError: ``json_file`` cannot be written; the results have been printed.
     """
     check_randomisation(simulator, randomisation)
     if simulator is not None and len(track) > 1:
@@ -112,14 +115,15 @@ def run(
         places = dict.fromkeys(place for _, _, place in pairs)
         references = [_evaluate(HAND_WRITTEN, _hand_written_policy(), place, task) for place in places]
     line = json.dumps({"results": results, **({"references": references} if references else {})}, allow_nan=False)
-    if json_file is not None:
-        json_file.write_text(line + "\n")
     if print_json:
         print(line)
     elif several or references:
         print(format_table(HEADER, [_cells(row) for row in [*results, *references]] + _limit_lines(results)))
     else:
         _print(results[0])
+    if json_file is not None:
+        with written(json_file, "the results are those printed"):
+            write_whole(json_file, line + "\n")
     return 0
 
 

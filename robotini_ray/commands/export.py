@@ -6,17 +6,19 @@ TensorFlow is imported only after the command line has been checked, and not at 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Literal
 
+from robotini_ray.commands.output import written
 from robotini_ray.config import ConfigError
+from robotini_ray.machine.whole_files import new_directory
 from robotini_ray.policy.named_policy import load_named_policy
-from robotini_ray.policy.policy_files import save_policy
+from robotini_ray.policy.policy_files import save_policy, write_policy
 from robotini_ray.track.track import load_track
 
 Format = Literal["npz", "savedmodel", "tflite", "onnx"]
+NOTHING = "nothing of it is left; give another place"
 
 
 def run_export(policy: Path, format: Format, output: Path) -> int:
@@ -25,15 +27,12 @@ def run_export(policy: Path, format: Format, output: Path) -> int:
     The directory appears under its name only once it is complete.
 
     Raises:
-        ConfigError: ``output`` exists.
+        OutputError: ``output`` exists or cannot be written; nothing of it is left.
         PolicyError: The policy cannot be loaded.
     """
-    _must_be_new(output)
     driver, facts = load_named_policy(policy)
-    fresh = output.with_name(f"{output.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    save_policy(fresh, driver, facts)
-    try:
+    with written(output, NOTHING), new_directory(output) as fresh:
+        write_policy(fresh, driver, facts)
         if format != "npz":
             from robotini_ray.agents import policy_formats
 
@@ -44,9 +43,6 @@ def run_export(policy: Path, format: Format, output: Path) -> int:
             }
             writers[format](driver, fresh)
             (fresh / "weights.npz").unlink()
-        fresh.rename(output)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
     names = ", ".join(sorted(path.name for path in output.iterdir()))
     print(f"{output}: {names}{'' if format == 'npz' else '; checked: it acts like the policy'}", file=sys.stderr)
     return 0
@@ -63,9 +59,9 @@ def run_import(saved_model: Path, output: Path, track: str) -> int:
         track: The track that the policy was trained on, which a SavedModel does not record.
 
     Raises:
-        ConfigError: ``output`` exists, or ``saved_model`` is not a SavedModel.
+        ConfigError: ``saved_model`` is not a SavedModel.
+        OutputError: ``output`` exists or cannot be written; nothing of it is left.
     """
-    _must_be_new(output)
     load_track(track)
     if not (saved_model / "variables").is_dir():
         raise ConfigError(f"{saved_model} is not a SavedModel: it has no directory named variables")
@@ -73,14 +69,10 @@ def run_import(saved_model: Path, output: Path, track: str) -> int:
 
     print(f"{saved_model}: only its variables are read; the program in its saved_model.pb is not run", file=sys.stderr)
     policy = read_original_policy(saved_model, track)
-    save_policy(output, policy, {"imported_from": saved_model.resolve().name})
+    with written(output, NOTHING):
+        save_policy(output, policy, {"imported_from": saved_model.resolve().name})
     spec = policy.spec
     layers = "-".join(map(str, [*spec.layers, f"LSTM {spec.lstm_units}"]))
     ranges = json.dumps({"throttle": [spec.throttle_low, spec.throttle_high], "turn": spec.turn_limit})
     print(f"{output}: 24-{layers}-2, {ranges}", file=sys.stderr)
     return 0
-
-
-def _must_be_new(output: Path) -> None:
-    if output.exists():
-        raise ConfigError(f"-o is {output}, which exists: give a new directory")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from robotini_ray.config import HIGHEST_SEED, Config, ConfigError, RandomisationConfig, load_config
+from robotini_ray.config import HIGHEST_SEED, Config, RandomisationConfig, load_config
 from robotini_ray.shipped.files import find_recipe
 
 Overrides = dict[str, Any]
@@ -37,19 +37,6 @@ RANDOMISATION_EPILOG = (
 
 LINE, OVERRIDES = "line", "overrides"
 """The keys of a click context's ``obj``: the words of the command line, and the config values given in it."""
-
-
-def in_a_directory(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
-    """Returns the path of an output file if its directory exists (a click callback).
-
-    The check comes before the work, because without it the result could not be written afterwards.
-
-    Raises:
-        ConfigError: The directory does not exist.
-    """
-    if path is not None and not path.parent.is_dir():
-        raise ConfigError(f"{parameter.opts[0]} is {path}, but there is no directory {path.parent}")
-    return path
 
 
 def resolve_config(path: Path, context: click.Context, named: Overrides) -> Config:

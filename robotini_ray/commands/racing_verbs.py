@@ -20,9 +20,9 @@ from robotini_ray.commands.options import (
     SIMULATOR_HELP,
     TRACK_HELP,
     WAIT_HELP,
-    in_a_directory,
     randomisation_of,
 )
+from robotini_ray.commands.output import output_directory, output_file
 
 
 @click.command(epilog=RANDOMISATION_EPILOG)
@@ -49,7 +49,7 @@ from robotini_ray.commands.options import (
 @click.option(
     "--json", "print_json", is_flag=True, help="Print the results as one line of JSON instead, the last line of stdout."
 )
-@click.option("--json-file", type=PATH, callback=in_a_directory, help="Also write the results as JSON to this file.")
+@click.option("--json-file", type=PATH, callback=output_file, help="Also write the results as JSON to this file.")
 @click.pass_context
 def evaluate(context: click.Context, **settings: Any) -> int:
     """Drive trained policies greedily and report their laps.
@@ -108,7 +108,7 @@ def leaderboard(**settings: Any) -> int:
 @click.command(epilog=RANDOMISATION_EPILOG)
 @click.option("--policy", type=PATH, default=SHIPPED_POLICY, help=POLICY_HELP, show_default=True)
 @click.option(
-    "-o", "--output", type=PATH, required=True, callback=in_a_directory, help="File to write; it ends in .webm, .gif or .png."
+    "-o", "--output", type=PATH, required=True, callback=output_file, help="File to write; it ends in .webm, .gif or .png."
 )
 @click.option("--track", help=f"{TRACK_HELP} Default: the one that the policy was trained on.")
 @click.option("--simulator", help=SIMULATOR_HELP)
@@ -132,7 +132,7 @@ def record(context: click.Context, **settings: Any) -> int:
 @click.option("--policy", type=PATH, default=SHIPPED_POLICY, help=POLICY_HELP, show_default=True)
 @click.option("--format", type=click.Choice(["npz", "savedmodel", "tflite", "onnx"]), required=True, help="Format to write.")
 @click.option(
-    "-o", "--output", type=PATH, required=True, callback=in_a_directory, help="Directory to write; it must not exist."
+    "-o", "--output", type=PATH, required=True, callback=output_directory, help="Directory to write; it must not exist."
 )
 def export(**settings: Any) -> int:
     """Write a policy in another format for other programs.
@@ -147,7 +147,7 @@ def export(**settings: Any) -> int:
 @click.command("import")
 @click.argument("saved_model", type=PATH)
 @click.option(
-    "-o", "--output", type=PATH, required=True, callback=in_a_directory, help="Directory to write; it must not exist."
+    "-o", "--output", type=PATH, required=True, callback=output_directory, help="Directory to write; it must not exist."
 )
 @click.option(
     "--track", default="default", help="Track that the policy was trained on; SAVED_MODEL does not name it.", show_default=True

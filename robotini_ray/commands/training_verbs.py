@@ -22,10 +22,10 @@ from robotini_ray.commands.options import (
     SIMULATOR_HELP,
     TRACK_HELP,
     WAIT_HELP,
-    in_a_directory,
     randomisation_of,
     resolve_config,
 )
+from robotini_ray.commands.output import output_file
 from robotini_ray.monitor.process import REDIS_VARIABLE
 from robotini_ray.shipped.files import QUICKSTART
 
@@ -198,7 +198,7 @@ def monitor(**settings: Any) -> int:
 @click.command(help=BENCHMARK_HELP)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "print_json", is_flag=True, help="Also print the figures as one line of JSON, the last line of stdout.")
-@click.option("--json-file", type=PATH, callback=in_a_directory, help="Also write the figures as JSON to this file.")
+@click.option("--json-file", type=PATH, callback=output_file, help="Also write the figures as JSON to this file.")
 def benchmark(**settings: Any) -> int:
     """Measure how fast the program is; ``BENCHMARK_HELP`` is the help text."""
     from robotini_ray.commands.benchmark import run

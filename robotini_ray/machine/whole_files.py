@@ -17,6 +17,9 @@ from pathlib import Path
 NO_DIRECTORY_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 """Errors of ``fsync`` on file systems (some SMB and FUSE mounts) that can flush files but not directories."""
 
+TRIAL_BYTES = 4096
+"""Size of the file of ``try_to_write``: a block, because a full disk may still take an empty file."""
+
 
 def write_whole(path: Path, content: str | bytes, mode: int | None = None) -> None:
     """Replaces a file, or makes it; see ``replaced``.
@@ -65,7 +68,7 @@ def replaced(path: Path, mode: int | None = None) -> Iterator[Path]:
     Raises:
         OSError: The file cannot be written; ``filename`` is ``path``, and the old content is still there.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if _is_special(path):
         yield path
         return
     target = path.resolve()
@@ -80,6 +83,23 @@ def replaced(path: Path, mode: int | None = None) -> Iterator[Path]:
             fresh.unlink(missing_ok=True)
         if isinstance(error, OSError):
             error.filename, error.filename2 = str(path), None
+        raise
+
+
+def try_to_write(path: Path) -> None:
+    """Writes a small file beside ``path`` and removes it, to find out before the work whether its result can be written.
+
+    Raises:
+        OSError: Nothing can be written there; ``filename`` is ``path``.
+    """
+    if _is_special(path):
+        return
+    trial = path.resolve().with_name(f".{path.name}.trial")
+    try:
+        write_whole(trial, bytes(TRIAL_BYTES))
+        trial.unlink()
+    except OSError as error:
+        error.filename = str(path)
         raise
 
 
@@ -125,6 +145,11 @@ def sync_tree(directory: Path) -> None:
             if not (path := Path(folder, name)).is_symlink():
                 sync(path)
         sync(Path(folder))
+
+
+def _is_special(path: Path) -> bool:
+    """Returns whether a path leads to a device or a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _create(fresh: Path, target: Path, mode: int | None) -> None:

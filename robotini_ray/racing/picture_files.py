@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robotini_ray.errors import RobotiniError
+from robotini_ray.machine.whole_files import replaced
 
 Picture = NDArray[np.uint8]
 
@@ -35,10 +36,8 @@ def write_png(path: Path, picture: Picture) -> None:
         PictureError: The file cannot be written.
     """
     _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    try:
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise PictureError(f"{path} cannot be written: {error.strerror}") from error
+    with _replaced(path) as fresh:
+        fresh.write_bytes(data.tobytes())
 
 
 def write_webm(path: Path, pictures: Iterable[Picture], per_s: float) -> None:
@@ -52,20 +51,10 @@ def write_webm(path: Path, pictures: Iterable[Picture], per_s: float) -> None:
     Raises:
         PictureError: The installed OpenCV cannot write VP8, or the file cannot be written.
     """
-    writer: cv2.VideoWriter | None = None
-    picture: Picture | None = None
-    try:
-        for picture in _held(pictures, per_s):
-            if writer is None:
-                height, width = picture.shape[:2]
-                with _silent_stderr():
-                    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), per_s, (width, height))
-                if not writer.isOpened():
-                    raise PictureError(f"{path} cannot be written: OpenCV cannot write VP8 there; use .gif or .png")
-            writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    finally:
-        if writer is not None:
-            writer.release()
+    with _replaced(path) as fresh:
+        written = _write_vp8(fresh, _held(pictures, per_s), per_s)
+        if (whole := _count_pictures(fresh)) != written:  # OpenCV reports no error of the disk
+            raise PictureError(f"{path} cannot be written: only {whole} of {written} pictures fit on the disk; free some space")
 
 
 def write_gif(path: Path, pictures: Iterable[Picture], per_s: float) -> None:
@@ -85,10 +74,53 @@ def write_gif(path: Path, pictures: Iterable[Picture], per_s: float) -> None:
     palette = frames[-1].quantize(GIF_COLORS, dither=Image.Dither.NONE)
     indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     durations_ms = [round(1000 / per_s)] * (len(indexed) - 1) + [round(1000 * HOLD_S)]
+    with _replaced(path) as fresh:
+        indexed[0].save(fresh, save_all=True, append_images=indexed[1:], duration=durations_ms, loop=0, optimize=False)
+
+
+@contextlib.contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """Yields the file to write in place of ``path``; see ``whole_files.replaced``.
+
+    Raises:
+        PictureError: It cannot be written.
+    """
     try:
-        indexed[0].save(path, save_all=True, append_images=indexed[1:], duration=durations_ms, loop=0, optimize=False)
+        with replaced(path) as fresh:
+            yield fresh
     except OSError as error:
-        raise PictureError(f"{path} cannot be written: {error.strerror}") from error
+        raise PictureError(f"{path} cannot be written: {error.strerror or error}; give another place") from error
+
+
+def _write_vp8(path: Path, pictures: Iterable[Picture], per_s: float) -> int:
+    """Writes a film and returns the number of its pictures."""
+    writer: cv2.VideoWriter | None = None
+    count = 0
+    try:
+        for picture in pictures:
+            if writer is None:
+                height, width = picture.shape[:2]
+                with _silent_stderr():
+                    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), per_s, (width, height))
+                if not writer.isOpened():
+                    raise PictureError(f"this OpenCV writes no VP8 to {path.parent}: give a .gif or .png")
+            writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            count += 1
+    finally:
+        if writer is not None:
+            writer.release()
+    return count
+
+
+def _count_pictures(path: Path) -> int:
+    """Returns how many pictures of a film can be read back."""
+    with _silent_stderr():
+        film = cv2.VideoCapture(str(path))
+        count = 0
+        while film.grab():
+            count += 1
+        film.release()
+    return count
 
 
 def _held(pictures: Iterable[Picture], per_s: float) -> Iterable[Picture]:

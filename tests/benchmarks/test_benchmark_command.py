@@ -11,6 +11,8 @@ from robotini_ray.benchmarks.apparatus import witness
 from robotini_ray.benchmarks.apparatus.figure import Figure, Target
 from robotini_ray.benchmarks.apparatus.pairs import Spread
 from robotini_ray.commands import benchmark
+from robotini_ray.machine.whole_files import write_whole
+from tests.full_disk import file_size_limit
 
 PATIENCE_S = 170
 KEYS = ["schema", "machine", "versions", "witness", "figures"]
@@ -86,6 +88,16 @@ def test_json_is_the_last_line_and_the_same_as_the_file(measured, capsys, tmp_pa
 def test_what_is_wrong_is_said_before_anything_is_measured(measured, capsys, line, message):
     assert run(capsys, *line.split()) == (2, "", f"robotini: {message}\n")
     assert measured == []
+
+
+def test_figures_are_printed_even_if_their_file_cannot_be_written(measured, capsys, tmp_path, monkeypatch):
+    file = tmp_path / "figures.json"
+    with file_size_limit(5000):
+        monkeypatch.setattr(benchmark, "write_whole", lambda path, text: write_whole(path, text * 100))
+        code, out, err = run(capsys, "alpha", "--json-file", file)
+    assert code == 2 and "alpha" in out
+    assert err.splitlines()[-1] == f"robotini_ray: {file} cannot be written: File too large; the figures are those printed"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_help_names_the_figures(capsys):
