@@ -73,6 +73,8 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, po
     mark_this_process(directory.path)
     with Display(f"robotini_ray: {directory.path.name} on {config.simulator.track}, {config.agent.algorithm}") as display:
         _say_warnings(leftovers, display)
+        for note in directory.notes:
+            display.say(f"warning: {note}")
         for aside in directory.set_aside:
             display.say(f"warning: a checkpoint was damaged and is now {aside}; an earlier one is used")
         earlier = directory.progress()

@@ -17,6 +17,9 @@ from pathlib import Path
 NO_DIRECTORY_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 """Errors of ``fsync`` on file systems (some SMB and FUSE mounts) that can flush files but not directories."""
 
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
+"""Errors of ``link`` for which a copy does instead."""
+
 TRIAL_BYTES = 4096
 """Size of the file of ``try_to_write``: a block, because a full disk may still take an empty file."""
 
@@ -124,6 +127,33 @@ def new_directory(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)  # the first error is the one to report
         raise
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """Makes a hard link, or a copy where the file system has no hard links (exFAT, and many SMB, FUSE and bucket mounts)."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        shutil.copyfile(source, target)
+
+
+def has_hard_links(directory: Path) -> bool:
+    """Returns whether files in a directory can have hard links, after having tried with two files that are removed again."""
+    first, second = directory / ".link-trial-1", directory / ".link-trial-2"
+    try:
+        first.touch()
+        second.unlink(missing_ok=True)
+        os.link(first, second)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        return False
+    finally:
+        first.unlink(missing_ok=True)
+        second.unlink(missing_ok=True)
+    return True
 
 
 def sync(path: Path) -> None:

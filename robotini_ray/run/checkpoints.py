@@ -7,7 +7,7 @@
     checkpoints/replay/TIME/                   Reverb's newest checkpoint, which Reverb writes, and reads when it starts
 
 A checkpoint is written under another name, flushed to the disk, and renamed when it is whole. Reverb keeps only its newest
-checkpoint, so its files are hard-linked (not copied) into the run's checkpoint.
+checkpoint, so its files are hard-linked into the run's checkpoint, or copied where the file system has no hard links.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from robotini_ray.machine.whole_files import sync, sync_tree
+from robotini_ray.machine.whole_files import link_or_copy, sync, sync_tree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +120,7 @@ class CheckpointStore:
         unfinished = final.with_suffix(".tmp")
         self._remove_torn()
         unfinished.mkdir()
-        shutil.copytree(replay, unfinished / "replay" / replay.name, copy_function=os.link)
+        shutil.copytree(replay, unfinished / "replay" / replay.name, copy_function=link_or_copy)
         write_learner(str(unfinished / "learner"))
         (unfinished / "replay.json").write_text(json.dumps({"least_windows": least_windows}))
         (unfinished / "progress.json").write_text(json.dumps(progress, indent=2))
@@ -137,7 +137,7 @@ class CheckpointStore:
         if checkpoint is None:
             self.replay_dir.mkdir()
         else:
-            shutil.copytree(checkpoint.directory / "replay", self.replay_dir, copy_function=os.link)
+            shutil.copytree(checkpoint.directory / "replay", self.replay_dir, copy_function=link_or_copy)
 
     def _remove_torn(self) -> None:
         """Removes the remains of a write or a removal that was interrupted."""

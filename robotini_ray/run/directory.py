@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
+import re
 from pathlib import Path
 from typing import IO, Any
 
 from robotini_ray.config import Config, ConfigError, load_saved_config, save_config
-from robotini_ray.machine.whole_files import append_whole, write_whole
+from robotini_ray.machine.whole_files import append_whole, has_hard_links, write_whole
 from robotini_ray.run.checkpoints import CheckpointStore
 
 FIXED_SECTIONS = ("environment", "agent", "replay")
 """Config sections that a resumed run may not change, because its weights and its replay were made with them."""
+
+LOCK = ".lock"
+"""Name of the file that is locked while a training uses the directory."""
 
 
 class RunDirectory:
@@ -26,14 +30,16 @@ class RunDirectory:
         fresh: Whether to move an earlier run at this path to ``PATH.old-N`` first.
 
     Raises:
-        ConfigError: There is a run to move, and it is still in progress.
+        ConfigError: There is a run to move, and it is still in progress or cannot be moved.
     """
 
     def __init__(self, path: Path, fresh: bool) -> None:
         self.path = path.resolve()
+        self.notes: list[str] = []
+        """Lines for people about what the directory's file system lacks, and what is done instead."""
         if fresh and self.path.exists():
-            with _lock(self.path):
-                self.path.rename(_free_name(self.path))
+            with self._locked():
+                self._move_aside()
         self.resumed = (self.path / "config.yaml").exists()
 
     def open(self, config: Config) -> None:
@@ -43,7 +49,7 @@ class RunDirectory:
             ConfigError: The directory cannot be made or written to, another program uses it, its config is damaged, or the
                 run in it was made with another environment, agent or replay.
         """
-        self._lock = _lock(self.path)
+        self._lock = self._locked()
         try:
             self._prepare(config)
         except OSError as error:
@@ -84,6 +90,51 @@ class RunDirectory:
         for name in ("checkpoints", "policies", "tensorboard", "logs"):
             (self.path / name).mkdir(exist_ok=True)
         save_config(config, self.path / "config.yaml")
+        if not has_hard_links(self.path / "checkpoints"):
+            self.notes.append(
+                f"{self.path} has no hard links: each checkpoint holds a copy of the replay, which takes more time and room"
+            )
+
+    def _move_aside(self) -> None:
+        """Moves the earlier run to ``PATH.old-N``, or into ``PATH/old-N`` if the directory itself cannot be moved.
+
+        A mounted directory cannot be moved, nor one in a directory that this user may not change.
+        """
+        try:
+            self.path.rename(_free_name(self.path, f"{self.path.name}.old"))
+        except OSError as error:
+            aside = _free_name(self.path / "old", "old")
+            try:
+                aside.mkdir()
+                for entry in self.path.iterdir():
+                    if entry.name != LOCK and not re.fullmatch(r"old-\d+", entry.name):
+                        entry.rename(aside / entry.name)
+            except OSError as other:
+                raise _cannot_be(self.path, other) from other
+            self.notes.append(f"{self.path} itself cannot be moved ({error.strerror}): the earlier run is now in {aside}")
+
+    def _locked(self) -> IO[str]:
+        """Makes the directory and locks it; the lock holds while the returned file is open, until the process ends.
+
+        A file system without locks is noted.
+
+        Raises:
+            ConfigError: The directory cannot be made, or another process has locked it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / LOCK).open("w")
+        except OSError as error:
+            raise _cannot_be(self.path, error) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise ConfigError(f"{self.path} is in use by another training; give another --run-dir") from None
+        except OSError as error:
+            note = f"{self.path} cannot be locked ({error.strerror}): start no second training in it"
+            self.notes += [note] if note not in self.notes else []
+        return lock
 
     def _check_same(self, config: Config) -> None:
         before = load_saved_config(self.path / "config.yaml")
@@ -98,31 +149,12 @@ class RunDirectory:
                     )
 
 
-def _free_name(path: Path) -> Path:
+def _free_name(path: Path, name: str) -> Path:
     number = 1
-    while (moved := path.with_name(f"{path.name}.old-{number}")).exists():
+    while (moved := path.with_name(f"{name}-{number}")).exists():
         number += 1
     return moved
 
 
 def _cannot_be(path: Path, error: OSError) -> ConfigError:
     return ConfigError(f"{path} cannot be a run directory: {error.strerror}; give another --run-dir")
-
-
-def _lock(path: Path) -> IO[str]:
-    """Makes the directory and locks it; the lock holds while the returned file is open, at the latest until the process ends.
-
-    Raises:
-        ConfigError: The directory cannot be made, or another process has locked it.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = (path / ".lock").open("w")
-    except OSError as error:
-        raise _cannot_be(path, error) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise ConfigError(f"{path} is in use by another training; give another --run-dir") from None
-    return lock

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -120,6 +121,26 @@ def test_replay_is_linked_not_copied(run):
     ours = run.store.newest().directory / "replay" / "2026-01-01T00:00:01" / "tables.tfrecord"
     theirs = run.store.replay_dir / "2026-01-01T00:00:01" / "tables.tfrecord"
     assert os.path.samefile(ours, theirs)
+
+
+def test_without_hard_links_replay_is_copied(run, without_hard_links):
+    for step in (1, 2):
+        run.write(step)
+        assert run.newest_step() == step
+    newest = run.store.newest()
+    before = contents(newest.directory)
+    run.store.offer_replay(newest)
+    run.reverb.checkpoint()
+    assert contents(newest.directory) == before
+
+
+def test_another_error_of_a_link_is_not_hidden(run, monkeypatch):
+    def link(source, target, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(shutil.Error, match="No space left on device"):
+        run.write(1)
 
 
 def test_the_same_step_again_takes_the_place_of_the_first(run):

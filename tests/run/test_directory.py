@@ -1,4 +1,6 @@
 import dataclasses
+import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -225,6 +227,48 @@ class TestSummary:
         with pytest.raises(ValueError, match="JSON"):
             directory.write_summary({"a": {"deep": [value]}})
         assert directory.summary() == {"a": 1}
+
+
+class TestPlainFileSystems:
+    """File systems that lack something: the run goes on without it, and says so."""
+
+    def test_a_mounted_directory_is_emptied_into_one_inside(self, tmp_path):
+        path = tmp_path / "run"
+        with mounted(path, "size=1m"):
+            for number in (1, 2):
+                closed(path, {"run": {"seed": number}})
+                (note,) = closed(path, fresh=True).notes
+                reason = f"{path} itself cannot be moved (Device or resource busy)"
+                assert note == f"{reason}: the earlier run is now in {path}/old-{number}"
+            for name, seed in (("", 0), ("old-1", 1), ("old-2", 2)):
+                assert load_config(path / name / "config.yaml", {}).run.seed == seed
+            assert CheckpointStore(path / "checkpoints").newest() is None
+            assert not list((path / "old-2").glob("old-*"))
+
+    def test_one_that_cannot_be_written_at_all_is_named(self, tmp_path):
+        with mounted(tmp_path / "run", "ro"):
+            expected = f"{tmp_path / 'run'} cannot be a run directory: Read-only file system; give another --run-dir"
+            assert refusal(tmp_path / "run", fresh=True) == expected
+
+    @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+    @pytest.mark.parametrize("fresh", [False, True])
+    def test_without_locks_it_is_said_once(self, tmp_path, monkeypatch, number, fresh):
+        closed(tmp_path / "run")
+
+        def flock(file, operation):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(fcntl, "flock", flock)
+        expected = f"{tmp_path / 'run'} cannot be locked ({os.strerror(number)}): start no second training in it"
+        assert closed(tmp_path / "run", fresh=fresh).notes == [expected]
+
+    def test_without_hard_links_it_is_said(self, tmp_path, without_hard_links):
+        (note,) = closed(tmp_path).notes
+        assert note.startswith(f"{tmp_path} has no hard links: each checkpoint holds a copy of the replay")
+
+    def test_a_usual_one_has_no_note_and_nothing_is_left_of_the_trial(self, tmp_path):
+        assert closed(tmp_path).notes == []
+        assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["replay"]
 
 
 class TestEvaluations:
