@@ -68,10 +68,11 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, po
 
     check_memory(config, available_memory_bytes(), collectors_here=address == LOCAL)
     directory = RunDirectory(run_dir, fresh)
-    directory.open(config)
+    config = directory.open(config)
     leftovers = find_leftovers([directory.path])
     mark_this_process(directory.path)
-    with Display(f"robotini_ray: {directory.path.name} on {config.simulator.track}, {config.agent.algorithm}") as display:
+    track = Path(config.simulator.track).name
+    with Display(f"robotini_ray: {directory.path.name} on {track}, {config.agent.algorithm}") as display:
         _say_warnings(leftovers, display)
         for note in directory.notes:
             display.say(f"warning: {note}")

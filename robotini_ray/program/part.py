@@ -21,6 +21,7 @@ from robotini_ray.machine.processes import ProcessId, this_process
 from robotini_ray.machine.proxies import bypass_proxies
 from robotini_ray.parts.interfaces import WeightsReceiver
 from robotini_ray.run.process_mark import process_mark
+from robotini_ray.run.track_copy import track_files, write_files
 
 PartType = TypeVar("PartType", covariant=True)
 Parameters = ParamSpec("Parameters")
@@ -52,10 +53,20 @@ class PartActor:
         path: The class, as ``package.module:Class``.
         arguments: The arguments of the class. SIGTERM calls the method ``on_sigterm`` of an instance that has one.
         addresses: The addresses of the program's nodes, which no proxy of the part's environment is used for.
+        files: The contents of the files that the part reads, by path.
     """
 
-    def __init__(self, name: str, log_dir: Path, path: str, arguments: tuple[Any, ...], addresses: list[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        log_dir: Path,
+        path: str,
+        arguments: tuple[Any, ...],
+        addresses: list[str],
+        files: Mapping[Path, bytes],
+    ) -> None:
         log_dir.mkdir(parents=True, exist_ok=True)  # on another node than the launcher's it may be missing
+        write_files(files)  # the same holds for the copy of the track
         logging.basicConfig(
             filename=log_dir / f"{name}.log",
             level=logging.INFO,
@@ -169,7 +180,7 @@ def start_part(
 
     Args:
         name: The part's name.
-        log_dir: The run's directory for logs.
+        log_dir: The run's directory for logs; the copy of the track beside it travels with the part.
         path: The class, as ``package.module:Class``.
         arguments: The arguments of the class.
         num_gpus: The GPUs that Ray reserves for it.
@@ -181,7 +192,7 @@ def start_part(
         name=f"{log_dir.parent.name}/{name}-{secrets.token_hex(2)}",  # Ray frees a dead actor's name only after a while
         runtime_env={"env_vars": {**WORKER_ENVIRONMENT, **process_mark()}},
         **place,
-    ).remote(name, log_dir, path, arguments, node_addresses())
+    ).remote(name, log_dir, path, arguments, node_addresses(), track_files(log_dir.parent))
     return PartHandle(name, actor)
 
 

@@ -12,6 +12,9 @@ from typing import IO, Any
 from robotini_ray.config import Config, ConfigError, load_saved_config, save_config
 from robotini_ray.machine.whole_files import append_whole, has_hard_links, write_whole
 from robotini_ray.run.checkpoints import CheckpointStore
+from robotini_ray.run.track_copy import keep_track, kept_track
+from robotini_ray.shipped.files import shipped_tracks
+from robotini_ray.track.track import Track, TrackError, load_track
 
 FIXED_SECTIONS = ("environment", "agent", "replay")
 """Config sections that a resumed run may not change, because its weights and its replay were made with them."""
@@ -23,7 +26,8 @@ LOCK = ".lock"
 class RunDirectory:
     """The directory of a run.
 
-    It holds ``RUN/{config.yaml, checkpoints/, policies/, tensorboard/, logs/, summary.json, evaluations.jsonl}``.
+    It holds ``RUN/{config.yaml, checkpoints/, policies/, tensorboard/, logs/, track/, summary.json,
+    evaluations.jsonl}``.
 
     Args:
         path: Path of the directory.
@@ -42,16 +46,21 @@ class RunDirectory:
                 self._move_aside()
         self.resumed = (self.path / "config.yaml").exists()
 
-    def open(self, config: Config) -> None:
+    def open(self, config: Config) -> Config:
         """Makes the directory, locks it until this process ends and writes the resolved config.
 
+        Returns:
+            The config that was written. Its track is a copy in the directory, unless it is a shipped one.
+
         Raises:
+            TrackError: The track cannot be loaded.
             ConfigError: The directory cannot be made or written to, another program uses it, its config is damaged, or the
-                run in it was made with another environment, agent or replay.
+                run in it was made with another environment, agent or replay, or with another track of the same name.
         """
+        track = load_track(config.simulator.track)
         self._lock = self._locked()
         try:
-            self._prepare(config)
+            return self._prepare(config, track)
         except OSError as error:
             self._lock.close()
             raise _cannot_be(self.path, error) from error
@@ -82,18 +91,22 @@ class RunDirectory:
         path = self.path / "evaluations.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def _prepare(self, config: Config) -> None:
+    def _prepare(self, config: Config, track: Track) -> Config:
         if self.resumed:
-            self._check_same(config)
+            self._check_same(config, track)
         self.set_aside = CheckpointStore(self.path / "checkpoints").set_unreadable_aside()
         """New paths of checkpoints that were damaged."""
         for name in ("checkpoints", "policies", "tensorboard", "logs"):
             (self.path / name).mkdir(exist_ok=True)
+        if config.simulator.track not in shipped_tracks():
+            kept = dataclasses.replace(config.simulator, track=str(keep_track(self.path, track)))
+            config = dataclasses.replace(config, simulator=kept)
         save_config(config, self.path / "config.yaml")
         if not has_hard_links(self.path / "checkpoints"):
             self.notes.append(
                 f"{self.path} has no hard links: each checkpoint holds a copy of the replay, which takes more time and room"
             )
+        return config
 
     def _move_aside(self) -> None:
         """Moves the earlier run to ``PATH.old-N``, or into ``PATH/old-N`` if the directory itself cannot be moved.
@@ -136,8 +149,9 @@ class RunDirectory:
             self.notes += [note] if note not in self.notes else []
         return lock
 
-    def _check_same(self, config: Config) -> None:
+    def _check_same(self, config: Config, track: Track) -> None:
         before = load_saved_config(self.path / "config.yaml")
+        self._check_track(before.simulator.track, track)
         for section in FIXED_SECTIONS:
             old, new = getattr(before, section), getattr(config, section)
             for field in dataclasses.fields(old):
@@ -147,6 +161,18 @@ class RunDirectory:
                         f"{section}.{field.name} is {now!r}, but the run in {self.path} was made with {was!r}; "
                         "--fresh moves that run aside, --run-dir takes another directory"
                     )
+
+    def _check_track(self, before: str, track: Track) -> None:
+        copy = kept_track(self.path, Path(before).name)
+        try:
+            earlier = load_track(str(copy) if copy.exists() else before)
+        except TrackError:  # a run from before there were copies, whose track file is gone: there is nothing to compare with
+            return
+        if earlier.name == track.name and not earlier.has_line_of(track):
+            raise ConfigError(
+                f"simulator.track is {track.path}, which has another line than {earlier.path}, the track of that name of the "
+                f"run in {self.path}: give it another name, or --fresh, which moves that run aside"
+            )
 
 
 def _free_name(path: Path, name: str) -> Path:

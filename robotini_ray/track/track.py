@@ -108,6 +108,10 @@ class Track:
             float(walls_m.min()),
         )
 
+    def has_line_of(self, other: Track) -> bool:
+        """Returns whether both tracks have the same centre line, sample by sample."""
+        return np.array_equal(self.points, other.points) and np.array_equal(self.heights_m, other.heights_m)
+
     def pose(self, arc_m: float) -> tuple[float, float, float]:
         """Returns (x, z, heading) on the centre line at ``arc_m``, which may be any number of laps away."""
         return pose_on(self.line, float(arc_m))

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from robotini_ray.config import Config, ConfigError, config_from_dict, load_config
+from robotini_ray.config import Config, ConfigError, config_from_dict, load_config, save_config
 from robotini_ray.run.checkpoints import CheckpointStore
 from robotini_ray.run.directory import FIXED_SECTIONS, RunDirectory
+from robotini_ray.shipped.files import TRACKS
+from robotini_ray.track.track import TrackError, load_track
 from tests.full_disk import file_size_limit, fill, mounted
 
 
@@ -146,6 +148,69 @@ class TestFullDisk:
             run.add_evaluation({"train_step": 2, "laps": [7.5] * 50})
         run.add_evaluation({"train_step": 3})
         assert run.evaluations() == [{"train_step": 1}, {"train_step": 3}]
+
+
+def shipped_file(path, name):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes((TRACKS / f"{name}.json").read_bytes())
+    return {"simulator": {"track": str(path)}}
+
+
+class TestTrack:
+    def test_a_relative_file_is_copied_and_named_by_its_absolute_path(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        shipped_file(Path("mine.json"), "oval")
+        directory = RunDirectory(Path("run"), fresh=False)
+        config = directory.open(config_from_dict({"simulator": {"track": "mine.json"}}))
+        directory._lock.close()
+        copy = tmp_path.resolve() / "run" / "track" / "mine.json"
+        assert config.simulator.track == str(copy)
+        assert load_config(tmp_path / "run" / "config.yaml", {}) == config
+        Path("mine.json").unlink()
+        monkeypatch.chdir("/")
+        assert load_track(config.simulator.track).has_line_of(load_track("oval"))
+        assert opened(tmp_path / "run", config.to_dict()).resumed
+
+    def test_a_shipped_track_keeps_its_name(self, tmp_path):
+        directory = RunDirectory(tmp_path / "run", fresh=False)
+        assert directory.open(config_from_dict({"simulator": {"track": "oval"}})).simulator.track == "oval"
+        assert not (tmp_path / "run" / "track").exists()
+
+    def test_another_line_under_the_same_name_is_refused_with_both_files(self, tmp_path):
+        run, first, second = tmp_path / "run", tmp_path / "a" / "mine.json", tmp_path / "b" / "mine.json"
+        closed(run, shipped_file(first, "oval"))
+        message = refusal(run, shipped_file(second, "long"))
+        assert message == (
+            f"simulator.track is {second}, which has another line than {run}/track/mine.json, "
+            f"the track of that name of the run in {run}: give it another name, or --fresh, which moves that run aside"
+        )
+        assert (run / "track" / "mine.json").read_bytes() == first.read_bytes()
+
+    def test_the_same_line_and_another_name_are_taken(self, tmp_path):
+        run = tmp_path / "run"
+        closed(run, shipped_file(tmp_path / "a" / "mine.json", "oval"))
+        closed(run, shipped_file(tmp_path / "b" / "mine.json", "oval"))
+        closed(run, shipped_file(tmp_path / "b" / "other.json", "long"))
+
+    def test_a_file_named_as_the_shipped_track_of_the_run_is_compared_too(self, tmp_path):
+        closed(tmp_path / "run", {"simulator": {"track": "oval"}})
+        assert "another line" in refusal(tmp_path / "run", shipped_file(tmp_path / "oval.json", "long"))
+
+    def test_a_run_without_a_copy_whose_file_is_gone_is_resumed(self, tmp_path):
+        run = tmp_path / "run"
+        closed(run)
+        save_config(config_from_dict({"simulator": {"track": "gone.json"}}), run / "config.yaml")
+        assert opened(run, shipped_file(tmp_path / "gone.json", "oval")).resumed
+
+    def test_a_moved_run_is_compared_with_its_copy(self, tmp_path):
+        closed(tmp_path / "run", shipped_file(tmp_path / "mine.json", "oval"))
+        moved = (tmp_path / "run").rename(tmp_path / "moved")
+        assert "another line" in refusal(moved, shipped_file(tmp_path / "mine.json", "long"))
+
+    def test_a_track_that_cannot_be_loaded_leaves_no_directory(self, tmp_path):
+        with pytest.raises(TrackError, match="no-such"):
+            opened(tmp_path / "run", {"simulator": {"track": "no-such"}})
+        assert not (tmp_path / "run").exists()
 
 
 class TestFresh:
