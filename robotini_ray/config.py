@@ -27,6 +27,9 @@ FEATURES_PER_FRAME = 24
 ACTION_SIZE = 2
 """Length of an action: throttle and turn, each in [-1, 1]."""
 
+MAX_CARS = 32
+"""The largest number of cars that an embedded simulator takes."""
+
 PRIVILEGED_SIZE = 10
 """Count of the numbers that a privileged critic sees besides the observation, see ``environment/privileged.py``."""
 
@@ -364,6 +367,20 @@ class Config:
         """Addresses ``HOST[:CAR_PORT[:LOG_PORT]]`` of the configured simulators; empty if embedded ones are started."""
         one = (self.simulator.address,) if self.simulator.address is not None else ()
         return (*one, *(f"{listed.host}:{listed.car_port}:{listed.log_port}" for listed in self.simulators))
+
+    def check_one_machine(self) -> None:
+        """Checks that the cars fit into the one simulator that a run on a single machine starts, if it starts one.
+
+        A cluster may share more cars over the embedded simulators of its nodes.
+
+        Raises:
+            ConfigError: There are more collecting cars than an embedded simulator takes.
+        """
+        if self.collection.cars > MAX_CARS and not self.simulator_addresses:
+            raise ConfigError(
+                f"collection.cars is {self.collection.cars}, but an embedded simulator takes {MAX_CARS}: "
+                f"set it to {MAX_CARS} or less, or train on a cluster (cluster/README.md), where each node takes as many"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the config as nested dicts and lists that YAML and JSON can hold."""

@@ -408,3 +408,21 @@ class TestListedSimulators:
     )
     def test_what_is_wrong_is_named(self, tmp_path, listed, message):
         assert refusal(loaded, tmp_path, listed).startswith(message)
+
+
+class TestOneMachine:
+    """An embedded simulator takes 32 cars; how many others take is for them to say."""
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"collection.cars": 32},
+            {"collection.cars": 33, "simulator.address": "unity"},
+        ],
+    )
+    def test_what_fits(self, changes):
+        load_config(None, changes).check_one_machine()
+
+    def test_33_cars_are_refused_with_the_limit(self):
+        with pytest.raises(ConfigError, match=r"^collection\.cars is 33, but an embedded simulator takes 32: set it to 32"):
+            load_config(None, {"collection.cars": 33}).check_one_machine()

@@ -55,6 +55,8 @@ def run(config: Config, run_dir: Path, address: str, fresh: bool, wait: bool, po
     Raises:
         RobotiniError: The run cannot start; the message is one line for a person.
     """
+    if address == LOCAL:
+        config.check_one_machine()
     for simulator in config.simulator_addresses:
         find_simulator(simulator, wait)  # before anything is created that would have to be removed again
     if IN_OWN_SESSION not in os.environ:

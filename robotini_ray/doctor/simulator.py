@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import time
+from collections.abc import Mapping
 
 from robotini_ray.car.connection import CarConnection, Login, reachable
 from robotini_ray.car.errors import CarError, SpectatorLost
 from robotini_ray.car.protocol import image_height
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.config import Config
+from robotini_ray.config import Config, ConfigError
 from robotini_ray.doctor.finding import Finding
 from robotini_ray.environment.observation import BadFrame, decode_png
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.terminal_text import one_line
+from robotini_ray.program.ray_token import LOCAL
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.track import load_track
 
@@ -26,12 +29,27 @@ FIREWALL = (
 )
 
 
-def check_simulators(config: Config) -> list[Finding]:
-    """Checks every simulator that the config names; embedded simulators are started by the training itself."""
+def check_simulators(config: Config, environment: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Checks every simulator that the config names; embedded simulators are started by the training itself.
+
+    Args:
+        config: The config of the run.
+        environment: The environment, in which ``RAY_ADDRESS`` may name a cluster.
+    """
     addresses = config.simulator_addresses
     if not addresses:
-        return [Finding(CHECK, "ok", "training starts embedded simulators")]
+        return [_embedded(config, environment)]
     return [finding for address in addresses for finding in _handshake(address, config)]
+
+
+def _embedded(config: Config, environment: Mapping[str, str]) -> Finding:
+    try:
+        if environment.get("RAY_ADDRESS", LOCAL) == LOCAL:
+            config.check_one_machine()
+    except ConfigError as error:
+        what, _, cure = str(error).rpartition(": ")  # the cure follows the last colon
+        return Finding(CHECK, "error", what, cure)
+    return Finding(CHECK, "ok", "training starts embedded simulators")
 
 
 def _handshake(address: str, config: Config) -> list[Finding]:

@@ -19,7 +19,7 @@ from ray.util import get_node_ip_address, placement_group_table
 from ray.util.placement_group import PlacementGroup, placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
-from robotini_ray.config import Config, ListedSimulator
+from robotini_ray.config import MAX_CARS, Config, ListedSimulator
 from robotini_ray.errors import RobotiniError
 
 SIM, LEARNER, GPU = "sim", "learner", "GPU"
@@ -55,8 +55,13 @@ class Node:
 
     @property
     def sim(self) -> int:
-        """The number of collecting cars that the node takes."""
+        """The number of collecting cars that the node offers to take."""
         return int(self.resources.get(SIM, 0))
+
+    @property
+    def places(self) -> int:
+        """Collecting cars that the embedded simulator of the node takes."""
+        return min(self.sim, MAX_CARS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,12 +116,14 @@ def plan_cluster(config: Config, nodes: Sequence[Node], driver_id: str) -> Plan:
     Raises:
         PlacementError: No node offers what the learner needs, the nodes take fewer cars than the config has, or the host of a
             simulator cannot be resolved.
+        ConfigError: One embedded simulator would have to take more cars than it can.
     """
     driver = next(node for node in nodes if node.node_id == driver_id)
     learner = _learner_bundle(config, nodes, driver)
     if config.simulators:
         return Plan(tuple(_share_of_listed(listed, nodes, driver) for listed in config.simulators), learner)
     if config.simulator.address is not None or not any(node.sim for node in nodes):
+        config.check_one_machine()
         return Plan((Share(config.collection.cars),), learner)
     return Plan(_shares_of_nodes(config.collection.cars, [node for node in nodes if node.sim]), learner)
 
@@ -165,16 +172,16 @@ def _shares_of_nodes(cars: int, nodes: Sequence[Node]) -> tuple[Share, ...]:
     A share reserves all of its node's ``sim``, so that no two shares are placed on the same node.
     """
     nodes = sorted(nodes, key=lambda node: -node.sim)
-    places = sum(node.sim for node in nodes)
+    places = sum(node.places for node in nodes)
     if cars > places:
-        offered = ", ".join(f"{node.address}: {node.sim}" for node in nodes)
+        offered = ", ".join(f"{node.address}: {node.places}" for node in nodes)
         raise PlacementError(
             f"collection.cars is {cars}, but the nodes take {places} (resource {SIM}; {offered}): "
             f"set it to {places}, or start nodes with more {SIM}"
         )
     taken = [0] * len(nodes)
     for _ in range(cars):
-        emptiest = min((k for k in range(len(nodes)) if taken[k] < nodes[k].sim), key=lambda k: taken[k])
+        emptiest = min((k for k in range(len(nodes)) if taken[k] < nodes[k].places), key=lambda k: taken[k])
         taken[emptiest] += 1
     return tuple(Share(count, {SIM: float(node.sim)}) for node, count in zip(nodes, taken, strict=True) if count)
 

@@ -39,6 +39,15 @@ def speaker():
         yield start
 
 
+@pytest.mark.parametrize(
+    ("cars", "environment", "level"), [(32, {}, "ok"), (33, {}, "error"), (33, {"RAY_ADDRESS": "10.0.0.1:6379"}, "ok")]
+)
+def test_an_embedded_one_takes_32_cars(cars, environment, level):
+    (finding,) = check_simulators(load_config(None, {"collection.cars": cars}), environment)
+    assert finding.level == level
+    assert level == "ok" or "takes 32" in finding.what
+
+
 def test_a_real_one_answers(serve):
     with serve("oval") as address:
         parameters, camera = check(address)

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from robotini_ray.config import config_from_dict
+from robotini_ray.config import ConfigError, config_from_dict
 from robotini_ray.program.placement import Node, PlacementError, check_cluster, plan_cluster, plan_one_machine
 
 DRIVER = Node("d", "10.0.0.1", {"CPU": 4.0})
@@ -54,6 +54,18 @@ def test_more_cars_than_places_are_refused_with_all_numbers():
         "collection.cars is 7, but the nodes take 6 (resource sim; 10.0.0.3: 4, 10.0.0.2: 2): "
         "set it to 6, or start nodes with more sim"
     )
+
+
+def test_a_node_takes_as_many_cars_as_its_embedded_simulator_but_reserves_all_of_its_sim():
+    made = plan(config(cars=33), worker(2, sim=64.0), worker(3, sim=1.0))
+    assert [(share.cars, dict(share.bundle)) for share in made.shares] == [(32, {"sim": 64.0}), (1, {"sim": 1.0})]
+    with pytest.raises(PlacementError, match=r"cars is 33, but the nodes take 32 "):
+        plan(config(cars=33), worker(2, sim=64.0))
+
+
+def test_a_cluster_that_shares_no_cars_has_one_embedded_simulator():
+    with pytest.raises(ConfigError, match="cars is 33, but an embedded simulator takes 32"):
+        plan(config(cars=33), worker(2))
 
 
 class TestLearner:

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from robotini_ray.config import MAX_CARS
 from robotini_ray.simulator.world.laps import LapAccount
 from robotini_ray.simulator.world.race_parameters import ListedCar
 from robotini_ray.simulator.world.randomisation import STANDARD, Conditions
-
-MAX_CARS = 32
 
 Event = dict[str, Any]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robotini_ray.config import FRAMES_PER_SECOND, NO_RANDOMISATION, RandomisationConfig
+from robotini_ray.config import FRAMES_PER_SECOND, MAX_CARS, NO_RANDOMISATION, RandomisationConfig
 from robotini_ray.simulator.world import physics
-from robotini_ray.simulator.world.entries import MAX_CARS, Car, Entries, Event, JoinError
+from robotini_ray.simulator.world.entries import Car, Entries, Event, JoinError
 from robotini_ray.simulator.world.free_places import nearest_free_arc, start_arc_m
 from robotini_ray.simulator.world.game_status import car_statuses
 from robotini_ray.simulator.world.laps import LapAccount, Triggers

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robotini_ray.config import MAX_CARS
 from robotini_ray.simulator.world import race as race_module
-from robotini_ray.simulator.world.entries import MAX_CARS, JoinError
+from robotini_ray.simulator.world.entries import JoinError
 from robotini_ray.simulator.world.race import Race
 from robotini_ray.simulator.world.race_parameters import ListedCar, RaceParameters
 from robotini_ray.track.track import load_track
