@@ -7,6 +7,7 @@ imports what it needs when it is called.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import NoReturn
@@ -54,6 +55,7 @@ def main(arguments: list[str]) -> int:
     give exit code 2.
     """
     _hush_imports()
+    _replace_what_cannot_be_encoded()
     try:
         verb, rest = _verb(arguments)
         rest, overrides = _split_overrides(verb, rest)
@@ -78,6 +80,12 @@ def _hush_imports() -> None:
     """Suppresses the messages that TensorFlow and gym print on import (gym is an unused dependency of TF-Agents)."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     gym_notices.notices.clear()
+
+
+def _replace_what_cannot_be_encoded() -> None:
+    """Makes standard output write a question mark for a character that its encoding lacks, as in ASCII; stderr never fails."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _verb(arguments: list[str]) -> tuple[str, list[str]]:

@@ -308,6 +308,19 @@ class TestConfigOfALine:
         assert launch.main([]) == 143
 
 
+def test_33_cars_are_refused_before_anything_is_made(tmp_path, capsys):
+    assert launch.main(["train", "--cars", "33", "--run-dir", str(tmp_path / "run"), "--address", "local"]) == 2
+    assert "an embedded simulator takes 32" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_output_that_the_terminal_cannot_show_is_replaced(tmp_path):
+    words = command("status", "--run-dir", tmp_path / "\u0161koda")
+    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "/?koda" in done.stdout
+
+
 class TestSimulate:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_it_says_when_it_is_ready_and_ends_with_a_signal(self, tmp_path, number):

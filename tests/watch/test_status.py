@@ -217,6 +217,16 @@ def test_where_nothing_ever_ran_it_says_how_to_start(tmp_path, made, capsys):
     assert directory.exists() == made
 
 
+def test_paths_in_commands_are_quoted_for_a_shell(tmp_path):
+    directory = tmp_path / "two words"
+    (problem,) = read_status(directory).problems
+    assert problem.endswith(f"start one with `python -m robotini_ray.launch train --run-dir '{directory}'`")
+    directory.mkdir()
+    (directory / "config.yaml").write_text("")
+    (problem,) = read_status(directory).problems
+    assert problem.endswith(f"launch train '{directory}/config.yaml' --run-dir '{directory}'`")
+
+
 class TestWhichRun:
     def test_it_is_the_running_one_not_the_newest(self, run_dir, tmp_path):
         ended = tmp_path / "ended"
