@@ -11,15 +11,19 @@ from robotini_ray.simulator_address import AddressError, SimulatorAddress
         ("localhost", ("localhost", 11000, 11001)),
         ("192.168.1.20:12000", ("192.168.1.20", 12000, 11001)),
         ("sim.example.org:1:65535", ("sim.example.org", 1, 65535)),
+        ("sim_1", ("sim_1", 11000, 11001)),
+        ("[::1]:1:2", ("::1", 1, 2)),
+        ("[2001:db8::1]", ("2001:db8::1", 11000, 11001)),
+        ("[fe80::1%eth0]:1", ("fe80::1%eth0", 1, 11001)),
     ],
 )
 def test_ports_default_to_the_simulators_own(text, address):
     assert SimulatorAddress.parse(text) == SimulatorAddress(*address)
 
 
-@given(car_port=st.integers(1, 65535), log_port=st.integers(1, 65535))
-def test_an_address_is_written_as_it_is_read(car_port, log_port):
-    address = SimulatorAddress("host-1", car_port, log_port)
+@given(host=st.sampled_from(["host-1", "::1"]), car_port=st.integers(1, 65535), log_port=st.integers(1, 65535))
+def test_an_address_is_written_as_it_is_read(host, car_port, log_port):
+    address = SimulatorAddress(host, car_port, log_port)
     assert SimulatorAddress.parse(str(address)) == address
 
 
@@ -47,6 +51,15 @@ def test_an_address_is_written_as_it_is_read(car_port, log_port):
         "two words",
         " ",
         "::1",
+        "::1:11000:11001",
+        "[::1",
+        "[]",
+        "[::1]1",
+        "[localhost]",
+        "[192.168.1.20]",
+        "192..168.1.2",
+        "x" * 64 + ".example.org",
+        "host\0",
         "http://host:1",
     ],
 )

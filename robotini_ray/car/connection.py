@@ -13,7 +13,7 @@ from typing import Protocol
 from robotini_ray.car.errors import ConnectionLost, LoginRefused, SimulatorUnreachable
 from robotini_ray.car.protocol import FrameDecoder, command_lines, image_height, login_line
 from robotini_ray.machine.terminal_text import launch_line
-from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.simulator_address import SimulatorAddress, host_and_port
 
 MAX_CONSECUTIVE_BAD_FRAMES = 20
 FRAMES_KEPT = 2
@@ -51,9 +51,10 @@ def open_socket(host: str, port: int, timeout_s: float) -> socket.socket:
     """
     try:
         sock = socket.create_connection((host, port), timeout=timeout_s)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: text that cannot be a host's name
+        reason = getattr(error, "strerror", None) or error
         raise SimulatorUnreachable(
-            f"no simulator at {host}:{port} ({error.strerror or error}); start one with `{launch_line('simulate')}`"
+            f"no simulator at {host_and_port(host, port)} ({reason}); start one with `{launch_line('simulate')}`"
         ) from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)
@@ -116,7 +117,7 @@ class CarConnection:
     def __init__(self, sock: socket.socket, host: str, port: int, login: Login) -> None:
         """Takes over a connected, non-blocking socket; ``connect`` and ``log_in`` call this and send the login."""
         self.login = login
-        self._address = f"{host}:{port}"
+        self._address = host_and_port(host, port)
         self._socket = sock
         self._decoder = FrameDecoder(login.image_width, image_height(login.image_width))
         self._buffer = bytearray(_RECEIVE_BYTES)

@@ -9,6 +9,7 @@ from typing import Any
 from robotini_ray.car.connection import open_socket
 from robotini_ray.car.errors import SpectatorLost
 from robotini_ray.car.protocol import EventDecoder
+from robotini_ray.simulator_address import host_and_port
 
 _RECEIVE_BYTES = 1 << 16
 _MAX_READS = 256
@@ -28,7 +29,7 @@ class EventStream:
     """
 
     def __init__(self, host: str, port: int, timeout_s: float, sock: socket.socket | None = None) -> None:
-        self.address = f"{host}:{port}"
+        self.address = host_and_port(host, port)
         self._socket = sock or open_socket(host, port, timeout_s)
         self._decoder = EventDecoder()
         self._buffer = bytearray(_RECEIVE_BYTES)

@@ -14,7 +14,7 @@ from robotini_ray.car.connection import MAX_CONSECUTIVE_BAD_FRAMES, CarConnectio
 from robotini_ray.car.errors import ConnectionLost, FrameTimeout, LoginRefused
 from robotini_ray.car.frame_meter import FrameMeter
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.simulator_address import SimulatorAddress
+from robotini_ray.simulator_address import SimulatorAddress, host_and_port
 
 MAX_LOGINS = 3
 CONNECT_TIMEOUT_S = 2.0
@@ -201,7 +201,7 @@ class CarLink:
 
     @property
     def _where(self) -> str:
-        return f"{self._address.host}:{self._address.car_port}"
+        return host_and_port(self._address.host, self._address.car_port)
 
     def _log_in(self, sock: socket.socket | None) -> None:
         host, port = self._address.host, self._address.car_port

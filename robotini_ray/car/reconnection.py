@@ -49,8 +49,9 @@ class Reconnection:
         if self._attempt.is_alive():
             return None
         attempt, self._attempt = self._attempt, None
-        if attempt.error is not None:
+        if attempt.opened is None:  # never another attempt without a wait, whatever has ended this one
             self.retry()
+        if attempt.error is not None:
             raise attempt.error
         return attempt.opened
 

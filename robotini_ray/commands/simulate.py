@@ -12,6 +12,7 @@ from robotini_ray.config import RandomisationConfig
 from robotini_ray.machine.addresses import is_loopback
 from robotini_ray.simulator.server.server import SimulatorServer
 from robotini_ray.simulator.world.race_parameters import RaceParameters, load_parameters
+from robotini_ray.simulator_address import host_and_port
 from robotini_ray.track.track import load_track
 
 
@@ -58,6 +59,6 @@ def run(
             file=sys.stderr,
         )
     car, log = server.car_address, server.log_address
-    print(f"ready car={car[0]}:{car[1]} log={log[0]}:{log[1]}", flush=True)
+    print(f"ready car={host_and_port(*car)} log={host_and_port(*log)}", flush=True)
     server.run()
     return 0

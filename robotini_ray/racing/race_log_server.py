@@ -14,7 +14,7 @@ from typing import Any
 
 from robotini_ray.car.protocol import EventDecoder
 from robotini_ray.errors import RobotiniError
-from robotini_ray.simulator.server.listener import accept, listen
+from robotini_ray.simulator.server.listener import listen
 from robotini_ray.simulator.server.peer import SpectatorPeer
 from robotini_ray.simulator.server.wire import WireError, encode_event
 
@@ -101,8 +101,7 @@ class RaceLogServer:
     @property
     def address(self) -> tuple[str, int]:
         """The host and the port that the server listens on."""
-        host, port = self._listener.getsockname()[:2]
-        return host, port
+        return self._listener.getsockname()
 
     def color_of(self, name: str) -> str | None:
         """Returns the colour of a car on the track from its ``CarAdded`` event; None if the log has given none."""
@@ -178,7 +177,7 @@ class RaceLogServer:
                 return
 
     def _welcome(self) -> None:
-        connection = accept(self._listener)
+        connection = self._listener.accept()
         if connection is None:
             return
         spectator = SpectatorPeer(connection)

@@ -102,3 +102,12 @@ def test_one_that_does_not_greet_is_replaced(link, monkeypatch, impatient):
     assert len(impatient) == 2, "one wait before each attempt"
     assert link.take_bad_lines() == 2, "those of all its spectators"
     assert link.take_bad_lines() == 0
+
+
+def test_a_host_that_cannot_be_looked_up_is_unreachable_and_retried_after_a_wait(impatient):
+    way = Reconnection("192..168.1.2", 11000)
+    for tries in (1, 2, 3):
+        with pytest.raises(SimulatorUnreachable, match=r"no simulator at 192\.\.168\.1\.2:11000 \(.*label"):
+            eventually(way.take_socket, "it has failed")
+        assert len(impatient) == tries + 1
+    way.close()

@@ -17,15 +17,15 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig
+from robotini_ray.config import MAX_CARS, NO_RANDOMISATION, RandomisationConfig
 from robotini_ray.simulator.camera.camera_for_track import make_camera
 from robotini_ray.simulator.server import phases, wire
-from robotini_ray.simulator.server.listener import accept, listen
+from robotini_ray.simulator.server.listener import listen
 from robotini_ray.simulator.server.peer import CarPeer, Driver, Peer, SpectatorPeer
 from robotini_ray.simulator.server.png_writer import encode_png
 from robotini_ray.simulator.server.result_files import RaceFiles
 from robotini_ray.simulator.server.warm_up import warm_up
-from robotini_ray.simulator.world.entries import MAX_CARS, JoinError
+from robotini_ray.simulator.world.entries import JoinError
 from robotini_ray.simulator.world.race import FRAME_S, Race
 from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.track.track import Track
@@ -108,8 +108,8 @@ class SimulatorServer:
             self._wake_receiver, self._wake_sender = map(opened.enter_context, socket.socketpair())
             self._wake_sender.setblocking(False)
             self._opened = opened.pop_all()
-        self.car_address: tuple[str, int] = self._car_listener.getsockname()[:2]
-        self.log_address: tuple[str, int] = self._log_listener.getsockname()[:2]
+        self.car_address: tuple[str, int] = self._car_listener.getsockname()
+        self.log_address: tuple[str, int] = self._log_listener.getsockname()
         self._files.log(wire.encode_event(self._race.parameters_event()))
         self._publish_events()
         warm_up(track, self._camera, say, randomisation)
@@ -124,8 +124,9 @@ class SimulatorServer:
 
     def run(self) -> None:
         """Serves all clients until ``stop`` is called; closes all sockets at the end."""
-        for listening in (self._car_listener, self._log_listener, self._wake_receiver):
-            self._selector.register(listening, selectors.EVENT_READ)
+        for listener in (self._car_listener, self._log_listener):
+            self._selector.register(listener, selectors.EVENT_READ)
+        self._selector.register(self._wake_receiver, selectors.EVENT_READ)
         try:
             while not self._stopping:
                 self._serve_sockets(min(IDLE_S, self._due_in_s()))
@@ -249,7 +250,7 @@ class SimulatorServer:
             driver.answer_due = driver.silent = False
 
     def _accept_car(self) -> None:
-        connection = accept(self._car_listener)
+        connection = self._car_listener.accept()
         if connection is None:
             return
         if len(self._strangers) >= MAX_STRANGERS or len(self._drivers) >= MAX_CARS:
@@ -265,7 +266,7 @@ class SimulatorServer:
         self._selector.register(connection, selectors.EVENT_READ, peer)
 
     def _accept_spectator(self) -> None:
-        connection = accept(self._log_listener)
+        connection = self._log_listener.accept()
         if connection is None:
             return
         if len(self._spectators) >= MAX_SPECTATORS:
