@@ -12,6 +12,7 @@ from typing import Any
 from robotini_ray.car.connection import wait_readable
 from robotini_ray.car.errors import SegmentsRefused, SpectatorLost, StateTimeout, TrackFieldsMissing
 from robotini_ray.car.event_stream import EventStream
+from robotini_ray.car.place_check import PlaceCheck
 from robotini_ray.car.state import CarState
 from robotini_ray.car.track_fields import TrackFields
 from robotini_ray.track.track import Track
@@ -36,6 +37,8 @@ class _FollowedCar:
     newest: CarState | None = None
     track_fields: TrackFields | None = None
     """Computes the track fields; None if the simulator sends them."""
+    place_check: PlaceCheck | None = None
+    """Checks the car's places; None if the track is not known."""
     untaken: collections.deque[CarState] = dataclasses.field(default_factory=lambda: collections.deque(maxlen=MAX_STATES_KEPT))
 
 
@@ -67,7 +70,8 @@ class Spectator:
             host: The simulator's host name or IP address.
             port: The simulator's spectator port.
             timeout_s: The longest wait for the TCP connection, in seconds.
-            track: The track of the simulator; needed only if the simulator does not send the track fields.
+            track: The track of the simulator; needed only if the simulator does not send the track fields. The places of
+                followed cars are checked against it, unless all are followed, which only shows them.
             sock: A socket that ``open_socket`` returned; it is taken over, and no new connection is made.
             follow_all: Whether to follow every car that is on the track.
 
@@ -117,7 +121,8 @@ class Spectator:
 
         In lock-step this must be called before the car joins: the state of its first frame is sent at once, and only once.
         """
-        self._followed[name] = _FollowedCar()
+        check = None if self._track is None or self._follow_all else PlaceCheck(self._track, self._stream.address)
+        self._followed[name] = _FollowedCar(place_check=check)
 
     def unfollow(self, name: str) -> None:
         """Discards what is kept for a car and ignores its states from now on; does nothing if it is not followed."""
@@ -238,8 +243,9 @@ class Spectator:
         if kind in _COUNTED_EVENTS:
             counter = _COUNTED_EVENTS[kind]
             setattr(car, counter, getattr(car, counter) + 1)
-            if kind == "CarReturnedToTrack" and car.track_fields is not None:
-                car.track_fields.put_back()
+            for follower in (car.track_fields, car.place_check) if kind == "CarReturnedToTrack" else ():
+                if follower is not None:
+                    follower.put_back()
         else:
             # Frame numbers restart with the next connection: a state of the last connection would pass for a later frame.
             car.newest = None
@@ -270,7 +276,11 @@ class Spectator:
             elif followed.newest is None:
                 followed.track_fields = self._track_fields(status["name"])
             state = _car_state(status, followed, self.game_time_s)
-            followed.newest = state if followed.track_fields is None else followed.track_fields.complete(state)
+            if followed.track_fields is not None:
+                state = followed.track_fields.complete(state)
+            elif followed.place_check is not None:
+                followed.place_check.check(state)
+            followed.newest = state
             followed.untaken.append(followed.newest)
 
     def _track_fields(self, name: str) -> TrackFields:

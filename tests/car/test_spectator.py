@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import socket
 import threading
 
@@ -108,6 +109,46 @@ def test_segments_by_which_no_lap_can_be_counted_are_refused(stream, number):
         f"the simulator at {host}:{port} sends numSegments {told}, but counting laps takes 2 to 1000: "
         "set numSegments in its RaceParameters.json"
     )
+
+
+def far_away(wire, number):
+    """The status of a car in the middle of the oval, by a simulator that sends the track fields."""
+    return wire.status(frames_sent=number, position={"x": 0.0, "y": 0.048, "z": 0.0})
+
+
+@pytest.fixture
+def told(serve):
+    """A stream with the track's fields, read by a spectator that knows a track of that name."""
+    stream = Stream(serve, load_track("oval"))
+    stream.send(PARAMETERS)
+    stream.spectator.follow("car")
+    yield stream
+    stream.close()
+
+
+def test_a_car_that_drives_outside_the_walls_is_on_another_geometry_of_that_name(told, wire):
+    told.send(b"".join(far_away(wire, number) for number in range(1, 62)))
+    with pytest.raises(TrackMismatch) as mismatch:
+        told.spectator.wait_for("car", 61, LONG_S)
+    host, port = told.server.address
+    assert re.sub(r"\d\.\d\d m", "... m", str(mismatch.value)) == (
+        f"car 'car' is ... m from the line of track 'oval.json' ({load_track('oval').path}): the simulator at {host}:{port} "
+        "drives on another geometry of that name; give the file of its track with --track"
+    )
+
+
+def test_a_car_that_leaves_the_walls_in_every_lap_is_noticed_too(told, wire):
+    """Its times outside are short, but there are too many of them."""
+    lap = 20 * far_away(wire, 1) + 100 * on_oval(wire, 0.3)
+    told.send(8 * lap)
+    with pytest.raises(TrackMismatch, match="another geometry"):
+        told.spectator.wait_for("car", 1000, LONG_S)
+
+
+def test_flights_over_the_wall_that_end_in_a_return_are_none(told, wire):
+    flight = on_oval(wire, 0.1) + 50 * far_away(wire, 1)
+    told.send(10 * (flight + event("CarReturnedToTrack")) + on_oval(wire, 0.6, frames_sent=1000))
+    assert told.spectator.wait_for("car", 1000, LONG_S).returns == 10
 
 
 def test_state_of_a_followed_car(stream, wire):
