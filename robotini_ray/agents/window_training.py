@@ -24,6 +24,9 @@ class WindowTraining:
     Both losses use the critics' weights from the beginning of the train step. Each critic's LSTM therefore runs only once,
     for the actions that were taken and for the actor's own actions.
 
+    A train step with a loss or a gradient that is not finite fails with ``tf.errors.InvalidArgumentError`` before these
+    gradients change a weight, as TF-Agents' own train steps do for their losses.
+
     Args:
         burn_in: Rows at the front of each window that are not trained.
         n_step: Decisions summed into one return.
@@ -73,8 +76,9 @@ class WindowTraining:
             memories = self.memories(experience, states)
             critic_loss = self.window_critic_loss(experience, memories, targets)
         gradients = tape.gradient(critic_loss, variables)
-        actor_loss = self._train_actor(experience, memories[0])
-        self._apply_gradients(gradients, variables, self._critic_optimizer)
+        with tf.control_dependencies(_checks("Critic", critic_loss, gradients)):
+            actor_loss = self._train_actor(experience, memories[0])
+            self._apply_gradients(gradients, variables, self._critic_optimizer)
         self.train_step_counter.assign_add(1)
         self._update_target()
         return tf_agent.LossInfo(actor_loss + critic_loss, ddpg_agent.DdpgInfo(actor_loss, critic_loss))
@@ -86,7 +90,9 @@ class WindowTraining:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             loss = self.window_actor_loss(windows, state, memory)
-        self._apply_gradients(tape.gradient(loss, variables), variables, self._actor_optimizer)
+        gradients = tape.gradient(loss, variables)
+        with tf.control_dependencies(_checks("Actor", loss, gradients)):
+            self._apply_gradients(gradients, variables, self._actor_optimizer)
         return loss
 
     def _loss(self, experience: Windows, weights: tf.Tensor | None = None, training: bool = False) -> tf_agent.LossInfo:
@@ -173,6 +179,14 @@ class WindowTraining:
 def _refuse(weights: tf.Tensor | None) -> None:
     if weights is not None:
         raise ValueError("weights are not supported")
+
+
+def _checks(name: str, loss: tf.Tensor, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Returns operations that fail if the loss or a gradient is not finite, in the words of TF-Agents' checks."""
+    return [
+        tf.debugging.check_numerics(loss, f"{name} loss is inf or nan."),
+        tf.debugging.check_numerics(tf.linalg.global_norm(gradients), f"{name} gradients are inf or nan."),
+    ]
 
 
 def _stored_state(windows: Windows) -> State:

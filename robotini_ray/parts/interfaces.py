@@ -15,12 +15,17 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from robotini_ray.errors import RobotiniError
 from robotini_ray.run.histogram import Histogram
 from robotini_ray.run.reports import Evaluation, LearnerReport
 
 PartType = TypeVar("PartType", covariant=True)
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+
+class RunCannotGoOn(RobotiniError):
+    """A part's loop has ended for a reason that starting it again does not cure; the launcher ends the run with its message."""
 
 
 class Part(Protocol):

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import reverb
 import tensorflow as tf
 from tf_agents.train import learner as tf_agents_learner
 
 from robotini_ray.agents.factory import experience_dataset, flat_actor_weights, make_agent
+from robotini_ray.agents.finite import is_numerics_error, not_finite
 from robotini_ray.config import Config
 from robotini_ray.errors import RobotiniError
-from robotini_ray.parts.interfaces import Handle, LearnerPart, WeightsReceiver
+from robotini_ray.parts.interfaces import Handle, LearnerPart, RunCannotGoOn, WeightsReceiver
 from robotini_ray.parts.learner_activity import LearnerActivity
 from robotini_ray.parts.loop_requests import LoopRequests
 from robotini_ray.parts.weight_histograms import weight_histograms
@@ -44,6 +46,10 @@ class CheckpointDamaged(CheckpointError):
     """Raised if TensorFlow's files of a checkpoint are damaged; the message is one line for a person."""
 
 
+class TrainingDiverged(RunCannotGoOn):
+    """A loss, a gradient or a weight is not finite; the message is one line for a person."""
+
+
 class LearnerLeaves(RobotiniError):
     """The learner ends after SIGTERM, because its machine is needed for something else."""
 
@@ -63,8 +69,8 @@ class Learner(LearnerPart):
         least_step: The train step of the newest checkpoint that the launcher sees.
 
     Raises:
-        CheckpointError: The newest checkpoint belongs to another agent, or is older than ``least_step``, which means that
-            this node does not see the launcher's run directory.
+        CheckpointError: The newest checkpoint belongs to another agent, has weights that are not finite, or is older than
+            ``least_step``, which means that this node does not see the launcher's run directory.
         CheckpointDamaged: No checkpoint can be read, though there are some.
     """
 
@@ -89,6 +95,11 @@ class Learner(LearnerPart):
         self._store = CheckpointStore(run_dir / "checkpoints")
         self._saved = tf.train.Checkpoint(agent=self._agent, train_step=self._train_step)
         self._warnings = restore_newest(self._saved, self._store)
+        if (name := not_finite(self._agent)) is not None:
+            raise CheckpointError(
+                f"{run_dir / 'checkpoints'} ends with numbers that are not finite in {name}: its training had diverged; remove "
+                "the newest directory there to go on from the one before it, or begin anew with --fresh"
+            )
         if self._step() < least_step and not self._warnings:
             raise CheckpointError(
                 f"{run_dir / 'checkpoints'} on the learner's node ends at train step {self._step():,}, but on the launcher's "
@@ -105,6 +116,7 @@ class Learner(LearnerPart):
         self._next_publish_at = 0.0
         self._next_summary_at = self._next_histogram_at = 0.0
         self._losses: dict[str, float] = {}
+        self._diverged: TrainingDiverged | None = None
         self._publish()
 
     def run(self) -> None:
@@ -112,7 +124,18 @@ class Learner(LearnerPart):
 
         Raises:
             LearnerLeaves: The process received SIGTERM, and a checkpoint has been written since.
+            TrainingDiverged: A loss, a gradient or a weight is not finite. From then on no weights are broadcast and no
+                checkpoint is written.
         """
+        try:
+            self._train_until_told()
+        except TrainingDiverged as error:
+            self._diverged = error
+            raise
+        finally:
+            self._requests.end()
+
+    def _train_until_told(self) -> None:
         calls = self._config.learner.steps_per_call
         while not self._stop.is_set():
             self._requests.serve()
@@ -125,7 +148,6 @@ class Learner(LearnerPart):
             else:
                 self._activity.wait(self._stop, ASK_INTERVAL_S)
         self._publish()
-        self._requests.end()
 
     def add_receivers(self, handles: Sequence[Handle[WeightsReceiver]]) -> None:
         """Sends the weights to these parts from now on; see ``WeightsBroadcast.add``."""
@@ -176,6 +198,10 @@ class Learner(LearnerPart):
         except tf.errors.OutOfRangeError:  # the rate limiter has blocked longer than ``BATCH_TIMEOUT_MS``
             self._batches = iter(experience_dataset(self._replay_address, self._config))
             return
+        except tf.errors.InvalidArgumentError as error:
+            if not is_numerics_error(error):
+                raise
+            raise self._divergence("a loss or a gradient") from error
         finally:
             self._gauge.trained(self._step() - before)
         now = time.monotonic()
@@ -204,12 +230,25 @@ class Learner(LearnerPart):
         self._next_publish_at = now + self._config.learner.publish_interval_s
         self._publish()
 
+    def _divergence(self, what: str) -> TrainingDiverged:
+        return TrainingDiverged(
+            f"training has diverged after train step {self._step():,}: {what} is not finite; the policies and the last "
+            "checkpoint stay, the same command goes on from there; if it diverges again, begin anew with --fresh and lower "
+            "learning rates"
+        )
+
     def _publish(self) -> None:
         weights = flat_actor_weights(self._config, self._agent)
+        if not np.isfinite(weights).all():
+            raise self._divergence("a weight of the actor")
         version = weights_version(self._life, self._step())
         self._broadcast.send(version, weights, self._gauge.pauses(self._config.learner.steps_per_call))
 
     def _write_checkpoint(self, progress: dict[str, Any]) -> None:
+        if self._diverged is not None:
+            raise self._diverged
+        if (name := not_finite(self._agent)) is not None:
+            raise self._divergence(name)
         step = self._step()
         self._gauge.ask()
         if self._gauge.silent_since is not None:  # Reverb's checkpoint call would wait for ever

@@ -24,7 +24,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.processes import ProcessId
-from robotini_ray.parts.interfaces import LoopingPart, Part
+from robotini_ray.parts.interfaces import LoopingPart, Part, RunCannotGoOn
 from robotini_ray.program.part import PartHandle, PartSpec, start_part
 
 START_TIMEOUT_S = 120.0
@@ -121,7 +121,8 @@ class Supervisor:
         """Advances every part once; returns the reports that have arrived, by the part's name.
 
         Raises:
-            PartFailed: A part that the program needs failed at its first start, or has failed repeatedly.
+            PartFailed: A part that the program needs failed at its first start, has failed repeatedly, or its error is a
+                ``RunCannotGoOn``.
         """
         reports: dict[str, Any] = {}
         for name, part in self._parts.items():
@@ -132,6 +133,8 @@ class Supervisor:
             except GetTimeoutError:
                 self._failed(part, SILENT, f"its answer has not arrived in {FETCH_TIMEOUT_S:g} s")
             except RayTaskError as error:
+                if isinstance(error.cause, RunCannotGoOn):
+                    raise PartFailed(f"{name} failed: {last_line(error)}") from error
                 self._failed(part, ERROR, last_line(error))
             except RayActorError as error:
                 if error.actor_init_failed:

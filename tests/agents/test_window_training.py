@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from robotini_ray.agents.factory import flat_actor_weights, make_agent
+from robotini_ray.agents.finite import is_numerics_error
 from robotini_ray.agents.window_training import WindowTraining
 from robotini_ray.agents.windows import Windows, unpack
 from robotini_ray.config import Config
@@ -285,3 +286,30 @@ def test_weighted_losses_are_refused(agent: WindowTraining, item: Item, config: 
     for call in (agent.train, agent.loss):
         with pytest.raises(ValueError, match="weights"):
             call(windows(item, config), weights=tf.ones(len(KINDS)))
+
+
+@pytest.mark.parametrize("column", ["reward", "observation"])
+def test_a_number_that_is_not_finite_fails_the_train_step_before_a_weight_changes(
+    agent: WindowTraining, item: Item, config: Config, column: str
+) -> None:
+    before = [variable.numpy() for network in networks(agent) for variable in network.variables]
+    place = -3 if column == "reward" else 0
+    item["rows"][0, BURN_IN + 1, place] = np.nan
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        agent.train(windows(item, config))
+    assert is_numerics_error(caught.value)
+    after = [variable.numpy() for network in networks(agent) for variable in network.variables]
+    assert all(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+def test_gradients_that_are_not_finite_fail_the_train_step_though_the_loss_is(
+    agent: WindowTraining, item: Item, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @tf.custom_gradient
+    def steep(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        return values, lambda gradient: gradient * np.inf
+
+    loss = type(agent).window_critic_loss
+    monkeypatch.setattr(type(agent), "window_critic_loss", lambda self, *arguments: steep(loss(self, *arguments)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Critic gradients are inf or nan"):
+        agent.train(windows(item, config))

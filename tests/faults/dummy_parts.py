@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from robotini_ray.parts.interfaces import RunCannotGoOn
+
 
 class Car:
     """Needs weights before its loop starts; writes down whether it had them."""
@@ -60,3 +62,16 @@ class Broken:
 
     def __init__(self, message: str) -> None:
         raise ValueError(message)
+
+
+class Hopeless:
+    """Its loop ends for a reason that starting it again does not cure."""
+
+    def run(self) -> None:
+        raise RunCannotGoOn("there is no road left: build one")
+
+    def report(self) -> int:
+        return os.getpid()
+
+    def stop(self) -> None:
+        pass

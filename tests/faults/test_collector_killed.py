@@ -143,3 +143,24 @@ def test_a_part_that_cannot_be_made_ends_the_run_in_one_line(ray_here: None, tmp
 
     eventually(fails, "it is noticed")
     supervisor.kill_all()
+
+
+def test_a_loop_that_cannot_go_on_ends_the_run_in_one_line(ray_here: None, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    counted: list[str] = []
+    supervisor = Supervisor(
+        [PartSpec("hopeless", f"{DUMMIES}:Hopeless")], tmp_path / "logs", pytest.fail, lambda name, _: counted.append(name), str
+    )
+    supervisor.begin()
+
+    def fails() -> bool:
+        try:
+            supervisor.tick()
+        except PartFailed as error:
+            assert str(error) == "hopeless failed: there is no road left: build one"
+            return True
+        return False
+
+    eventually(fails, "it is noticed")
+    assert counted == [] and supervisor.running("hopeless") is not None, "the launcher can still ask it for an account"
+    supervisor.kill_all()
