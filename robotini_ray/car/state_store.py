@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import threading
 import time
 from typing import Any, cast
@@ -43,6 +44,7 @@ class CarStateStore:
     Attributes:
         offline_since: The ``time.time()`` of the first failed write since the last successful one; None if there is none.
         last_error: The text of the error of the last failed write; empty before the first one.
+        unreadable: The number of entries in the last read that were no states of cars, and were left out.
     """
 
     def __init__(self, url: str, run_name: str) -> None:
@@ -54,6 +56,7 @@ class CarStateStore:
         """
         self.offline_since: float | None = None
         self.last_error = ""
+        self.unreadable = 0
         self._client = redis.Redis.from_url(
             url,
             socket_timeout=_SOCKET_TIMEOUT_S,
@@ -87,7 +90,7 @@ class CarStateStore:
                 self._writer.start()
 
     def read_cars(self) -> list[StoredCar]:
-        """Returns all cars of the run that were written in the last 10 s, sorted by name.
+        """Returns all cars of the run that were written in the last 10 s, sorted by name; counts others in ``unreadable``.
 
         Blocks on Redis, for at most 1 s for each socket operation.
 
@@ -103,7 +106,9 @@ class CarStateStore:
         except (redis.RedisError, OSError) as error:
             raise StoreUnavailable(f"the car cache does not answer: {error}") from error
         # A key may have expired or been evicted between the scan and the read: then its row is empty.
-        return sorted((_stored_car(row) for row in rows if row), key=lambda car: car.name)
+        cars = [_stored_car(row) for row in rows if row]
+        self.unreadable = cars.count(None)
+        return sorted((car for car in cars if car is not None), key=lambda car: car.name)
 
     def close(self) -> None:
         """Stops the thread without writing the states that are still waiting, and closes the connection.
@@ -151,6 +156,11 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _stored_car(row: dict[bytes, bytes]) -> StoredCar:
-    fields = msgspec.json.decode(row[b"state"])
-    return StoredCar(row[b"name"].decode(), fields, row.get(b"frame"), float(row[b"written_at"]))
+def _stored_car(row: dict[bytes, bytes]) -> StoredCar | None:
+    """Returns the car of an entry; None if the entry was not written by ``put``."""
+    try:
+        fields = msgspec.json.decode(row[b"state"])
+        car = StoredCar(row[b"name"].decode(), fields, row.get(b"frame"), float(row[b"written_at"]))
+    except (KeyError, ValueError, RecursionError):
+        return None
+    return car if isinstance(fields, dict) and math.isfinite(car.written_at) else None

@@ -94,7 +94,8 @@ class Access:
     def _has_token(self, request: web.Request) -> bool:
         assert self.token is not None
         given = request.query.get("token", request.cookies.get(COOKIE, ""))
-        return hmac.compare_digest(given.encode(), self.token.encode())
+        # Bytes that are not UTF-8 arrive as lone surrogates.
+        return hmac.compare_digest(given.encode(errors="surrogatepass"), self.token.encode())
 
     def _welcome(self) -> web.Response:
         """Redirects to the page without the token in its URL.

@@ -12,6 +12,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
 MOST_POINTS = 2000
@@ -72,7 +73,7 @@ class ScalarReader:
         with path.open("rb") as file:
             file.seek(start)
             while (record := _next_record(file, path)) is not None:
-                self._take(event_pb2.Event.FromString(record))
+                self._take(_event(record, path))
                 self._read_bytes[path] = file.tell()
         return self._read_bytes.get(path, 0) > start
 
@@ -94,6 +95,13 @@ def _next_record(file: BinaryIO, path: Path) -> bytes | None:
         raise EventFileError(f"{path} is not an event file: a record of {size_bytes} bytes at byte {place}")
     record = file.read(size_bytes + _FOOTER_BYTES)
     return record[:size_bytes] if len(record) == size_bytes + _FOOTER_BYTES else None
+
+
+def _event(record: bytes, path: Path) -> event_pb2.Event:
+    try:
+        return event_pb2.Event.FromString(record)
+    except DecodeError as error:
+        raise EventFileError(f"{path} is damaged: a record of {len(record)} bytes is not an event") from error
 
 
 def _scalar(value: summary_pb2.Summary.Value) -> float | None:

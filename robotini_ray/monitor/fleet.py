@@ -21,6 +21,8 @@ RATE_WINDOW_S = 2.0
 CRASH_MARKS = 60
 BOARD_ROWS = 10
 LONGEST_TEXT = 200
+LARGEST_COUNT = 2**53
+"""The largest whole number up to which JavaScript's numbers are exact."""
 
 NUMBERS = (
     "x", "z", "y", "heading_rad", "speed_m_s", "throttle", "turn", "return", "episode", "step", "track_segment",
@@ -178,8 +180,12 @@ def _measure_rate(car: WatchedCar, frames: float | None) -> None:
 
 
 def _number(value: Any) -> float | None:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return round(float(value), 4) if usable else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return round(float(value), 4) if math.isfinite(value) else None
+    except OverflowError:  # an integer of hundreds of digits
+        return None
 
 
 def _text(value: Any) -> str:
@@ -189,4 +195,4 @@ def _text(value: Any) -> str:
 def _counts(value: Any) -> dict[str, int]:
     if not isinstance(value, dict):
         return {}
-    return {_text(cause): count for cause, count in value.items() if type(count) is int}
+    return {_text(cause): count for cause, count in value.items() if type(count) is int and 0 <= count <= LARGEST_COUNT}

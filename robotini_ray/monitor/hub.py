@@ -152,8 +152,14 @@ class Hub:
     async def _read_run(self) -> None:
         if await asyncio.to_thread(self._run.read_on) and (track := self._run.track_message()) is not None:
             self._track_number, self._track_json = _replaced(self._track_number, self._track_json, {"track": track})
-        run = {**self._run.message(), "board": self._fleet.board(), "faults": self._faults()}
+        run = {**self._run.message(), "problem": self._problem(), "board": self._fleet.board(), "faults": self._faults()}
         self._run_number, self._run_json = _replaced(self._run_number, self._run_json, {"run": run})
+
+    def _problem(self) -> str:
+        """Returns what cannot be read, in files and in Redis; empty if there is no such thing."""
+        unreadable = 0 if self._store is None else self._store.unreadable
+        redis = f"{unreadable} entries of Redis are no states of cars and are left out" if unreadable else ""
+        return "; ".join(filter(None, (self._run.problem, redis)))
 
     def _faults(self) -> dict[str, Any]:
         """Returns the number of faults by cause: from the run's summary, else from the cars' states."""

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.child_process import start_child, stop_child, wait_for_line
@@ -35,11 +36,15 @@ class MonitorProcess:
     def __init__(self, run_dir: Path, redis_url: str, port: int, log_path: Path) -> None:
         self._log_path = log_path
         self._log_start_bytes = log_path.stat().st_size if log_path.exists() else 0
-        command = [sys.executable, "-m", "robotini_ray.launch", "monitor", "--run-dir", str(run_dir)]
-        command += ["--port", str(port)]
-        hidden = {REDIS_VARIABLE: redis_url}  # it may contain a password, and all users see the arguments of a process
-        with open(log_path, "ab") as log:
-            self._process = start_child(command, stderr=log, stdout=subprocess.PIPE, more_environment=hidden)
+        self._command = [sys.executable, "-m", "robotini_ray.launch", "monitor", "--run-dir", str(run_dir)]
+        self._hidden = {REDIS_VARIABLE: redis_url}  # it may contain a password, and all users see a process's arguments
+        self._start(port)
+
+    def _start(self, port: int) -> None:
+        self._port = port
+        command = [*self._command, "--port", str(port)]
+        with open(self._log_path, "ab") as log:
+            self._process = start_child(command, stderr=log, stdout=subprocess.PIPE, more_environment=self._hidden)
 
     def address(self) -> str:
         """Waits until the page can be opened and returns its URL.
@@ -50,11 +55,31 @@ class MonitorProcess:
         """
         ready = wait_for_line(self._process, _READY, START_PATIENCE_S)
         if ready is not None:
+            self._port = urlsplit(ready[1]).port or self._port
             return ready[1]
         stop_child(self._process)
         said = self._log_path.read_bytes()[self._log_start_bytes :].decode(errors="replace").strip().splitlines()
         reason = said[-1].removeprefix(f"{PROGRAM}: ") if said else "it did not start and printed nothing"
         raise MonitorUnavailable(f"{reason} (log: {self._log_path})")
+
+    @property
+    def pid(self) -> int:
+        """The process id of the monitor."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """True while the process runs."""
+        return self._process.poll() is None
+
+    def answers(self) -> bool:
+        """Returns True always: a busy machine may keep the monitor, which has the lowest priority, waiting for long."""
+        return True
+
+    def revive(self) -> None:
+        """Restarts the monitor on the same port, without waiting until it listens; open tabs connect again by themselves."""
+        self.close()
+        self._start(self._port)
 
     def close(self) -> None:
         """Ends the monitor."""

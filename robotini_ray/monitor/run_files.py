@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import math
 import statistics
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from robotini_ray.config import Config, ConfigError, load_config
 from robotini_ray.monitor.event_files import Curve, EventFileError, ScalarReader
@@ -24,6 +26,10 @@ EVALUATION_FIELDS = (
     "train_step", "wall_s", "env_steps", "average_return", "average_episode_length", "best_lap_s", "median_lap_s",
     "clean_laps", "crashes", "best",
 )  # fmt: skip
+
+
+class DamagedFile(ValueError):
+    """A file of the run directory cannot be used; the message is one line for a person."""
 
 
 class RunFiles:
@@ -47,18 +53,29 @@ class RunFiles:
     def read_on(self) -> bool:
         """Reads the files that have changed since the last call; returns whether there were any.
 
-        A missing file is not an error. A file that cannot be used is named in the message's ``problem``.
+        A missing file is not an error. A file that cannot be used is named in the message's ``problem``, and what was in it
+        before is kept.
         """
         changed = [self._read_config(), self._read_summary(), self._read_evaluations(), self._read_scalars()]
         return any(changed)
 
+    @property
+    def problem(self) -> str:
+        """The files that cannot be used, each with its reason; empty if there are none."""
+        return "; ".join(self._problems.values())
+
     def redis_url(self) -> str | None:
         """Returns the URL of the Redis server with the cars' live state, from ``program.json``; None if it is not there."""
+        path = self.directory / PROGRAM_FILE_NAME
+        self._problems.pop(path.name, None)
         try:
-            url = json.loads((self.directory / PROGRAM_FILE_NAME).read_text()).get("redis_url")
-        except OSError:
+            url = _read_object(path).get("redis_url")
+        except FileNotFoundError:
             return None
-        return str(url) if url else None
+        except DamagedFile as error:
+            self._problems[path.name] = str(error)
+            return None
+        return url if isinstance(url, str) and url else None
 
     def message(self) -> dict[str, Any]:
         """Returns the page's message about the run, without the cars' state, in JSON types."""
@@ -67,7 +84,7 @@ class RunFiles:
             "name": self.directory.name,
             "directory": str(self.directory),
             "exists": self.directory.exists(),
-            "problem": "; ".join(self._problems.values()),
+            "problem": self.problem,
             "algorithm": config.agent.algorithm if config else None,
             "track": config.simulator.track if config else None,
             "cars": config.collection.cars if config else None,
@@ -110,28 +127,35 @@ class RunFiles:
         path = self.directory / "summary.json"
         if not self._is_new(path):
             return False
-        self.summary = json.loads(path.read_text())
-        self.summary_at = path.stat().st_mtime
+        try:
+            self.summary, self.summary_at = _read_object(path), path.stat().st_mtime
+            self._problems.pop(path.name, None)
+        except (DamagedFile, FileNotFoundError) as error:
+            self._problems[path.name] = str(error)
         return True
 
     def _read_evaluations(self) -> bool:
         path = self.directory / "evaluations.jsonl"
         if not self._is_new(path):
             return False
-        whole, _, _ = path.read_text().rpartition("\n")  # the last line may still be being written
+        try:
+            whole, _, _ = path.read_bytes().rpartition(b"\n")  # the last line may still be being written
+        except OSError as error:
+            self._problems[path.name] = f"{path} cannot be read: {error.strerror}"
+            return True
         self.evaluations = []
         self._problems.pop(path.name, None)
         for number, line in enumerate(whole.splitlines(), 1):
             try:
-                self.evaluations.append(_evaluation(json.loads(line)))
-            except ValueError:  # a line that a training was writing when it was killed
-                self._problems[path.name] = f"line {number} of {path} is not valid JSON and is left out"
+                self.evaluations.append(_evaluation(msgspec.json.decode(line)))
+            except (ValueError, RecursionError):  # such as a line that a training was writing when it was killed
+                self._problems[path.name] = f"line {number} of {path} is not an evaluation in JSON and is left out"
         return True
 
     def _read_scalars(self) -> bool:
         try:
             return self._scalars.read_on()
-        except EventFileError as error:
+        except (EventFileError, OSError) as error:
             self._problems["tensorboard"] = str(error)
             return False
 
@@ -146,13 +170,48 @@ class RunFiles:
         return is_new
 
 
-def _evaluation(line: dict[str, Any]) -> dict[str, Any]:
+def _read_object(path: Path) -> dict[str, Any]:
+    """Returns the JSON object in a file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DamagedFile: The file cannot be read or holds something else.
+    """
+    try:
+        content = msgspec.json.decode(path.read_bytes())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedFile(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedFile(f"{path} is empty or damaged ({error}); the next write of a training replaces it") from error
+    if not isinstance(content, dict):
+        raise DamagedFile(f"{path} is damaged: it holds no JSON object; the next write of a training replaces it")
+    return content
+
+
+def _evaluation(line: Any) -> dict[str, Any]:
+    """Returns an evaluation as the page shows it, from a line of ``evaluations.jsonl``.
+
+    Raises:
+        ValueError: The line holds something else.
+    """
+    if not isinstance(line, dict):
+        raise ValueError("not a JSON object")
     laps = line.get("laps") or []
-    return {
-        **{name: line.get(name) for name in EVALUATION_FIELDS},
-        "laps": len(laps),
-        "mean_lap_s": round(statistics.fmean(laps), 4) if laps else None,
-    }
+    fields = {name: line.get(name) for name in EVALUATION_FIELDS}
+    numbers = [value for value in fields.values() if value is not None]
+    if not isinstance(laps, list) or not all(map(_is_finite, (*laps, *numbers))):
+        raise ValueError("not the numbers of an evaluation")
+    return {**fields, "laps": len(laps), "mean_lap_s": round(statistics.fmean(laps), 4) if laps else None}
+
+
+def _is_finite(value: Any) -> bool:
+    """Returns whether a value is a number, or a truth value, that a float can hold."""
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _shown(curve: Curve) -> dict[str, list[Any]]:

@@ -159,6 +159,8 @@ class Launcher:
         self._wait_until_it_trains(parts)
         self._stall = StallWatch()  # created only now, because until now cars and learner had reason to wait
         self._pages.announce(*addresses)
+        if self._pages.monitor is not None:
+            self._side.add("monitor", self._pages.monitor, "its page cannot be opened")
         self._say(f"training; logs, checkpoints and policies are in {self._run.path}")
 
     def watch(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -11,6 +12,9 @@ CHECK_INTERVAL_S = 1.0
 
 PATIENCE_S = 5.0
 """The time without an answer after which a running process is replaced."""
+
+LONGEST_PAUSE_S = 60.0
+"""The longest pause before a process that ends soon after each start is started again; the pauses double from 1 s on."""
 
 
 class SideProcess(Protocol):
@@ -36,6 +40,8 @@ class _Watched:
     process: SideProcess
     loss: str
     silent_since: float | None = None
+    revived_at: float = -math.inf
+    pause_s: float = 0.0
 
 
 class SideProcesses:
@@ -85,6 +91,12 @@ class SideProcesses:
         if watched.silent_since is None:
             watched.silent_since = now
             self._say(f"{name} {'does not answer' if process.alive else 'has ended'}: {watched.loss} until it is back")
+        lived_s = now - watched.revived_at
+        if lived_s < watched.pause_s:
+            return
         if not process.alive or now - watched.silent_since > PATIENCE_S:
+            soon = lived_s < 2 * LONGEST_PAUSE_S
+            watched.pause_s = min(2 * watched.pause_s or CHECK_INTERVAL_S, LONGEST_PAUSE_S) if soon else 0.0
+            watched.revived_at = now
             self._count(name, "no answer" if process.alive else "process ended")
             process.revive()

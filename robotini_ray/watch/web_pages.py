@@ -84,6 +84,11 @@ class Pages:
         self._say(f"Ray dashboard: {f'http://{dashboard_url}' if dashboard_url else starts_it}")
         self._say(f"Ray metrics: {metrics_url}")
 
+    @property
+    def monitor(self) -> MonitorProcess | None:
+        """The monitor's process; None if there is none, or if it did not start."""
+        return self._monitor
+
     def close(self) -> None:
         """Ends the pages."""
         for page in (self._monitor, self._tensorboard):

@@ -179,3 +179,23 @@ class TestWithAToken:
                 assert (await socket.receive(timeout=30)).type in (WSMsgType.TEXT, WSMsgType.BINARY)
 
         visit(talk, host="0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    "line", [b"Cookie: %s=\xff", b"Cookie: \xff=\xff", b"Origin: \xff", b"X: \xff", b"Cookie: %s=\xed\xa0\x80"]
+)
+def test_bytes_that_are_no_text_are_refused_like_a_wrong_token(visit, line, caplog):
+    async def talk(client: TestClient, _: Access) -> bytes:
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        header = line.replace(b"%s", COOKIE.encode())
+        writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + header + b"\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    assert visit(talk, "0.0.0.0").startswith(b"HTTP/1.1 403 ")
+    assert "Traceback" not in caplog.text
+
+
+def test_a_token_that_is_no_text_is_refused(visit):
+    assert visit(get("/?token=%ff%ed%a0%80"), "0.0.0.0")[0] == 403

@@ -105,3 +105,12 @@ def test_faults_of_all_cars_are_added_up():
     fleet = Fleet()
     fleet.update([stored("a", faults={"closed": 2}), stored("b", faults={"closed": 1, "stalled": 4})], 100.0)
     assert fleet.faults() == {"closed": 3, "stalled": 4}
+
+
+def test_integers_that_no_float_can_hold_end_nothing():
+    fleet = Fleet()
+    huge = 10**400
+    fleet.update([stored(x=huge, frames=huge, best_lap_s=-huge, crashes=huge, faults={"dropped": huge, "stalled": 2})], 100.0)
+    (row,) = fleet.rows(100.0)
+    assert row["x"] is None and row["crashes"] is None and row["frames_per_s"] is None
+    assert fleet.faults() == {"stalled": 2} and fleet.board() == []

@@ -189,3 +189,34 @@ def test_an_address_that_is_none_is_named(run_dir):
             assert "'htp://x' is not the URL of a Redis server" in state["missing_why"]
 
     asyncio.run(talk())
+
+
+def test_entries_of_others_and_damaged_files_end_nothing_and_are_named(run_dir, redis_server, store):
+    store.put("good", {"x": 1.0}, None)
+    eventually(lambda: stored_cars(store), "the good car is there")
+    (key,) = store._client.scan_iter("*")
+    at, prefix = repr(time.time()).encode(), key.rpartition(b":")[0]
+    others = [
+        {"name": b"\xff", "state": b"{}", "written_at": at}, {"name": b"a", "state": b"{", "written_at": at},
+        {"name": b"b", "state": b"[]", "written_at": at}, {"name": b"c", "state": b"{}", "written_at": b"nan"},
+        {"name": b"d", "state": b"[" * 100_000, "written_at": at}, {"name": b"e"},
+    ]  # fmt: skip
+    for number, row in enumerate(others):
+        store._client.hset(prefix + b":%d" % number, mapping=row)
+    store._client.hset(prefix + b":7", mapping={"name": b"big", "state": b'{"x": ' + b"9" * 400 + b"}", "written_at": at})
+    (run_dir / "summary.json").write_text("")
+
+    async def watch():
+        hub = Hub(RunFiles(run_dir), redis_server.url)
+        async with following(hub):
+            tab = hub.join()
+            while True:
+                messages = await asyncio.wait_for(hub.news(tab), PATIENCE_S)
+                cars = {car["name"]: car["x"] for car in decode(messages[-1])[0]["cars"]}
+                told = [json.loads(message)["run"]["problem"] for message in messages[:-1] if '"run"' in message[:8]]
+                if told and "entries of Redis" in told[-1]:
+                    return cars, told[-1]
+
+    cars, problem = asyncio.run(watch())
+    assert cars == {"good": 1.0, "big": None}
+    assert "6 entries of Redis are no states of cars and are left out" in problem and "summary.json is empty" in problem

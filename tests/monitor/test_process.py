@@ -16,7 +16,9 @@ import pytest
 
 from robotini_ray.machine.terminal_text import launch_command
 from robotini_ray.monitor.process import MonitorProcess, MonitorUnavailable
+from robotini_ray.program.side_processes import SideProcesses
 from robotini_ray.watch.web_pages import PagePorts, Pages
+from tests.waiting import eventually
 
 PATIENCE_S = 90
 
@@ -111,6 +113,30 @@ class TestInATraining:
         assert len(children) == 1
         monitor.close()
         assert not psutil.wait_procs(children, timeout=PATIENCE_S)[1]
+
+    def test_one_that_ends_is_said_counted_and_started_again_on_its_port(self, run_dir):
+        (run_dir / "logs").mkdir()
+        said, counted = [], []
+        pages = Pages(run_dir, PagePorts(monitor=0), said.append)
+        pages.start("unix:///nowhere.sock")
+        try:
+            pages.announce("", "")
+            address, first = said[0].removeprefix("monitor: "), pages.monitor.pid
+            side = SideProcesses(said.append, lambda *each: counted.append(each))
+            side.add("monitor", pages.monitor, "its page cannot be opened")
+            os.kill(first, signal.SIGKILL)
+
+            def is_back():
+                side.tick()
+                with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
+                    return answer.status == 200
+                return False
+
+            eventually(is_back, "the page is back at its address", PATIENCE_S)
+            assert pages.monitor.pid != first and counted == [("monitor", "process ended")]
+            assert "monitor has ended: its page cannot be opened until it is back" in said
+        finally:
+            pages.close()
 
     def test_a_taken_port_does_not_hold_a_training_up(self, run_dir, taken_port, tmp_path):
         (run_dir / "logs").mkdir()

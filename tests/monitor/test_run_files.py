@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import struct
+
+import pytest
 
 from robotini_ray.monitor.run_files import POINTS_SHOWN, RunFiles
 from robotini_ray.track.track import load_track
@@ -90,3 +93,56 @@ def test_the_program_says_where_its_redis_is(run_dir):
     assert files.redis_url() == "unix:///run/x.sock?db=0"
     os.remove(run_dir / "program.json")
     assert files.redis_url() is None
+
+
+DAMAGED = [b"", b'{"train_steps": 1', b"[1]", b"null", b"\xff\xfe", b'{"a": "\\ud800"}', b"[" * 100_000, b"1" * 10_000]
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=lambda content: repr(content[:20]))
+def test_a_damaged_summary_is_named_and_the_last_one_stays(run_dir, content):
+    files = RunFiles(run_dir)
+    files.read_on()
+    whole = (run_dir / "summary.json").read_bytes()
+    (run_dir / "summary.json").write_bytes(content)
+    assert files.read_on()
+    assert f"{run_dir}/summary.json is " in files.message()["problem"] and "damaged" in files.message()["problem"]
+    assert files.message()["summary"]["train_steps"] == 100 and files.message()["evaluations"]
+    (run_dir / "summary.json").write_bytes(whole + b" ")
+    assert files.read_on() and not files.message()["problem"]
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=lambda content: repr(content[:20]))
+def test_a_damaged_program_file_is_named_until_it_is_replaced(run_dir, content):
+    files = RunFiles(run_dir)
+    (run_dir / "program.json").write_bytes(content)
+    assert files.redis_url() is None
+    assert f"{run_dir}/program.json is " in files.message()["problem"]
+    (run_dir / "program.json").write_text(json.dumps({"redis_url": "unix:///run/x.sock?db=0"}))
+    assert files.redis_url() == "unix:///run/x.sock?db=0" and not files.message()["problem"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"null", b"5", b'"text"', b"[]", b"{", b"\xe4", b"[" * 100_000, b'{"laps": 5}', b'{"laps": ["fast"]}',
+        b'{"laps": [NaN]}', b'{"best_lap_s": "fast"}', b'{"best_lap_s": {}}', b'{"train_step": ' + b"9" * 400 + b"}",
+    ],
+    ids=lambda line: repr(line[:30]),
+)  # fmt: skip
+def test_a_line_that_is_no_evaluation_is_left_out_and_named(run_dir, line):
+    whole = (run_dir / "evaluations.jsonl").read_bytes()
+    (run_dir / "evaluations.jsonl").write_bytes(whole + line + b"\n" + whole)
+    files = RunFiles(run_dir)
+    files.read_on()
+    assert len(files.message()["evaluations"]) == 2
+    assert "line 2 of" in files.message()["problem"]
+
+
+def test_curves_that_are_damaged_are_named(run_dir):
+    folder = run_dir / "tensorboard" / "training"
+    folder.mkdir(parents=True)
+    record = b"\xff" * 20
+    (folder / "events.out.tfevents.1").write_bytes(struct.pack("<QI", len(record), 0) + record + bytes(4))
+    files = RunFiles(run_dir)
+    files.read_on()
+    assert "events.out.tfevents.1 is damaged" in files.message()["problem"]
