@@ -27,7 +27,7 @@ from robotini_ray.commands.racing_verbs import RACING_VERBS
 from robotini_ray.commands.training_verbs import TRAINING_VERBS
 from robotini_ray.config import ConfigError, nearest
 from robotini_ray.errors import RobotiniError
-from robotini_ray.machine.terminal_text import PROGRAM
+from robotini_ray.machine.terminal_text import PROGRAM, printable
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Errors of a write for which the disk is the cause, wherever in the program they appear."""
@@ -137,7 +137,7 @@ def _flags(verb: str) -> list[str]:
 
 
 def _refuse(line: str) -> int:
-    print(f"{PROGRAM}: {line}", file=sys.stderr)
+    print(f"{PROGRAM}: {printable(line)}", file=sys.stderr)
     return 2
 
 

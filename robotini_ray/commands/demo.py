@@ -15,6 +15,7 @@ from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import Config, RandomisationConfig, SimulatorConfig
 from robotini_ray.machine.stop_signal import StopSignal
+from robotini_ray.machine.terminal_text import printable
 from robotini_ray.monitor.live_page import live_page
 from robotini_ray.policy.named_policy import load_named_policy
 from robotini_ray.policy.numpy_policy import NumpyPolicy
@@ -87,7 +88,7 @@ def _join(
 def _say_what_is_seen(
     track: str, known_track: Track, drivers: Sequence[tuple[str, NumpyPolicy]], page: str | None, seconds: float | None
 ) -> None:
-    names = ", ".join(name for name, _ in drivers)
+    names = ", ".join(printable(name) for name, _ in drivers)
     print(
         f"{len(CARS)} cars race on {track} ({known_track.length_m:.1f} m, no lap under {lap_limit_s(known_track):.2f} s), "
         f"driven by camera alone (policy: {names}). They touch, and differ in grip, mass and motor."
@@ -98,4 +99,4 @@ def _say_what_is_seen(
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)

@@ -12,6 +12,7 @@ from rich.text import Text
 from robotini_ray.config import Config
 from robotini_ray.doctor.checkup import examine
 from robotini_ray.doctor.finding import Finding, Level
+from robotini_ray.machine.terminal_text import printable
 
 STYLES: dict[Level, str] = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
@@ -35,7 +36,7 @@ def run(config: Config, run_dir: Path, print_json: bool) -> int:
 
 def _show(finding: Finding, console: Console) -> None:
     line = Text(f"{finding.level:8}", STYLES[finding.level])
-    line.append(f"{finding.check}: {finding.what}", "default")
+    line.append(printable(f"{finding.check}: {finding.what}"), "default")
     console.print(line, soft_wrap=True)
     if finding.cure:
-        console.print(f"         -> {finding.cure}", soft_wrap=True)
+        console.print(f"         -> {printable(finding.cure)}", soft_wrap=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from robotini_ray.car.connection import Login
 from robotini_ray.config import ConfigError, SimulatorConfig
 from robotini_ray.machine.stop_signal import StopSignal
+from robotini_ray.machine.terminal_text import printable
 from robotini_ray.policy.named_policy import load_named_policy
 from robotini_ray.racing.bot import Bot
 from robotini_ray.simulator.embedded import temporary_simulator
@@ -78,4 +79,4 @@ def _site(simulator: str | None, track: str) -> Iterator[SimulatorAddress]:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)

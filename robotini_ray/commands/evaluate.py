@@ -24,6 +24,7 @@ from robotini_ray.config import (
     SimulatorConfig,
     load_config,
 )
+from robotini_ray.machine.terminal_text import printable
 from robotini_ray.machine.text_table import format_table, number
 from robotini_ray.machine.whole_files import write_whole
 from robotini_ray.policy.hand_written import THROTTLE_HIGH, THROTTLE_LOW, driving_policy
@@ -180,7 +181,7 @@ class _Progress:
             self._next_at = time.monotonic() + PROGRESS_INTERVAL_S
             score = environment.score
             print(
-                f"{self._what}: {score.frames / FRAMES_PER_SECOND:.0f} s of game time, {len(score.laps)} laps, "
+                f"{printable(self._what)}: {score.frames / FRAMES_PER_SECOND:.0f} s of game time, {len(score.laps)} laps, "
                 f"{score.crashes} crashes (of {self._goal})",
                 file=sys.stderr,
             )
@@ -211,8 +212,8 @@ def _print(row: dict[str, Any]) -> None:
     def text(key: str, form: str) -> str:
         return "-" if row[key] is None else form.format(row[key])
 
-    print(f"policy         {row['policy']}")
-    print(f"track          {row['track']}, limit {row['limit_s']:.2f} s")
+    print(f"policy         {printable(row['policy'])}")
+    print(f"track          {printable(row['track'])}, limit {row['limit_s']:.2f} s")
     print(f"laps           {len(row['laps'])}, {row['clean_laps']} clean, {row['crashes']} crashes")
     print(f"best lap       {text('best_lap_s', '{:.2f} s')}")
     print(f"median lap     {text('median_lap_s', '{:.2f} s')}, {text('ratio_to_limit', '{:.2f}')} times the limit")

@@ -10,6 +10,7 @@ import time
 
 from robotini_ray.car.connection import reachable
 from robotini_ray.car.errors import SimulatorUnreachable
+from robotini_ray.machine.terminal_text import printable
 from robotini_ray.simulator_address import SimulatorAddress
 
 WAIT_POLL_S = 1.0
@@ -37,5 +38,6 @@ def find_simulator(address: str, wait: bool) -> SimulatorAddress:
             now = time.monotonic()
             if now >= say_at:
                 say_at = now + WAIT_SAY_S
-                print(f"waiting for the simulator, {now - began:.0f} s so far: {error}", file=sys.stderr, flush=True)
+                waited = f"waiting for the simulator, {now - began:.0f} s so far"
+                print(f"{waited}: {printable(str(error))}", file=sys.stderr, flush=True)
         time.sleep(WAIT_POLL_S)

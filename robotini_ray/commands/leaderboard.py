@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robotini_ray.config import ConfigError
+from robotini_ray.machine.terminal_text import printable
 from robotini_ray.machine.text_table import format_table, number
 from robotini_ray.policy.policy_files import load_policy
 from robotini_ray.policy.policy_spec import PolicyError
@@ -63,7 +64,7 @@ def run(runs: Path, track: str | None, print_json: bool) -> int:
         try:
             entry = read_entry(directory)
         except PolicyError as error:
-            print(f"left out: {error}", file=sys.stderr)
+            print(f"left out: {printable(str(error))}", file=sys.stderr)
             continue
         if track in (None, entry.track):
             entries.append(entry)
@@ -86,14 +87,26 @@ def read_entry(run_dir: Path) -> Entry:
     policy, facts = load_policy(run_dir / "policies" / "best")
     try:
         evaluation = {key: facts["evaluation"][key] for key in _KEYS}
+        _check_numbers(evaluation)
         return Entry(run_dir.name, policy.spec.algorithm, policy.spec.track, int(facts["train_step"]), evaluation)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise PolicyError(
             f"{run_dir}/policies/best has no usable evaluation in its facts ({error}): it was not made by a run"
         ) from error
 
 
 _KEYS = ("laps", "clean_laps", "crashes", "best_lap_s", "median_lap_s", "limit_s", "ratio_to_limit", "average_return")
+
+
+def _check_numbers(evaluation: dict[str, Any]) -> None:
+    """Raises ``TypeError``, ``ValueError`` or ``OverflowError`` if a value is no number, as in a file from elsewhere."""
+    if not isinstance(evaluation["laps"], list):
+        raise TypeError("laps is not a list")
+    may_be_none = ("best_lap_s", "median_lap_s", "ratio_to_limit", "average_return")
+    for key, value in evaluation.items():
+        for each in value if key == "laps" else [value]:
+            if not (each is None and key in may_be_none) and not math.isfinite(each):
+                raise ValueError(f"{key} is {each}")
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:

@@ -57,7 +57,8 @@ def run(
         name = car_name("record")
         login = Login(name, "record", "#f5c211", driver.spec.image_width, site.lockstep)
         recording = record(driver, site.address, login, known_track, laps, seconds)
-    title = policy.name if "train_step" not in facts else f"{driver.spec.algorithm}, step {facts['train_step']:,}"
+    step = facts.get("train_step")
+    title = f"{driver.spec.algorithm}, step {step:,}" if isinstance(step, int) else policy.name
     picture = LapPicture(recording, known_track, driver.spec.image_width, title, lap_limit_s(known_track))
     if kind == ".png":
         write_png(output, picture.whole())

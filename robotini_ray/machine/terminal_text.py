@@ -14,12 +14,24 @@ PROGRAM = "robotini"
 """The name of the program's command, which its error messages begin with too."""
 
 
-def one_line(text: str, longest: int = LONGEST) -> str:
-    """Returns foreign text as one printable line, cut to at most ``longest`` characters.
+def printable(text: str) -> str:
+    """Returns foreign text as one harmless line.
 
-    Control characters, which could move the cursor or change the window's title, are shown by their hexadecimal code.
+    Control characters, which could move the cursor or change the window's title, are shown by their hexadecimal code, and so
+    are all others that do not print. Every line and table that shows text from elsewhere (a policy's files, a simulator, other
+    processes) goes through this function.
     """
-    shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+
+
+def printable_lines(text: str) -> str:
+    """Returns the text with each of its lines made ``printable``, for messages that have several lines of their own."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
+    """Returns foreign text as one ``printable`` line, cut to at most ``longest`` characters."""
+    shown = printable(text)
     return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from robotini_ray.machine.terminal_text import printable
+
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Returns a table as lines of text.
 
-    Columns whose cells are all numbers or ``-`` are aligned to the right, all others to the left.
+    The cells may hold foreign text, which is made harmless (``terminal_text.printable``). Columns whose cells are all numbers
+    or ``-`` are aligned to the right, all others to the left.
     """
+    rows = [list(map(printable, row)) for row in rows]
     columns = list(zip(header, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     right = [all(_is_number(cell) for cell in column[1:]) for column in columns]

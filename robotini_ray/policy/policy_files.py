@@ -76,6 +76,8 @@ def _load_version(directory: Path, name: Path) -> tuple[NumpyPolicy, dict[str, A
     try:
         fields = read_json(directory / "policy.json")
         facts = fields.pop("facts", {})
+        if not isinstance(facts, dict):
+            raise PolicyError(f"{name}/policy.json has {type(facts).__name__} for facts; allowed: an object")
         if fields.get("format") != FORMAT:
             raise PolicyError(f"{name} holds a policy of format {fields.get('format')}; this program reads format {FORMAT}")
         spec = PolicySpec(**{**fields, "layers": tuple(fields["layers"])})

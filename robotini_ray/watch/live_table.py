@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from robotini_ray.machine.terminal_text import WIDTH, wrapped
+from robotini_ray.machine.terminal_text import WIDTH, printable_lines, wrapped
 from robotini_ray.run.progress import Progress
 from robotini_ray.run.reports import LearnerReport
 
@@ -48,6 +48,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """Prints a text that stays, above the table; it is wrapped to the width of a terminal, and unchanged elsewhere."""
+        text = printable_lines(text)
         shown = wrapped(text, self._console.width) if self._console.is_terminal else text
         self._console.print(shown, highlight=False, markup=False, soft_wrap=True)
 

@@ -77,3 +77,47 @@ def test_no_runs_at_all(board, tmp_path):
     assert code == 2 and "--runs" in err
     (tmp_path / "runs").mkdir()
     assert board()[:2] == (0, f"no run in {tmp_path / 'runs'} has an evaluated policy yet\n")
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\n"
+
+
+def test_escape_sequences_of_a_stranger_do_not_reach_the_terminal(make_run, board, tmp_path):
+    for name in ("good", "format", "spec", "facts"):
+        make_run(name, [5.0])
+    changes = {
+        "good": {"track": HOSTILE, "algorithm": HOSTILE},
+        "format": {"format": HOSTILE},
+        "spec": {HOSTILE: 1},
+        "facts": {"facts": {"evaluation": {}, "train_step": HOSTILE}},
+    }
+    for name, fields in changes.items():
+        path = tmp_path / "runs" / name / "policies" / "best" / "policy.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    (tmp_path / "runs" / "good").rename(tmp_path / "runs" / "\x1b[2Jgood")
+    code, out, err = board()
+    assert code == 0
+    assert len(out.splitlines()) == 3 and "\\x1b[2Jgood" in out and "\\x1b]0;owned" in out
+    assert len(err.splitlines()) == 3 and "\\x1b]0;owned" in err
+    assert (out + err).replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"laps": "many"}, {"laps": ["x"]}, {"crashes": None}, {"best_lap_s": "\x1b"}, {"limit_s": 10**400}, {"clean_laps": {}}],
+)
+def test_an_evaluation_of_other_things_than_numbers_is_left_out(make_run, board, change):
+    evaluation = EvaluationResult([Lap(5.0, True)], 0, [], 600, 20.0).to_json(LIMIT_S)
+    make_run("good", [5.0])
+    make_run("other", [], facts={"train_step": 1, "evaluation": {**evaluation, **change}})
+    code, out, err = board()
+    assert code == 0 and len(out.splitlines()) == 3 and "other/policies/best has no usable evaluation in its facts" in err
+
+
+def test_errors_of_any_verb_are_one_harmless_line(capsys, tmp_path):
+    save_policy(tmp_path / "policy", NumpyPolicy(PolicySpec.from_config(load_config(None, {}))), {})
+    path = tmp_path / "policy" / "policy.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {HOSTILE: 1}))
+    assert launch.main(["drive", "--policy", str(tmp_path / "policy"), "--laps", "1"]) == 2
+    err = capsys.readouterr().err
+    assert "\\x1b]0;owned" in err and err.replace("\n", "").isprintable()

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from robotini_ray.machine.terminal_text import WIDTH, command_text, launch_command, launch_line, near, one_line, wrapped
+from robotini_ray.machine.terminal_text import (
+    WIDTH,
+    command_text,
+    launch_command,
+    launch_line,
+    near,
+    one_line,
+    printable,
+    printable_lines,
+    wrapped,
+)
+from robotini_ray.machine.text_table import format_table
 
 
 @given(st.text(alphabet=st.characters(), max_size=200))
@@ -15,6 +26,16 @@ def test_nothing_moves_the_cursor(text):
     shown = one_line(text)
     assert shown.isprintable() and len(shown) <= 60
     shown.encode()
+
+
+def test_a_long_text_is_not_cut_and_line_breaks_stay_only_where_they_are_ours():
+    assert printable("x" * 500 + "\x1b[2J\n") == "x" * 500 + "\\x1b[2J\\x0a"
+    assert printable_lines("a\x1b[2J:\n  b\r") == "a\\x1b[2J:\n  b\\x0d"
+
+
+def test_a_table_of_foreign_cells_moves_no_cursor():
+    lines = format_table(["name", "laps"], [["\x1b[2Jmine", "3"], ["a\nb", "10"]]).splitlines()
+    assert lines[2:] == ["\\x1b[2Jmine     3", "a\\x0ab         10"]
 
 
 def test_what_can_be_read_stays():

@@ -231,6 +231,8 @@ class TestDamage:
             {"frames_per_s": 30},
             {"program_version": 2},
             {"unknown": 1},
+            {"facts": []},
+            {"facts": None},
         ],
     )  # fmt: skip
     def test_specs_that_are_none_or_not_of_these_weights(self, saved, fields):
