@@ -19,7 +19,22 @@ from robotini_ray.track.track import Track
 
 WORLD_FRAMES_PER_S = 60
 MAX_STATES_KEPT = 600
-MIN_SEGMENTS, MAX_SEGMENTS = 2, 1000
+MIN_SEGMENTS = 2
+"""The lowest number of segments with which a crossing of the line can be recognised (``LapCounter``)."""
+
+MAX_SEGMENTS = 1000
+MAX_SPEED_M_S = 100.0
+"""The greatest speed that is accepted, in metres per second; cars drive at up to 4 m/s."""
+
+MAX_COORDINATE_M = 1e5
+"""The greatest distance from the origin that is accepted along each axis, in metres."""
+
+MAX_ANGLE_DEG = 360.0
+"""The greatest absolute ``trackAngle`` that is accepted; the simulator sends 0 to 180."""
+
+MAX_QUATERNION = 1.01
+"""The greatest absolute component of a rotation that is accepted: a unit quaternion, but for rounding."""
+
 STALE_S = 1.0
 """The age in seconds from which, in real time, a state no longer counts as the car's present state."""
 
@@ -82,7 +97,10 @@ class Spectator:
         self.parameters: dict[str, Any] | None = None
         """The newest ``RaceParameters`` event; None before the first one."""
         self.bad_events = 0
-        """The number of events of a known type with missing or invalid fields."""
+        """The number of events of a known type, and of entries of cars in them, with missing or invalid fields.
+
+        An entry of a ``GameStatus`` that is not usable is skipped; those of the other cars count.
+        """
         self._bad_taken = 0
         self._track = track
         self._stream = EventStream(host, port, timeout_s, sock)
@@ -265,23 +283,30 @@ class Spectator:
 
     def _apply_status(self, cars: list[dict[str, Any]]) -> None:
         for status in cars:
-            followed = self._followed.get(status["name"])
-            if followed is None and self._follow_all:
-                self.follow(status["name"])
-                followed = self._followed[status["name"]]
-            if followed is None:
-                continue
-            if "trackAngle" in status or "trackSegment" in status:
-                followed.track_fields = None
-            elif followed.newest is None:
-                followed.track_fields = self._track_fields(status["name"])
-            state = _car_state(status, followed, self.game_time_s)
-            if followed.track_fields is not None:
-                state = followed.track_fields.complete(state)
-            elif followed.place_check is not None:
-                followed.place_check.check(state)
-            followed.newest = state
-            followed.untaken.append(followed.newest)
+            try:
+                self._apply_car_status(status)
+            except (KeyError, TypeError, ValueError, OverflowError):
+                self.bad_events += 1
+
+    def _apply_car_status(self, status: dict[str, Any]) -> None:
+        followed = self._followed.get(status["name"])
+        if followed is None and self._follow_all:
+            status["name"].encode()  # a lone surrogate, with which no name can be stored, is a ValueError
+            self.follow(status["name"])
+            followed = self._followed[status["name"]]
+        if followed is None:
+            return
+        if "trackAngle" in status or "trackSegment" in status:
+            followed.track_fields = None
+        elif followed.newest is None:
+            followed.track_fields = self._track_fields(status["name"])
+        state = _car_state(status, followed, self.game_time_s)
+        if followed.track_fields is not None:
+            state = followed.track_fields.complete(state)
+        elif followed.place_check is not None:
+            followed.place_check.check(state)
+        followed.newest = state
+        followed.untaken.append(followed.newest)
 
     def _track_fields(self, name: str) -> TrackFields:
         missing = f"the simulator at {self._stream.address} sends no trackAngle or trackSegment for car {name!r}"
@@ -307,6 +332,9 @@ def _car_state(status: dict[str, Any], counters: _FollowedCar, game_time_s: floa
     """Returns the state of one car of a ``GameStatus``; track fields that must be computed are left at 0 and -1.
 
     The car's forward axis is its rotation, a unit quaternion, applied to +z.
+
+    Raises:
+        KeyError, TypeError, ValueError, OverflowError: A field is missing, is not a number, or is beyond all that a car can do.
     """
     sends_fields = counters.track_fields is None
     position, velocity, rotation = status["position"], status["velocity"], status["rotation"]
@@ -331,9 +359,18 @@ def _car_state(status: dict[str, Any], counters: _FollowedCar, game_time_s: floa
         bumps=counters.bumps,
         returns=counters.returns,
     )
-    total = (
-        state.x + state.y + state.z + state.speed_m_s + state.forward_speed_m_s + state.track_angle_deg + forward_x + forward_z
+    possible = (  # every comparison with NaN is false; ``max`` might drop one
+        abs(state.x) <= MAX_COORDINATE_M
+        and abs(state.y) <= MAX_COORDINATE_M
+        and abs(state.z) <= MAX_COORDINATE_M
+        and state.speed_m_s <= MAX_SPEED_M_S
+        and abs(qx) <= MAX_QUATERNION
+        and abs(qy) <= MAX_QUATERNION
+        and abs(qz) <= MAX_QUATERNION
+        and abs(qw) <= MAX_QUATERNION
+        and abs(state.track_angle_deg) <= MAX_ANGLE_DEG
+        and -1 <= state.track_segment < MAX_SEGMENTS
     )
-    if not math.isfinite(total):
-        raise ValueError(f"car {state.name!r} has a number that is not finite")
+    if not possible:
+        raise ValueError(f"car {state.name!r} has a number that is beyond all that a car can do")
     return state

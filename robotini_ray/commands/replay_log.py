@@ -31,6 +31,7 @@ def run(file: Path, host: str, port: int, speed: float, loop: bool, track: str |
         LogReplayError: The file cannot be read, or holds no events.
         ConfigError: The page is wanted, and the log's track is not a shipped one.
     """
+    not_shown = 0
     log = EventLog(file)
     next(iter(log))  # a file without events is refused before a spectator connects
     place = None if monitor_port is None else track or _track_of(log, file)
@@ -42,16 +43,21 @@ def run(file: Path, host: str, port: int, speed: float, loop: bool, track: str |
                 replay.run(lambda: loop)
             else:
                 print(ready, flush=True)
-                _run_with_page(replay, place, monitor_port, loop)
+                not_shown = _run_with_page(replay, place, monitor_port, loop)
         except KeyboardInterrupt:
             return 130
     skipped = f", {log.bad_lines} lines skipped that are not events" if log.bad_lines else ""
-    print(f"{file}: {replay.sent} events sent{skipped}", file=sys.stderr)
+    left_out = f", {not_shown} entries left out of the page that are no states of cars" if not_shown else ""
+    print(f"{file}: {replay.sent} events sent{skipped}{left_out}", file=sys.stderr)
     return 0
 
 
-def _run_with_page(replay: RaceLogServer, track: str, monitor_port: int, loop: bool) -> None:
-    """Replays the log to the page, which is the first spectator; sending starts as soon as the page can be opened."""
+def _run_with_page(replay: RaceLogServer, track: str, monitor_port: int, loop: bool) -> int:
+    """Replays the log to the page, which is the first spectator; sending starts as soon as the page can be opened.
+
+    Returns:
+        The number of entries that the page could not show.
+    """
     known_track = load_track(track)
     config = Config(simulator=SimulatorConfig(track=track))
     with live_page("replay", config, monitor_port) as (address, store), ThreadPoolExecutor(1) as pool:
@@ -63,6 +69,7 @@ def _run_with_page(replay: RaceLogServer, track: str, monitor_port: int, loop: b
         finally:
             replay.close()  # the watch ends with it
         watched.result()
+        return watch.skipped
 
 
 def _track_of(log: EventLog, file: Path) -> str:

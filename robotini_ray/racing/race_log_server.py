@@ -6,6 +6,7 @@ The recording is a simulator's ``race.log``, or what was read from a spectator p
 from __future__ import annotations
 
 import functools
+import re
 import selectors
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from robotini_ray.simulator.server.peer import SpectatorPeer
 from robotini_ray.simulator.server.wire import WireError, encode_event
 
 Event = dict[str, Any]
+
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 READ_BYTES = 1 << 16
 FLUSH_S = 5.0
@@ -106,7 +109,7 @@ class RaceLogServer:
     def color_of(self, name: str) -> str | None:
         """Returns the colour of a car on the track from its ``CarAdded`` event; None if the log has given none."""
         color = self._cars.get(name, {}).get("car", {}).get("color")
-        return color if isinstance(color, str) else None
+        return color if isinstance(color, str) and _COLOR.fullmatch(color) else None
 
     def run(self, again: Callable[[], bool]) -> None:
         """Waits for the first spectator and sends the log; blocks until the log has been sent for the last time.

@@ -36,6 +36,11 @@ class SpectatorWatch:
         self._color_of = color_of
         self._scores: dict[str, RaceScore] = {}
 
+    @property
+    def skipped(self) -> int:
+        """The number of lines, events and entries of cars so far that could not be used."""
+        return self._spectator.bad_lines + self._spectator.bad_events
+
     def run(self) -> None:
         """Reads until the stream ends.
 

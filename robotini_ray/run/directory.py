@@ -12,6 +12,7 @@ from typing import IO, Any
 from robotini_ray.config import Config, ConfigError, load_saved_config, save_config
 from robotini_ray.machine.whole_files import append_whole, has_hard_links, write_whole
 from robotini_ray.run.checkpoints import CheckpointStore
+from robotini_ray.run.finite_json import to_json
 from robotini_ray.run.track_copy import keep_track, kept_track
 from robotini_ray.shipped.files import shipped_tracks
 from robotini_ray.track.track import Track, TrackError, load_track
@@ -75,7 +76,7 @@ class RunDirectory:
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Replaces ``summary.json``."""
-        write_whole(self.path / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
+        write_whole(self.path / "summary.json", to_json(summary, indent=2) + "\n")
 
     def summary(self) -> dict[str, Any] | None:
         """Returns the content of ``summary.json``, or None if none has been written yet."""
@@ -84,7 +85,7 @@ class RunDirectory:
 
     def add_evaluation(self, evaluation: dict[str, Any]) -> None:
         """Adds a line to ``evaluations.jsonl``."""
-        append_whole(self.path / "evaluations.jsonl", json.dumps(evaluation, allow_nan=False))
+        append_whole(self.path / "evaluations.jsonl", to_json(evaluation))
 
     def evaluations(self) -> list[dict[str, Any]]:
         """Returns the evaluations of all invocations, oldest first."""

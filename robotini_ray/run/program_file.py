@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.processes import ProcessId, this_process
 from robotini_ray.machine.whole_files import write_whole
+from robotini_ray.run.finite_json import to_json
 from robotini_ray.run.progress import Progress
 from robotini_ray.run.reports import LearnerReport
 
@@ -119,7 +120,7 @@ class ProgramFile:
 
     def _write(self, record: ProgramRecord) -> None:
         self._record = record
-        text = json.dumps({"format": FORMAT, **dataclasses.asdict(record)}, indent=2, allow_nan=False)
+        text = to_json({"format": FORMAT, **dataclasses.asdict(record)}, indent=2)
         write_whole(self._path, text + "\n", mode=0o600)
 
 

@@ -18,7 +18,7 @@ from robotini_ray.car.errors import (
 )
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.track.track import load_track
-from tests.waiting import LONG_S
+from tests.waiting import LONG_S, eventually
 
 
 class Stream:
@@ -379,12 +379,51 @@ def test_events_without_their_fields_are_skipped_and_counted(stream, wire, line)
         {"trackSegment": None},
         {"trackSegment": math.nan},
         {"trackAngle": math.nan},
+        {"trackAngle": 1e308},
+        {"trackAngle": -361},
+        {"trackSegment": 1000},
+        {"trackSegment": -2},
+        {"trackSegment": 10**400},
+        {"position": {"x": 0, "y": -1e308, "z": 0}},
+        {"position": {"x": 10**400, "y": 0, "z": 0}},
+        {"velocity": {"x": 1e200, "y": 0, "z": 0}},
+        {"velocity": {"x": 0, "y": 0, "z": 101}},
+        {"rotation": {"x": 0, "y": 1e154, "z": 0, "w": 1}},
+        {"frames_sent": "many"},
     ],
 )
 def test_states_that_are_not_numbers_are_skipped(stream, wire, fields):
     stream.spectator.follow("car")
-    stream.send(wire.status(frames_sent=1, **fields) + wire.status(frames_sent=2))
+    stream.send(wire.status(**{"frames_sent": 1, **fields}) + wire.status(frames_sent=2))
     assert stream.spectator.wait_for("car", 1, LONG_S).frames_sent == 2
+    assert stream.spectator.bad_events == 1
+
+
+@pytest.mark.parametrize("entry", [7, {}, {"name": "bad", "trackAngle": 1}, {"name": []}, None])
+def test_an_entry_that_is_none_holds_back_no_other_car(stream, wire, entry):
+    stream.spectator.follow("car")
+    stream.spectator.follow("bad")
+    status = json.loads(wire.status(frames_sent=1))
+    status["cars"] = [entry, *status["cars"], entry]
+    stream.send(json.dumps(status).encode() + b"\n")
+    assert stream.spectator.wait_for("car", 1, LONG_S).frames_sent == 1
+    assert stream.spectator.bad_events == 2 == stream.spectator.take_bad_lines()
+
+
+def test_a_name_that_no_text_can_hold_is_skipped_and_counted(serve, wire):
+    made = Stream(serve)
+    spectator = Spectator("127.0.0.1", 0, sock=made.spectator._stream._socket, follow_all=True)
+    status = json.loads(wire.status(frames_sent=1))
+    status["cars"] = [{**status["cars"][0], "name": "\ud800"}, *status["cars"]]
+    made.send(json.dumps(status).encode() + b"\n")
+    eventually(lambda: spectator.drain() or spectator.followed, "the sound car is followed")
+    assert spectator.followed == ["car"] and spectator.bad_events == 1
+    made.close()
+
+
+def test_one_segment_is_refused_where_it_comes_in(stream):
+    stream.send(b'{"type":"RaceParameters","numSegments":1}\n{"type":"RaceParameters","numSegments":2}\n')
+    assert stream.spectator.wait_for_parameters(LONG_S)["numSegments"] == 2
     assert stream.spectator.bad_events == 1
 
 

@@ -177,6 +177,18 @@ class TestCommandLine:
                 process.kill()
         assert same([json.loads(line) for line in lines], EVENTS)
 
+    def test_cars_that_no_page_can_show_are_left_out_and_counted(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("PYTHONPATH", str(Path(launch.__file__).parents[1]))
+        path = tmp_path / "race.log"
+        added = car_event("CarAdded", "a", 100.0)
+        added["car"]["color"] = "\ud800"
+        lines = [PARAMETERS, added, status(["\ud800", "a"], 100.1), status(["a"], 100.2)]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        line = [sys.executable, "-m", "robotini_ray.launch", "replay-log", str(path), "--port", "0", "--monitor-port", "0"]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S)
+        assert done.stderr == f"{path}: 4 events sent, 1 entries left out of the page that are no states of cars\n"
+        assert done.returncode == 0
+
     def test_it_is_seen_on_the_page(self, tmp_path, monkeypatch, watch_page):
         monkeypatch.setenv("PYTHONPATH", str(Path(launch.__file__).parents[1]))
         path = tmp_path / "race.log"

@@ -110,3 +110,8 @@ def test_figures_of_a_run_without_any_are_plain(tmp_path, program):
     program.update({}, figures)
     assert read_program(tmp_path).figures == figures
     assert (figures["replay_items"], figures["replay_capacity"], figures["train_steps_per_s"]) == (50, 100, 2.5)
+
+
+def test_figures_that_are_not_finite_end_nothing(tmp_path, program):
+    program.update({}, {"average_return": float("nan"), "laps": 3})
+    assert read_program(tmp_path).figures == {"average_return": None, "laps": 3}
