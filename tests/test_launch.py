@@ -1,5 +1,6 @@
 import errno
 import importlib
+import itertools
 import json
 import os
 import re
@@ -328,7 +329,8 @@ class TestSimulate:
         process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
         with process:
             try:
-                ready = re.fullmatch(r"ready car=127\.0\.0\.1:(\d+) log=127\.0\.0\.1:(\d+)\n", process.stdout.readline())
+                lines = itertools.dropwhile(lambda line: "compil" in line, iter(process.stdout.readline, ""))
+                ready = re.fullmatch(r"ready car=127\.0\.0\.1:(\d+) log=127\.0\.0\.1:(\d+)\n", next(lines))
                 assert ready
                 with (
                     socket.create_connection(("127.0.0.1", int(ready[1])), timeout=PATIENCE_S),
@@ -442,4 +444,4 @@ def test_a_disk_that_takes_no_more_is_one_line_wherever_it_is_noticed(number, mo
     expected = (
         f"status: /somewhere/file cannot be written: {os.strerror(number)}; free some space there, or choose another place"
     )
-    assert capsys.readouterr().err == f"robotini_ray: {expected}\n"
+    assert capsys.readouterr().err == f"robotini: {expected}\n"

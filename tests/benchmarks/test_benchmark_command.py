@@ -96,7 +96,7 @@ def test_figures_are_printed_even_if_their_file_cannot_be_written(measured, caps
         monkeypatch.setattr(benchmark, "write_whole", lambda path, text: write_whole(path, text * 100))
         code, out, err = run(capsys, "alpha", "--json-file", file)
     assert code == 2 and "alpha" in out
-    assert err.splitlines()[-1] == f"robotini_ray: {file} cannot be written: File too large; the figures are those printed"
+    assert err.splitlines()[-1] == f"robotini: {file} cannot be written: File too large; the figures are those printed"
     assert list(tmp_path.iterdir()) == []
 
 

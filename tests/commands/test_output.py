@@ -44,7 +44,7 @@ def test_a_place_that_cannot_be_written_is_named_before_the_work(tmp_path, capsy
         assert launch.main(words) == 2
         reason = "Read-only file system" if state == "read-only" else "No space left on device"
         expected = f"{words[-2]} is {words[-1]}, which cannot be written: {reason}; give another place"
-        assert capsys.readouterr() == ("", f"robotini_ray: {expected}\n")
+        assert capsys.readouterr() == ("", f"robotini: {expected}\n")
         assert os.listdir(disk) == before
 
 
@@ -52,7 +52,7 @@ def test_a_place_that_cannot_be_written_is_named_before_the_work(tmp_path, capsy
 def test_a_directory_is_no_file(tmp_path, capsys):
     assert launch.main(["evaluate", "--json-file", str(tmp_path)]) == 2
     expected = f"--json-file is {tmp_path}, which is a directory: give a file"
-    assert capsys.readouterr().err == f"robotini_ray: {expected}\n"
+    assert capsys.readouterr().err == f"robotini: {expected}\n"
 
 
 def test_the_trial_leaves_an_existing_file_alone(tmp_path, monkeypatch):

@@ -32,5 +32,5 @@ def test_the_best_policy_counts_only_on_the_course_that_it_was_judged_on(tmp_pat
 def test_without_a_policy_any_is_the_best_and_a_foreign_one_is_refused(tmp_path):
     assert _best_rank(tmp_path / "best", HERE) == NONE
     save_policy(tmp_path / "best", NumpyPolicy(PolicySpec.from_config(Config())), {})
-    with pytest.raises(PolicyError, match="it was not made by a run"):
+    with pytest.raises(PolicyError, match="so no training run wrote it"):
         _best_rank(tmp_path / "best", HERE)
