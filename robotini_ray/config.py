@@ -153,6 +153,11 @@ class RandomisationConfig(Section):
     )
     start_speed_m_s: tuple[float, float] = setting((0.0, 0.0), "speed of a car that starts or is put back, in m/s", 0.0, 3.8)
 
+    @property
+    def largest_latency_frames(self) -> int:
+        """The largest camera latency that may be drawn, in frames."""
+        return self.latency_frames[1]
+
 
 @dataclasses.dataclass(frozen=True)
 class EnvironmentConfig(Section):

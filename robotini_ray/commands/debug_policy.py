@@ -49,7 +49,8 @@ def _join(config: Config, track: Track, site: Site, spectator: Spectator) -> Rac
     login = Login(car_name("debug"), "debug", COLOR, config.environment.image_width, site.lockstep)
     # The throttle range of a recipe may be too fast for the hand-written policy.
     environment = dataclasses.replace(config.environment, throttle_low=THROTTLE_LOW, throttle_high=THROTTLE_HIGH)
-    return RaceEnvironment(environment, track, site.address, login, spectator)
+    latency_frames = config.randomisation.largest_latency_frames
+    return RaceEnvironment(environment, track, site.address, login, spectator, latency_frames)
 
 
 def _drive(environments: list[RaceEnvironment], seconds: float, display: Display) -> None:

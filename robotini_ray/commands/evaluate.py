@@ -159,7 +159,8 @@ def _drive(name: str, policy: NumpyPolicy, config: SimulatorConfig, track: Track
 
         spectator = Spectator(site.address.host, site.address.log_port, track=track)
         login = Login(car_name("evaluate"), "evaluate", "#f5c211", policy.spec.image_width, site.lockstep)
-        environment = RaceEnvironment(environment_config, track, site.address, login, spectator)
+        latency_frames = task.randomisation.largest_latency_frames
+        environment = RaceEnvironment(environment_config, track, site.address, login, spectator, latency_frames)
         try:
             watch = _Progress(f"{name} on {config.track}", task.laps, limit_s)
             return evaluate(environment, policy, task.laps, limit_s, watch)

@@ -56,7 +56,8 @@ def run(
     with drive_site(config, seed, randomisation, wait=False) as site:
         name = car_name("record")
         login = Login(name, "record", "#f5c211", driver.spec.image_width, site.lockstep)
-        recording = record(driver, site.address, login, known_track, laps, seconds)
+        latency_frames = randomisation.largest_latency_frames
+        recording = record(driver, site.address, login, known_track, laps, seconds, latency_frames)
     step = facts.get("train_step")
     title = f"{driver.spec.algorithm}, step {step:,}" if isinstance(step, int) else policy.name
     picture = LapPicture(recording, known_track, driver.spec.image_width, title, lap_limit_s(known_track))

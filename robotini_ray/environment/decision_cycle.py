@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from robotini_ray.config import ACTION_SIZE, FEATURES_PER_FRAME, EnvironmentConfig
 from robotini_ray.environment.controls import car_command
-from robotini_ray.environment.observation import READ_BACK_FRAMES, HistoryStack, picture_features
+from robotini_ray.environment.observation import LATENCY_FRAMES, HistoryStack, picture_features
 
 NEUTRAL = 0.0, 0.0
 """Throttle and turn of a car that stands still."""
@@ -28,6 +28,8 @@ class DecisionCycle:
 
     Args:
         config: Observation, history and actions.
+        latency_frames: The largest latency that the car's camera may have: the frames after a put-back that may still show the
+            earlier place.
 
     Attributes:
         action: The action under way ``<float32>[2]`` in [-1, 1]; zeros before the first.
@@ -35,8 +37,9 @@ class DecisionCycle:
         frames: The frames that the decision under way has lasted so far.
     """
 
-    def __init__(self, config: EnvironmentConfig) -> None:
+    def __init__(self, config: EnvironmentConfig, latency_frames: int = LATENCY_FRAMES) -> None:
         self._config = config
+        self._latency_frames = latency_frames
         self._history = HistoryStack(FEATURES_PER_FRAME, ACTION_SIZE, config.observation_history, config.action_history)
         self.action = np.zeros(ACTION_SIZE, np.float32)
         self._settle_frames = 1
@@ -62,7 +65,7 @@ class DecisionCycle:
     def put_back(self) -> None:
         """Begins an episode elsewhere on the track: the frames that are under way still show the earlier place."""
         self.begin()
-        self._settle_frames += READ_BACK_FRAMES
+        self._settle_frames += self._latency_frames
 
     def take(self, pngs: Sequence[bytes]) -> NDArray[np.float32] | None:
         """Processes the pictures that have arrived for one frame.

@@ -19,8 +19,11 @@ cv2.setNumThreads(1)  # a second thread would busy-wait, using half a core, for 
 
 FEATURES_SHAPE = (8, 3)
 FEATURES_SIZE = 24
-READ_BACK_FRAMES = 2
-"""The latency of the camera: a frame shows the world as it was this many frames before the frame is sent."""
+LATENCY_FRAMES = 2
+"""The latency of the standard camera: a frame shows the world this many frames before it is sent.
+
+Where a config is known, the largest of its ``randomisation.latency_frames`` counts instead. The bot and the demo know none.
+"""
 
 _QUARTERS = 4
 _DARKEST_COLOR = 101

@@ -22,7 +22,7 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state import CarState
 from robotini_ray.config import ACTION_SIZE, EnvironmentConfig
 from robotini_ray.environment.decision_cycle import NEUTRAL, DecisionCycle
-from robotini_ray.environment.observation import BadFrame
+from robotini_ray.environment.observation import LATENCY_FRAMES, BadFrame
 from robotini_ray.environment.privileged import PrivilegedView
 from robotini_ray.environment.reward import OriginalReward, ProgressReward, ProgressWeights, Reward
 from robotini_ray.environment.score import RaceScore, live_state
@@ -86,6 +86,7 @@ class RaceEnvironment(py_environment.PyEnvironment):
         address: The address of the simulator.
         login: The car's name, and whether the simulator waits for it (lock-step).
         spectator: The simulator's event stream; the cars of one process may share it.
+        latency_frames: See ``DecisionCycle``.
 
     Raises:
         CarError: The simulator cannot be reached, refuses the car or is lost. Every blocking call has a timeout. These and
@@ -95,7 +96,13 @@ class RaceEnvironment(py_environment.PyEnvironment):
     """
 
     def __init__(
-        self, config: EnvironmentConfig, track: Track, address: SimulatorAddress, login: Login, spectator: Spectator
+        self,
+        config: EnvironmentConfig,
+        track: Track,
+        address: SimulatorAddress,
+        login: Login,
+        spectator: Spectator,
+        latency_frames: int = LATENCY_FRAMES,
     ) -> None:
         super().__init__(handle_auto_reset=True)
         self._config = config
@@ -110,7 +117,7 @@ class RaceEnvironment(py_environment.PyEnvironment):
         start_timeout_s = LOCKSTEP_START_TIMEOUT_S if login.lockstep else STATE_TIMEOUT_S
         self.num_segments = _segments(spectator, track, start_timeout_s)
         self.score = RaceScore(self.num_segments)
-        self._cycle = DecisionCycle(config)
+        self._cycle = DecisionCycle(config, latency_frames)
         self._command = NEUTRAL
         self._state: CarState | None = None
         self._decision_states: list[CarState] = []

@@ -133,7 +133,14 @@ class Collector(WeightsReceiver):
         login = Login(seat.name, seat.name, seat.color, self._config.environment.image_width, self._lockstep)
         return CollectingCar(
             seat=seat,
-            environment=RaceEnvironment(self._config.environment, self._track, self._address, login, spectator),
+            environment=RaceEnvironment(
+                self._config.environment,
+                self._track,
+                self._address,
+                login,
+                spectator,
+                self._config.randomisation.largest_latency_frames,
+            ),
             writer=WindowWriter(self._replay, WindowLayout.from_config(self._config)),
             noise=ExplorationNoise(seat.noise_stddev, self._config.collection.noise_damping, seat.seed),
             state=self._policy.initial_state(1)[0],

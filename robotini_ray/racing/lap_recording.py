@@ -7,6 +7,7 @@ import dataclasses
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import FRAMES_PER_SECOND
+from robotini_ray.environment.observation import LATENCY_FRAMES
 from robotini_ray.errors import RobotiniError
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.racing.policy_car import Moment, PolicyCar
@@ -36,7 +37,13 @@ class Recording:
 
 
 def record(
-    policy: NumpyPolicy, address: SimulatorAddress, login: Login, track: Track, laps: int, seconds: float | None
+    policy: NumpyPolicy,
+    address: SimulatorAddress,
+    login: Login,
+    track: Track,
+    laps: int,
+    seconds: float | None,
+    latency_frames: int = LATENCY_FRAMES,
 ) -> Recording:
     """Drives and returns the recording of the fastest flying lap, or of a fixed time from the start.
 
@@ -47,6 +54,7 @@ def record(
         track: The track that the simulator drives on.
         laps: The number of flying laps from which the fastest is kept.
         seconds: The game time to record from the start, in seconds; None to record a lap.
+        latency_frames: See ``Pilot``.
 
     Raises:
         RecordingError: The policy needed more than 120 s of game time for a flying lap.
@@ -55,7 +63,7 @@ def record(
     """
     spectator = Spectator(address.host, address.log_port, track=track)
     try:
-        car = PolicyCar(policy, address, login, spectator)
+        car = PolicyCar(policy, address, login, spectator, latency_frames)
         try:
             if seconds is not None:
                 return Recording([car.advance(FRAME_TIMEOUT_S) for _ in range(round(seconds * FRAMES_PER_SECOND))], None)

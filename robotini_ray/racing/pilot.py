@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from robotini_ray.environment.decision_cycle import DecisionCycle
-from robotini_ray.environment.observation import BadFrame
+from robotini_ray.environment.observation import LATENCY_FRAMES, BadFrame
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 
 
@@ -17,14 +17,15 @@ class Pilot:
 
     Args:
         policy: The policy; its spec says how often it decides and what it observes.
+        latency_frames: See ``DecisionCycle``; by default that of the standard camera.
 
     Attributes:
         decisions: The number of decisions so far.
     """
 
-    def __init__(self, policy: NumpyPolicy) -> None:
+    def __init__(self, policy: NumpyPolicy, latency_frames: int = LATENCY_FRAMES) -> None:
         self._policy = policy
-        self._cycle = DecisionCycle(policy.spec.environment())
+        self._cycle = DecisionCycle(policy.spec.environment(), latency_frames)
         self._state = policy.initial_state(1)
         self.decisions = 0
 

@@ -12,6 +12,7 @@ from robotini_ray.car.connection import CarConnection, Login
 from robotini_ray.car.errors import FrameTimeout
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.car.state import CarState
+from robotini_ray.environment.observation import LATENCY_FRAMES
 from robotini_ray.environment.score import RaceScore, live_state
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.racing.pilot import Pilot
@@ -44,6 +45,7 @@ class PolicyCar:
         address: The simulator's address.
         login: The car's login.
         spectator: A spectator of the same simulator; several cars may share one.
+        latency_frames: See ``Pilot``.
 
     Attributes:
         name: The car's name.
@@ -56,12 +58,19 @@ class PolicyCar:
         CarError: The simulator cannot be reached. ``advance`` raises it too, when the connection is lost.
     """
 
-    def __init__(self, policy: NumpyPolicy, address: SimulatorAddress, login: Login, spectator: Spectator) -> None:
+    def __init__(
+        self,
+        policy: NumpyPolicy,
+        address: SimulatorAddress,
+        login: Login,
+        spectator: Spectator,
+        latency_frames: int = LATENCY_FRAMES,
+    ) -> None:
         self.name = login.name
         self.color = login.color
         self.newest: Moment | None = None
         self.score = RaceScore(int(spectator.wait_for_parameters(PARAMETERS_TIMEOUT_S)["numSegments"]))
-        self._pilot = Pilot(policy)
+        self._pilot = Pilot(policy, latency_frames)
         self._spectator = spectator
         self.returns = 0
         spectator.follow(login.name)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from robotini_ray.config import EnvironmentConfig
 from robotini_ray.environment.controls import car_command
 from robotini_ray.environment.decision_cycle import NEUTRAL, DecisionCycle
-from robotini_ray.environment.observation import READ_BACK_FRAMES, BadFrame, picture_features
+from robotini_ray.environment.observation import LATENCY_FRAMES, BadFrame, picture_features
 
 WIDTH = 32
 ACTION = np.array([0.5, -0.25], np.float32)
@@ -28,8 +28,8 @@ def features(png: bytes) -> np.ndarray:
     return picture_features([png], WIDTH).reshape(-1)
 
 
-def make_cycle(**settings: object) -> DecisionCycle:
-    return DecisionCycle(EnvironmentConfig(image_width=WIDTH, **settings))  # type: ignore[arg-type]
+def make_cycle(latency_frames: int = LATENCY_FRAMES, **settings: object) -> DecisionCycle:
+    return DecisionCycle(EnvironmentConfig(image_width=WIDTH, **settings), latency_frames)  # type: ignore[arg-type]
 
 
 @given(repeat=st.integers(1, 6), frames=st.integers(1, 40), bad=st.sets(st.integers(0, 39)))
@@ -64,14 +64,15 @@ def test_a_car_stands_still_until_its_first_observation_is_answered() -> None:
     assert cycle.settling and cycle.command == NEUTRAL
 
 
-def test_after_a_put_back_pictures_of_the_earlier_place_are_passed_over_and_history_begins_anew() -> None:
-    cycle = make_cycle(action_repeat=1, observation_history=2, action_history=1)
+@pytest.mark.parametrize("latency_frames", [1, LATENCY_FRAMES, 4])
+def test_after_a_put_back_pictures_of_the_earlier_place_are_passed_over_and_history_begins_anew(latency_frames: int) -> None:
+    cycle = make_cycle(latency_frames, action_repeat=1, observation_history=2, action_history=1)
     for png in (RED, GREEN):
         cycle.take([png])
         cycle.decide(ACTION)
     assert list(cycle.observation) == [*features(GREEN), *features(RED), *ACTION]
     cycle.put_back()
-    for _ in range(READ_BACK_FRAMES):
+    for _ in range(latency_frames):
         assert cycle.take([RED]) is None and cycle.command == NEUTRAL
     first = cycle.take([BLUE])
     assert first is not None and list(first) == [*features(BLUE), *features(BLUE), 0.0, 0.0]

@@ -11,7 +11,7 @@ from tf_agents.trajectories import time_step as ts
 
 from robotini_ray.car.connection import Login
 from robotini_ray.car.spectator import Spectator
-from robotini_ray.config import EnvironmentConfig
+from robotini_ray.config import EnvironmentConfig, RandomisationConfig
 from robotini_ray.environment.race_environment import RaceEnvironment, TrackMismatch, with_frames
 from robotini_ray.policy.hand_written import color_balance_action
 from robotini_ray.track.track import load_track
@@ -26,14 +26,14 @@ def simulator(serve):
 
 
 @contextlib.contextmanager
-def joined(address, config=CONFIG, names=("a",), track_name="oval"):
+def joined(address, config=CONFIG, names=("a",), track_name="oval", **settings):
     track = load_track(track_name)
     spectator = Spectator(address.host, address.log_port, track=track)
     environments = []
     try:
         for name in names:
             login = Login(name, name, "#123456", config.image_width, lockstep=True)
-            environments.append(RaceEnvironment(config, track, address, login, spectator))
+            environments.append(RaceEnvironment(config, track, address, login, spectator, **settings))
         yield environments
     finally:
         for environment in environments:
@@ -104,14 +104,17 @@ def test_after_a_truncation_the_car_drives_on(simulator):
         assert environment.state.speed_m_s > 0.2
 
 
-def test_after_being_put_back_the_first_observation_shows_the_new_place(simulator):
-    with simulator() as address, joined(address) as (environment,):
+@pytest.mark.parametrize("latency_frames", [2, 4])
+def test_after_being_put_back_the_first_observation_shows_the_new_place(simulator, latency_frames):
+    latency = RandomisationConfig(latency_frames=(latency_frames, latency_frames))
+    place = simulator(randomisation=latency)
+    with place as address, joined(address, latency_frames=latency.largest_latency_frames) as (environment,):
         step = environment.reset()
         while not step.is_last():
             step = environment.step(FULL_LEFT)
         frames = environment.state.frames_sent
         first = environment.reset()
-        assert environment.state.frames_sent >= frames + 3, "frames from before the put-back are waited over"
+        assert environment.state.frames_sent >= frames + 1 + latency_frames, "frames from before the put-back are waited over"
         colors = first.observation[:24].reshape(8, 3)
         np.testing.assert_array_equal(first.observation[24:48], first.observation[:24])
         assert colors.max() > 0.1, "the road is in sight"
