@@ -90,7 +90,7 @@ def _say_what_is_seen(
 ) -> None:
     names = ", ".join(printable(name) for name, _ in drivers)
     print(
-        f"{len(CARS)} cars race on {track} ({known_track.length_m:.1f} m, no lap under {lap_limit_s(known_track):.2f} s), "
+        f"{len(CARS)} cars race on {track} ({known_track.length_m:.1f} m, limit {lap_limit_s(known_track):.2f} s), "
         f"driven by camera alone (policy: {names}). They touch, and differ in grip, mass and motor."
     )
     if page is not None:

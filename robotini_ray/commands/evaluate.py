@@ -204,7 +204,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _limit_lines(results: list[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """Returns table rows with the limit (the lowest lap time of a point mass), one for each track."""
+    """Returns table rows with the limit (the lap time of a point mass on the racing line), one for each track."""
     limits = {row["track"]: row["limit_s"] for row in results}
     return [("limit", track, "", "", "", *[number(limit_s)] * 2, number(1.0), "") for track, limit_s in limits.items()]
 

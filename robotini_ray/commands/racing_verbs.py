@@ -55,8 +55,8 @@ def evaluate(context: click.Context, **settings: Any) -> int:
     """Drive trained policies greedily and report their laps.
 
     Every policy drives on every track, without exploration noise. With a single evaluation the result is a short text, with
-    several it is a table with the track's limit, the lowest lap time of a point mass. An evaluation by laps alone ends
-    after 120 s of game time for each lap.
+    several it is a table with the track's limit, the lap time of a point mass on the racing line. An evaluation by laps
+    alone ends after 120 s of game time for each lap.
     """
     from robotini_ray.commands.evaluate import run
 

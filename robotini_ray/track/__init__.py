@@ -1,1 +1,1 @@
-"""Describes a track: its centre line, its racing line and its limit (the lowest lap time that it allows)."""
+"""Describes a track: its centre line, its racing line and its limit (the lap time of a point mass on that line)."""

@@ -1,8 +1,16 @@
-"""Computes a track's limit, the lowest possible lap time, which the benchmark ``lap_ratio`` compares lap times with.
+"""Computes a track's limit, the lap time of a point mass on its racing line, with which lap times are compared.
 
 The car is modelled as a point mass: its centre stays within 0.38 m of the centre line, it accelerates with at most
 9.81 m/s^2 in any direction, drives at most 3.86 m/s and starts the lap flying. ``robotini_ray.track.racing_line`` solves
 this problem; for tracks with height it solves their plan.
+
+The limit is a reference that makes lap times comparable between tracks. It is not a lower bound:
+
+- It is the time of a lap that ends as it begins, over and over. A single flying lap that begins faster than it ends can be
+  0.2 % quicker.
+- Inside a bend tighter than 0.38 m the racing line must not come nearer to the bend's centre, where its stations meet. A
+  quicker way exists there: on a track with bends of 0.2 m radius, a lap of 3.865 s beside a limit of 3.987 s.
+- Slopes count as level, see ``racing_line``.
 
 The limits of the shipped tracks are stored in ``shipped/tracks/limits.json`` with the SHA-256 of their track files.
 ``python -m robotini_ray.track.lap_limit`` solves all shipped tracks again, writes that file and prints a table.
@@ -22,7 +30,7 @@ __all__ = ["RacingLine", "lap_limit_s", "main", "racing_line"]
 
 
 def lap_limit_s(track: Track) -> float:
-    """Returns the lowest flying-lap time of a point mass on a track, in seconds.
+    """Returns the time of a point mass on the racing line of a track, in seconds; see the module on what it is not.
 
     The limits of shipped tracks are looked up. Any other track, or a shipped one whose file was changed, is solved, which
     takes some tenths of a second, or some seconds where bends are very tight.

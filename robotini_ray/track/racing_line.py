@@ -10,8 +10,11 @@ these times, is minimised subject to
 - width: the path stays within 0.38 m of the centre line.
 
 For a track with height, its plan (the view from above) is solved, so slopes count as level. The real path is longer, by
-0.4 % at 5 degrees, and gravity and crests change the grip: on such tracks the limit is a reference value rather than a
-strict bound.
+0.4 % at 5 degrees, and gravity and crests change the grip: on such tracks the limit is a rougher reference.
+
+Inside a bend tighter than 0.38 m the stations meet in one point, and the path must stay on this side of it, although a
+quicker path may lead across. The lap ends as it begins: a single flying lap that begins faster than it ends can be 0.2 %
+quicker. So the lap time is that of the best path of this kind, and no lower bound of all laps.
 
 A velocity that changes linearly from the middle of a step to the middle of the next keeps the grip limit at every
 instant, so a solution is a lap that can be driven, not merely an estimate of one.
@@ -50,7 +53,7 @@ BANDS = 10  # a constraint involves stations at most two apart, see ``_unknowns`
 
 @dataclass(frozen=True, eq=False)
 class RacingLine:
-    """The quickest flying lap, at n stations that start at the finish line.
+    """The quickest lap of those that cross every station in order and end as they begin, at n stations from the finish line on.
 
     Attributes:
         arc_m: ``<float64>[n]``, the places along the centre line.
@@ -80,7 +83,7 @@ class _Stations(NamedTuple):
 
 
 def racing_line(track: Track, *, grip_m_s2: float = GRIP_M_S2, spacing_m: float = STATION_SPACING_M) -> RacingLine:
-    """Computes the quickest flying lap of a track.
+    """Computes the racing line of a track; the module says which laps it is the quickest of.
 
     This takes some tenths of a second, or some seconds where bends are very tight.
 

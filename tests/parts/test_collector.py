@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -13,14 +14,16 @@ import portpicker
 import pytest
 import reverb
 
-from robotini_ray.config import Config, config_from_dict
+from robotini_ray.config import Config, RandomisationConfig, config_from_dict
 from robotini_ray.machine.redis_server import RedisServer
+from robotini_ray.parts import collector as collector_module
 from robotini_ray.parts.collector import Collector
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.replay.server import make_server
 from robotini_ray.replay.table import FIRST, LAST, MID, PAD, TABLE, WindowLayout, replay_state
 from robotini_ray.run.reports import CarSeat
+from robotini_ray.simulator_address import SimulatorAddress
 
 FULL_LEFT, STRAIGHT_AHEAD = (0.5, 2.0), (0.0, 0.0)
 
@@ -94,6 +97,16 @@ def collected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     config = make_config() if crash else make_config(episode_frames=30)
     policy = make_policy(config, FULL_LEFT if crash else STRAIGHT_AHEAD)
     return crash, config, policy, collect(serve, config, policy, tmp_path_factory.mktemp("collector"))
+
+
+def test_a_car_settles_for_the_largest_latency_that_is_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = dataclasses.replace(make_config(), randomisation=RandomisationConfig(latency_frames=(1, 4)))
+    seat = CarSeat("car", "#123456", 0.0, 0)
+    collector = Collector(config, SimulatorAddress("127.0.0.1", 1, 2), [seat], True, "127.0.0.1:3", "unix:///no.sock", "run")
+    monkeypatch.setattr(collector_module, "RaceEnvironment", lambda *arguments: arguments)
+    monkeypatch.setattr(collector_module, "WindowWriter", lambda *arguments: arguments)
+    environment: Any = collector._seat_car(seat, None).environment  # type: ignore[arg-type]
+    assert environment[-1] == 4
 
 
 def test_a_crash_has_discount_0_in_the_table_and_a_time_limit_1(collected):
