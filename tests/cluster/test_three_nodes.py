@@ -106,6 +106,7 @@ def parts_of(node, run: Path) -> list[str]:
 
 
 def summary_of(run: Path) -> dict:
+    eventually((run / "summary.json").exists, "there is no summary.json")
     return json.loads((run / "summary.json").read_text())
 
 
