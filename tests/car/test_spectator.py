@@ -421,12 +421,6 @@ def test_a_name_that_no_text_can_hold_is_skipped_and_counted(serve, wire):
     made.close()
 
 
-def test_one_segment_is_refused_where_it_comes_in(stream):
-    stream.send(b'{"type":"RaceParameters","numSegments":1}\n{"type":"RaceParameters","numSegments":2}\n')
-    assert stream.spectator.wait_for_parameters(LONG_S)["numSegments"] == 2
-    assert stream.spectator.bad_events == 1
-
-
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 @given(data=st.binary(max_size=300), position=st.integers(0, 10**6))
 def test_noise_in_the_stream_never_ends_it(wire, data, position):
