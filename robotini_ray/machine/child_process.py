@@ -150,3 +150,23 @@ def stop_child(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+class ChildProgram:
+    """A program in a child process; subclasses start it."""
+
+    _process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        """The process id of the child."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """True while the child runs."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """Stops the child and waits until it has ended."""
+        stop_child(self._process)

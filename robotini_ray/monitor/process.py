@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.machine.child_process import start_child, stop_child, wait_for_line
+from robotini_ray.machine.child_process import ChildProgram, start_child, stop_child, wait_for_line
 from robotini_ray.machine.terminal_text import PROGRAM
 
 START_PATIENCE_S = 60.0
@@ -23,7 +23,7 @@ class MonitorUnavailable(RobotiniError):
     """Raised if the monitor did not start; the message is one line for a person."""
 
 
-class MonitorProcess:
+class MonitorProcess(ChildProgram):
     """A process of ``launch monitor``; it ends with ``close``, or when the thread that started it ends.
 
     Args:
@@ -62,16 +62,6 @@ class MonitorProcess:
         reason = said[-1].removeprefix(f"{PROGRAM}: ") if said else "it did not start and printed nothing"
         raise MonitorUnavailable(f"{reason} (log: {self._log_path})")
 
-    @property
-    def pid(self) -> int:
-        """The process id of the monitor."""
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        """True while the process runs."""
-        return self._process.poll() is None
-
     def answers(self) -> bool:
         """Returns True always: a busy machine may keep the monitor, which has the lowest priority, waiting for long."""
         return True
@@ -80,7 +70,3 @@ class MonitorProcess:
         """Restarts the monitor on the same port, without waiting until it listens; open tabs connect again by themselves."""
         self.close()
         self._start(self._port)
-
-    def close(self) -> None:
-        """Ends the monitor."""
-        stop_child(self._process)

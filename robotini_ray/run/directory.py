@@ -62,11 +62,10 @@ class RunDirectory:
         self._lock = self._locked()
         try:
             return self._prepare(config, track)
-        except OSError as error:
+        except BaseException as error:
             self._lock.close()
-            raise _cannot_be(self.path, error) from error
-        except BaseException:
-            self._lock.close()
+            if isinstance(error, OSError):
+                raise _cannot_be(self.path, error) from error
             raise
 
     def progress(self) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig, SimulatorConfig
 from robotini_ray.errors import RobotiniError
-from robotini_ray.machine.child_process import start_child, stop_child, wait_for_line
+from robotini_ray.machine.child_process import ChildProgram, start_child, stop_child, wait_for_line
 from robotini_ray.simulator_address import SimulatorAddress
 
 LOG = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class EmbeddedSimulatorError(RobotiniError):
     """Raised when the embedded simulator does not start; the message is one line for a person."""
 
 
-class EmbeddedSimulator:
+class EmbeddedSimulator(ChildProgram):
     """A ``launch simulate`` process that listens on free ports of 127.0.0.1.
 
     ``close`` ends the process; so does the end of the thread that started it.
@@ -73,16 +73,6 @@ class EmbeddedSimulator:
             command = [*self._command, "--car-port", str(car_port), "--log-port", str(log_port)]
             self._process = start_child(command, stderr=log, stdout=subprocess.PIPE)
 
-    @property
-    def pid(self) -> int:
-        """The process id of the simulator."""
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        """True while the process runs."""
-        return self._process.poll() is None
-
     def answers(self) -> bool:
         """Returns True always: a car that gets no answer from the simulator notices that itself and logs in again."""
         return True
@@ -91,10 +81,6 @@ class EmbeddedSimulator:
         """Restarts the simulator at the same address, without waiting until it listens."""
         self.close()
         self._start(self.address.car_port, self.address.log_port)
-
-    def close(self) -> None:
-        """Stops the process and waits until it has ended."""
-        stop_child(self._process)
 
     @functools.cached_property
     def address(self) -> SimulatorAddress:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.machine.child_process import start_child, step_back, stop_child
+from robotini_ray.machine.child_process import ChildProgram, start_child, step_back
 
 HOST = "127.0.0.1"
 PORT = 6006
@@ -27,7 +27,7 @@ def tensorboard_command(run_dir: Path, port: int) -> list[str]:
     return [sys.executable, "-m", "tensorboard.main", "--logdir", logdir, "--host", HOST, "--port", str(port)]
 
 
-class TensorBoardProcess:
+class TensorBoardProcess(ChildProgram):
     """A TensorBoard process; it is ended by ``close`` and by the end of the thread that started it.
 
     Args:
@@ -58,7 +58,3 @@ class TensorBoardProcess:
         what = "did not listen in time" if self._process.poll() is None else f"ended with code {self._process.returncode}"
         self.close()
         raise TensorBoardUnavailable(f"TensorBoard {what}; see {self._log_path}")
-
-    def close(self) -> None:
-        """Ends TensorBoard."""
-        stop_child(self._process)

@@ -194,7 +194,7 @@ def test_moments_find_their_variables_whatever_the_order_they_were_made_in(
 
 @dataclasses.dataclass
 class Training:
-    """What ``robotini_ray.parts.learner`` builds, on a batch of its own instead of a Reverb table."""
+    """A learner as ``robotini_ray.parts.learner`` builds it, with a batch of its own instead of a Reverb table."""
 
     agent: tf_agent.TFAgent
     train_step: tf.Variable

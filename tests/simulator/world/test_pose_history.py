@@ -1,4 +1,4 @@
-"""What cameras are told: poses as old as each viewer's latency, and colours."""
+"""The pose history gives cameras poses as old as each viewer's latency, and the cars' colours."""
 
 import numpy as np
 import pytest
