@@ -166,6 +166,11 @@ class EnvironmentConfig(Section):
     image_width: int = setting(128, "width of the camera picture in pixels; its height is `image_width * 80 // 128`", 8, 128)
     throttle_low: float = setting(0.02, "throttle of the car at action -1", 0.0, 1.0)
     throttle_high: float = setting(0.1, "throttle of the car at action +1; must be above `throttle_low`", 0.0, 1.0)
+    throttle_scale: Literal["linear", "exponential"] = setting(
+        "linear",
+        "how the throttle rises from action -1 to +1; `exponential`, which needs a `throttle_low` above 0, lets a car's steady "
+        "speed rise about evenly with the action",
+    )
     turn_limit: float = setting(
         1.0, "turn of the car at action +1 (to the left); action -1 turns as far to the right", 0.05, 1.0
     )
@@ -194,6 +199,11 @@ class EnvironmentConfig(Section):
             raise ConfigError(
                 f"environment.throttle_low is {self.throttle_low:g}, which is not below "
                 f"environment.throttle_high ({self.throttle_high:g})"
+            )
+        if self.throttle_scale == "exponential" and not self.throttle_low:
+            raise ConfigError(
+                "environment.throttle_low is 0, from which no exponential throttle rises: set it above 0, "
+                "or environment.throttle_scale to linear"
             )
 
     @property
@@ -245,6 +255,13 @@ class AgentConfig(Section):
     target_policy_noise: float = setting(0.1, "standard deviation of the noise on target actions (td3, rtd3)", 0.0, 2.0)
     target_policy_noise_clip: float = setting(
         0.2, "largest absolute value of the noise on target actions (td3, rtd3)", 0.0, 2.0
+    )
+    preactivation_penalty: float = setting(
+        1e-3,
+        "penalty on the mean square of the sums of which the actor's actions are the tanh, so that it learns at the ends of "
+        "the range too; 0 for none",
+        0.0,
+        100.0,
     )
     gradient_clipping: float = setting(10.0, "norm that gradients are clipped to; 0 for no clipping", 0.0, 1e6)
 

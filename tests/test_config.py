@@ -68,6 +68,8 @@ def configs(draw):
     environment, replay = tree.get("environment", {}), tree.get("replay", {})
     if environment.get("throttle_low", 0.02) >= environment.get("throttle_high", 0.1):
         environment.update(throttle_low=0.0, throttle_high=1.0)
+    if not environment.get("throttle_low", 0.02):
+        environment["throttle_scale"] = "linear"
     if replay.get("min_items", 1000) > replay.get("capacity", 200_000):
         replay.update(min_items=1, capacity=100)
     if tree.get("agent", {}).get("horizon_s", 5.0) * 60 <= environment.get("action_repeat", 3):
@@ -258,6 +260,10 @@ class TestRefusals:
         ("tree", "keys"),
         [
             ({"environment": {"throttle_low": 0.2}}, ("environment.throttle_low", "environment.throttle_high", "0.2", "0.1")),
+            (
+                {"environment": {"throttle_low": 0.0, "throttle_scale": "exponential"}},
+                ("environment.throttle_low", "environment.throttle_scale", "linear"),
+            ),
             ({"replay": {"capacity": 100}}, ("replay.min_items", "replay.capacity", "1000", "100")),
             (
                 {"agent": {"horizon_s": 0.1}, "environment": {"action_repeat": 12}},

@@ -63,7 +63,7 @@ def make_actor_network(config: Config) -> Any:
     """
     layers = config.agent.actor_layers
     if not config.agent.recurrent:
-        return DenseActorNetwork(observation_spec(config), action_spec(), fc_layer_params=layers)
+        return DenseActorNetwork(observation_spec(config), action_spec(), layers)
     return RecurrentActorNetwork(observation_spec(config), action_spec(), layers, config.agent.lstm_units)
 
 
@@ -100,6 +100,7 @@ def make_agent(config: Config, train_step: tf.Variable) -> tf_agent.TFAgent:
         "gamma": config.discount,
         "gradient_clipping": agent.gradient_clipping or None,
         "train_step_counter": train_step,
+        "preactivation_penalty": agent.preactivation_penalty,
     }
     twin_settings: dict[str, Any] = {
         "actor_update_period": agent.actor_update_period,

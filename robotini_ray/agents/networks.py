@@ -63,19 +63,40 @@ class UnrolledLstm(dynamic_unroll_layer.DynamicUnroll):
         return tf.unstack(tf.reshape(gates, (rows, -1, gates.shape[-1])))
 
 
-class _CameraOnly:
-    """Lets an actor network accept a critic's observations, whose first numbers are the actor's observation."""
+class _TanhActor:
+    """Gives an actor network its preactivations, and lets it accept a critic's observations.
+
+    The last layer of the network below must be linear. A critic's first numbers are the actor's observation.
+    """
 
     def __call__(self, inputs: tf.Tensor, *args: Any, **named: Any) -> tuple[tf.Tensor, Any]:
+        preactivations, state = self.preactivations(inputs, *args, **named)
+        return tf.tanh(preactivations), state
+
+    def preactivations(self, inputs: tf.Tensor, *args: Any, **named: Any) -> tuple[tf.Tensor, Any]:
+        """Returns the sums ``<float32>[..., 2]`` of which the actions are the tanh, and the next state.
+
+        The arguments are those of a call of the network.
+        """
         size = self.input_tensor_spec.shape[0]  # type: ignore[attr-defined]
         return super().__call__(inputs[..., :size], *args, **named)  # type: ignore[misc]
 
 
-class DenseActorNetwork(_CameraOnly, actor_network.ActorNetwork):
-    """TF-Agents' feed-forward actor, which also accepts a critic's observations."""
+class DenseActorNetwork(_TanhActor, actor_network.ActorNetwork):
+    """TF-Agents' feed-forward actor, which also accepts a critic's observations and returns its preactivations."""
+
+    def __init__(
+        self,
+        input_tensor_spec: tf.TypeSpec,
+        output_tensor_spec: tf.TypeSpec,
+        layers: tuple[int, ...],
+        name: str = "DenseActorNetwork",
+    ) -> None:
+        super().__init__(input_tensor_spec, output_tensor_spec, fc_layer_params=layers, name=name)
+        self._mlp_layers[-1].activation = tf.keras.activations.linear
 
 
-class RecurrentActorNetwork(_CameraOnly, actor_rnn_network.ActorRnnNetwork):
+class RecurrentActorNetwork(_TanhActor, actor_rnn_network.ActorRnnNetwork):
     """TF-Agents' recurrent actor (dense layers, LSTM, action) with the faster LSTM."""
 
     def __init__(
@@ -95,6 +116,7 @@ class RecurrentActorNetwork(_CameraOnly, actor_rnn_network.ActorRnnNetwork):
             name=name,
         )
         self._dynamic_unroll: UnrolledLstm = UnrolledLstm(self._dynamic_unroll.cell, name="lstm")
+        self._action_layers[0].activation = tf.keras.activations.linear
 
 
 class RecurrentCriticNetwork(network.Network):

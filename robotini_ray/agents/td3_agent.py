@@ -1,4 +1,4 @@
-"""Defines a TD3 agent whose target actions stay inside the action range."""
+"""Defines a TD3 agent whose target actions stay inside the action range and whose actor's sums are penalised."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import tensorflow as tf
 from tf_agents.agents.td3 import td3_agent
 from tf_agents.trajectories import time_step
 
+from robotini_ray.agents.actor_objective import ActorObjective
 
-class BoundedTd3Agent(td3_agent.Td3Agent):
-    """TF-Agents' TD3 with one correction: target actions are clipped to [-1, 1] after the noise is added.
 
-    This is algorithm 1 of Fujimoto et al. 2018. TF-Agents leaves the noisy actions outside the range, where the critic has
-    never seen a sample.
+class BoundedTd3Agent(ActorObjective, td3_agent.Td3Agent):
+    """TF-Agents' TD3 with the objective of ``ActorObjective`` and target actions that are clipped to [-1, 1].
+
+    They are clipped after the noise is added, as in algorithm 1 of Fujimoto et al. 2018. TF-Agents leaves the noisy actions
+    outside the range, where the critic has never seen a sample.
     """
 
     def critic_loss(
@@ -44,6 +46,23 @@ class BoundedTd3Agent(td3_agent.Td3Agent):
             values, _ = critic((time_steps.observation, actions), time_steps.step_type, training=training)
             loss += self._td_errors_loss_fn(targets, values)
         return tf.reduce_mean(loss)
+
+    def actor_loss(self, time_steps: time_step.TimeStep, weights: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+        """Returns the mean objective, by the first critic, of the actor's own actions over the batch.
+
+        Args:
+            time_steps: The first time steps of a batch of transitions.
+            weights: Not supported; must be None.
+            training: Passed on to the actor network.
+
+        Raises:
+            ValueError: ``weights`` is given.
+        """
+        if weights is not None:
+            raise ValueError("weights are not supported")
+        sums, _ = self._actor_network.preactivations(time_steps.observation, time_steps.step_type, training=training)
+        values, _ = self._critic_network_1((time_steps.observation, tf.tanh(sums)), time_steps.step_type)
+        return tf.reduce_mean(self.objective(values, sums))
 
     def _targets(self, following: time_step.TimeStep) -> tf.Tensor:
         actions, _ = self._target_actor_network(following.observation, following.step_type)

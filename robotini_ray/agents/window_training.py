@@ -9,11 +9,12 @@ import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.agents.ddpg import ddpg_agent
 
+from robotini_ray.agents.actor_objective import ActorObjective
 from robotini_ray.agents.networks import RecurrentCriticNetwork, State
 from robotini_ray.agents.windows import Windows, n_step_returns
 
 
-class WindowTraining:
+class WindowTraining(ActorObjective):
     """Mixin, placed before TF-Agents' DDPG or TD3, that trains them with stored state and burn-in.
 
     The method is that of R2D2 (Kapturowski et al. 2019). A window consists of ``burn_in`` rows that only warm up the
@@ -161,15 +162,18 @@ class WindowTraining:
         return tf.add_n([_masked_mean(self._td_errors_loss_fn(targets, value), trained.decided) for value in values])
 
     def window_actor_loss(self, windows: Windows, state: State, memory: tf.Tensor) -> tf.Tensor:
-        """Returns minus the mean value that the first critic gives to the actor's own actions in the trained rows.
+        """Returns the mean objective, by the first critic, of the actor's own actions in the trained rows.
 
         Args:
             state: The actor's state before the trained rows.
             memory: The first critic's memory of the trained rows; no gradient flows through it.
         """
         trained = self.trained(windows)
-        actions, _ = self._actor_network(trained.observation, step_type=trained.step_type, network_state=state, training=True)
-        return -_masked_mean(self.critics()[0].judge(tf.stop_gradient(memory), actions), trained.decided)
+        sums, _ = self._actor_network.preactivations(
+            trained.observation, step_type=trained.step_type, network_state=state, training=True
+        )
+        values = self.critics()[0].judge(tf.stop_gradient(memory), tf.tanh(sums))
+        return _masked_mean(self.objective(values, sums), trained.decided)
 
     def trained(self, windows: Windows) -> Windows:
         """Returns the trained rows of the windows."""

@@ -13,9 +13,10 @@ def car_command(action: NDArray[np.float32], config: EnvironmentConfig) -> tuple
 
     Args:
         action: ``<float32>[2]`` in [-1, 1]: throttle, then turn. -1 to 1 is mapped to ``throttle_low`` to ``throttle_high``,
-            and to ``-turn_limit`` to ``turn_limit``.
+            along a line or an exponential curve, and to ``-turn_limit`` to ``turn_limit``.
         config: The ranges of throttle and turn.
     """
     share = 0.5 * (float(action[0]) + 1.0)
-    throttle = config.throttle_low + share * (config.throttle_high - config.throttle_low)
+    low, high = config.throttle_low, config.throttle_high
+    throttle = low + share * (high - low) if config.throttle_scale == "linear" else low * (high / low) ** share
     return throttle, float(action[1]) * config.turn_limit

@@ -36,6 +36,7 @@ class PolicySpec:
         layers: The numbers of units of the dense layers.
         lstm_units: The number of units of the LSTM; 0 for a feed-forward network.
         image_width: See ``EnvironmentConfig``, as for the fields from here to ``merge_frames``.
+        throttle_scale: See ``EnvironmentConfig``; policies that were written before it existed are linear.
         algorithm: The algorithm of the agent that trained the policy.
         track: The track that the policy was trained on: the last path component of ``simulator.track``.
         features: The kind of features that the policy was trained on; only ``FEATURES`` is accepted.
@@ -57,6 +58,7 @@ class PolicySpec:
     merge_frames: bool
     algorithm: str
     track: str
+    throttle_scale: str = "linear"
     features: str = FEATURES
     frames_per_s: int = FRAMES_PER_SECOND
     program_version: str = "0.1.0"
@@ -143,6 +145,7 @@ _CAR_SETTINGS = (
     "image_width",
     "throttle_low",
     "throttle_high",
+    "throttle_scale",
     "turn_limit",
     "action_repeat",
     "observation_history",

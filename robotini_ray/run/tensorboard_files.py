@@ -6,7 +6,7 @@ A tag is ``SECTION/GROUP/NAME``; TensorBoard shows each section as one group of 
                  rates/{env_steps_per_s, frames_per_s, late_share, frame_age_s}
                  faults/CAUSE (see ``car.errors.FAULTS``), connections/reconnects
                  actions/{throttle, turn}: histograms in the action's units, exploration noise included
-    training     losses/{critic, actor}: the actor's loss is minus the mean value of its own actions, for every algorithm
+    training     losses/{critic, actor}: the actor's loss is that of ``ActorObjective``, for every algorithm
                  rates/{train_steps_per_s, waiting_share}, replay/{items, ratio}
                  weights/NETWORK/VARIABLE: histograms
     evaluation   episodes/{average_return, min_return, max_return, average_frames}

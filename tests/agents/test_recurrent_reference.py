@@ -52,16 +52,16 @@ def dense(net: Net, x: tf.Tensor) -> tf.Tensor:
     return x
 
 
-def chosen_actions(net: Net, window: Window, stored: np.ndarray, cut: bool) -> list[tf.Tensor]:
-    """The actor's action in each row; ``cut`` cuts the gradient off behind the burn-in."""
+def preactivations(net: Net, window: Window, stored: np.ndarray, cut: bool) -> list[tf.Tensor]:
+    """The sums whose tanh is the actor's action in each row; ``cut`` cuts the gradient off behind the burn-in."""
     state = (tf.constant(stored[:, :5]), tf.constant(stored[:, 5:]))
-    actions = []
+    sums = []
     for t, row in enumerate(window):
         if cut and t == BURN_IN:
             state = tuple(tf.stop_gradient(part) for part in state)
         state = lstm(net, dense(net, row[np.newaxis, OBSERVED]), state, row[-1] == FIRST)
-        actions.append(tf.tanh(state[0] @ net["action/kernel"] + net["action/bias"]))
-    return actions
+        sums.append(state[0] @ net["action/kernel"] + net["action/bias"])
+    return sums
 
 
 def memories(net: Net, window: Window, cut: bool) -> list[tf.Tensor]:
@@ -97,7 +97,7 @@ class Reference:
 
     def targets(self, window: Window, stored: np.ndarray) -> dict[int, float]:
         """By trained row in which something was decided."""
-        actions = chosen_actions(self.target_actor, window, stored, cut=False)
+        actions = [tf.tanh(sums) for sums in preactivations(self.target_actor, window, stored, cut=False)]
         remembered = [memories(critic, window, cut=False) for critic in self.target_critics]
         found = {}
         for t in filter(lambda t: decided(window[t]), range(BURN_IN, BURN_IN + TRAINED)):
@@ -112,9 +112,9 @@ class Reference:
 
     def losses(self, rows: np.ndarray, states: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
         """Critic loss and actor loss."""
-        errors, judged = [], []
+        errors, judged, penalties = [], [], []
         for window, stored in zip(rows, states, strict=True):
-            actions = chosen_actions(self.actor, window, stored, cut=True)
+            sums = preactivations(self.actor, window, stored, cut=True)
             remembered = [memories(critic, window, cut=True) for critic in self.critics]
             for t, target in self.targets(window, stored).items():
                 row = window[t]
@@ -124,8 +124,9 @@ class Reference:
                 ]
                 sizes = [tf.abs(target - each) for each in values]
                 errors.append(tf.add_n([tf.where(size <= 1, 0.5 * size**2, size - 0.5) for size in sizes]))
-                judged.append(value(self.critics[0], tf.stop_gradient(remembered[0][t]), row, actions[t]))
-        return tf.reduce_mean(errors), -tf.reduce_mean(judged)
+                judged.append(value(self.critics[0], tf.stop_gradient(remembered[0][t]), row, tf.tanh(sums[t])))
+                penalties.append(self.config.agent.preactivation_penalty * tf.reduce_mean(sums[t] ** 2))
+        return tf.reduce_mean(errors), tf.reduce_mean(penalties) - tf.reduce_mean(judged)
 
     def train(self, rows: np.ndarray, states: np.ndarray, adam: Callable[..., None]) -> None:
         """Both losses see the networks as they were."""
@@ -172,6 +173,7 @@ def pair(
         target_policy_noise=0.0,
         target_update_tau=0.1,
         gradient_clipping=0.05,
+        preactivation_penalty=0.3,
         critic_learning_rate=0.2,  # so that it shows which critic the actor is judged by
         actor_learning_rate=0.05,
     )

@@ -88,7 +88,9 @@ class Reference:
         return tf.add_n([tf.reduce_mean(huber(target - q)) for q in values])
 
     def actor_loss(self, batch: Batch) -> tf.Tensor:
-        return -tf.reduce_mean(value(self.critics[0], batch.observation, act(self.actor, batch.observation)))
+        sums = forward(self.actor, batch.observation)
+        values = value(self.critics[0], batch.observation, tf.tanh(sums))
+        return self.config.agent.preactivation_penalty * tf.reduce_mean(sums**2) - tf.reduce_mean(values)
 
     def train(self, batch: Batch, adam: Callable[..., None]) -> None:
         settings = self.config.agent
@@ -129,7 +131,7 @@ def make_pair(
     """Makes an agent with random weights, targets unlike the networks, and a reference with copies of them."""
 
     def make(algorithm: str, **settings: Any) -> tuple[tf_agent.TFAgent, Reference]:
-        settings = {"target_policy_noise": 0.0, "target_update_tau": 0.1, **settings}
+        settings = {"target_policy_noise": 0.0, "target_update_tau": 0.1, "preactivation_penalty": 0.3, **settings}
         config = small_config(algorithm, **settings)
         agent = make_agent(config, tf.Variable(0, dtype=tf.int64))
         critics, targets = networks(agent)
@@ -186,6 +188,20 @@ def test_weights_after_a_train_step_are_the_references(
         for ours, theirs in zip(network.variables, net, strict=True):
             np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-5, err_msg=ours.name)
     assert int(agent.train_step_counter) == 1
+
+
+@pytest.mark.parametrize("algorithm", ["ddpg", "td3"])
+@pytest.mark.parametrize(("penalty", "leaves"), [(0.0, False), (1.0, True)])
+def test_the_penalty_leads_a_saturated_actor_back(
+    make_pair: Callable[..., Any], algorithm: str, penalty: float, leaves: bool
+) -> None:
+    """The tanh of 20 is 1 in float32, so the value's own gradient is exactly zero there."""
+    agent, _ = make_pair(algorithm, preactivation_penalty=penalty, actor_update_period=1)
+    kernel, bias = agent._actor_network.trainable_variables[-2:]
+    kernel.assign(tf.zeros_like(kernel))
+    bias.assign([20.0, -20.0])
+    agent.train(make_batch(0).transition())
+    assert (np.abs(bias.numpy()) < 20.0).tolist() == [leaves, leaves]
 
 
 def test_td3_updates_its_actor_every_other_step(make_pair: Callable[..., Any]) -> None:

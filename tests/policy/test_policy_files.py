@@ -19,7 +19,7 @@ from robotini_ray.policy.policy_files import PolicyShelf, load_policy, save_poli
 from robotini_ray.policy.policy_spec import PolicyError, PolicySpec
 from tests.full_disk import file_size_limit
 
-LATER_FIELDS = ("features", "frames_per_s", "program_version")
+LATER_FIELDS = ("throttle_scale", "features", "frames_per_s", "program_version")
 """What policies of the first runs do not say: it had only one value then."""
 
 SMALL = {"observation_history": 1, "action_history": 1}
@@ -103,6 +103,7 @@ class TestFit:
             ("image_width", 16),
             ("throttle_low", 0.01),
             ("throttle_high", 0.9),
+            ("throttle_scale", "exponential"),
             ("turn_limit", 0.5),
             ("action_repeat", 7),
             ("observation_history", 3),
@@ -220,6 +221,8 @@ class TestDamage:
             {"image_width": 4},
             {"image_width": "wide"},
             {"throttle_low": 0.9},
+            {"throttle_scale": "square"},
+            {"throttle_scale": None},
             {"turn_limit": float("nan")},
             {"action_repeat": 0},
             {"observation_history": 2},
