@@ -36,6 +36,7 @@ from robotini_ray.track.track import Track, load_track
 
 if TYPE_CHECKING:
     from robotini_ray.environment.race_environment import RaceEnvironment
+    from robotini_ray.environment.score import RaceScore
 
 DEFAULT_LAPS = 10
 SECONDS_PER_LAP = 120.0
@@ -65,6 +66,15 @@ class Task:
     seconds: float | None
     seed: int
     randomisation: RandomisationConfig
+
+    @property
+    def limit_s(self) -> float:
+        """Seconds of game time after which an evaluation ends in any case."""
+        return self.seconds if self.seconds is not None else SECONDS_PER_LAP * (self.laps or 1)
+
+
+Pair = tuple[str, NumpyPolicy, str]
+"""One evaluation: the policy's name, the policy, and the track."""
 
 
 def run(
@@ -109,12 +119,13 @@ def run(
         laps = DEFAULT_LAPS
     task = Task(simulator, wait, laps, seconds, seed, randomisation)
     pairs = _pairs(policy, track)
-    results = [_evaluate(name, driver, place, task) for name, driver, place in pairs]
     several = len(pairs) > 1
-    references: list[dict[str, Any]] = []
+    others: list[Pair] = []
     if several if hand_written is None else hand_written:
-        places = dict.fromkeys(place for _, _, place in pairs)
-        references = [_evaluate(HAND_WRITTEN, _hand_written_policy(), place, task) for place in places]
+        others = [(HAND_WRITTEN, _hand_written_policy(), place) for place in dict.fromkeys(place for _, _, place in pairs)]
+    whole = len(pairs) + len(others)
+    rows = [_evaluate(pair, task, _Progress(number, whole, pair, task)) for number, pair in enumerate([*pairs, *others])]
+    results, references = rows[: len(pairs)], rows[len(pairs) :]
     line = json.dumps({"results": results, **({"references": references} if references else {})}, allow_nan=False)
     if print_json:
         print(line)
@@ -128,7 +139,7 @@ def run(
     return 0
 
 
-def _pairs(policies: tuple[Path, ...], tracks: tuple[str, ...]) -> list[tuple[str, NumpyPolicy, str]]:
+def _pairs(policies: tuple[Path, ...], tracks: tuple[str, ...]) -> list[Pair]:
     """Returns name, policy and track of every evaluation, after having loaded each of them to check that it exists."""
     drivers = [(str(name), load_named_policy(name)[0]) for name in policies]
     pairs = [(name, driver, track) for name, driver in drivers for track in tracks or (driver.spec.track,)]
@@ -143,16 +154,54 @@ def _hand_written_policy() -> NumpyPolicy:
     return driving_policy(load_config(None, {f"environment.{name}": value for name, value in settings.items()}))
 
 
-def _evaluate(name: str, policy: NumpyPolicy, track: str, task: Task) -> dict[str, Any]:
+class _Progress:
+    """Prints the progress of an evaluation, and of all of them, to standard error every two seconds.
+
+    Args:
+        done: The number of evaluations before this one.
+        whole: The number of all evaluations.
+        pair: What is evaluated.
+        task: The conditions, which tell when it ends.
+    """
+
+    def __init__(self, done: int, whole: int, pair: Pair, task: Task) -> None:
+        name, _, track = pair
+        self._done, self._whole, self._task = done, whole, task
+        number = f"evaluation {done + 1} of {whole}: " if whole > 1 else ""
+        self._what = printable(f"{number}{name} on {track}")
+        self._goal = f"{task.laps} lap{'s' * (task.laps != 1)}" if task.laps is not None else f"{task.limit_s:g} s"
+        self._next_at = time.monotonic() + PROGRESS_INTERVAL_S
+
+    def __call__(self, environment: RaceEnvironment) -> bool:
+        if time.monotonic() >= self._next_at:
+            self._next_at = time.monotonic() + PROGRESS_INTERVAL_S
+            score = environment.score
+            share = (self._done + self._share(score)) / self._whole
+            print(
+                f"{share:4.0%}  {self._what}: {score.frames / FRAMES_PER_SECOND:.0f} s of game time, {len(score.laps)} laps, "
+                f"{score.crashes} crashes (of {self._goal})",
+                file=sys.stderr,
+            )
+        return True
+
+    def _share(self, score: RaceScore) -> float:
+        """Returns how much of this evaluation is done, from 0 to 1, by the limit that is nearer."""
+        shares = [score.frames / FRAMES_PER_SECOND / self._task.limit_s]
+        if self._task.laps is not None:
+            shares.append(len(score.laps) / self._task.laps)
+        return min(1.0, max(shares))
+
+
+def _evaluate(pair: Pair, task: Task, watch: _Progress) -> dict[str, Any]:
+    name, policy, track = pair
     config = SimulatorConfig(address=task.simulator, track=track, pace="max")
     known_track = load_track(track)
-    result = _drive(name, policy, config, known_track, task)
+    result = _drive(policy, config, known_track, task, watch)
     return {"policy": name, "track": track, **result.to_json(lap_limit_s(known_track))}
 
 
-def _drive(name: str, policy: NumpyPolicy, config: SimulatorConfig, track: Track, task: Task) -> EvaluationResult:
+def _drive(policy: NumpyPolicy, config: SimulatorConfig, track: Track, task: Task, watch: _Progress) -> EvaluationResult:
     environment_config = dataclasses.replace(policy.spec.environment(), episode_laps=1000, episode_frames=100_000)
-    limit_s = task.seconds if task.seconds is not None else SECONDS_PER_LAP * (task.laps or 1)
     with drive_site(config, task.seed, task.randomisation, task.wait) as site:
         from robotini_ray.environment.race_environment import RaceEnvironment
         from robotini_ray.parts.evaluation import evaluate
@@ -162,31 +211,10 @@ def _drive(name: str, policy: NumpyPolicy, config: SimulatorConfig, track: Track
         latency_frames = task.randomisation.largest_latency_frames
         environment = RaceEnvironment(environment_config, track, site.address, login, spectator, latency_frames)
         try:
-            watch = _Progress(f"{name} on {config.track}", task.laps, limit_s)
-            return evaluate(environment, policy, task.laps, limit_s, watch)
+            return evaluate(environment, policy, task.laps, task.limit_s, watch)
         finally:
             environment.close()
             spectator.close()
-
-
-class _Progress:
-    """Prints the progress of an evaluation to standard error, every two seconds."""
-
-    def __init__(self, what: str, laps: int | None, seconds: float) -> None:
-        self._what = what
-        self._goal = f"{laps} lap{'s' * (laps != 1)}" if laps is not None else f"{seconds:g} s"
-        self._next_at = time.monotonic() + PROGRESS_INTERVAL_S
-
-    def __call__(self, environment: RaceEnvironment) -> bool:
-        if time.monotonic() >= self._next_at:
-            self._next_at = time.monotonic() + PROGRESS_INTERVAL_S
-            score = environment.score
-            print(
-                f"{printable(self._what)}: {score.frames / FRAMES_PER_SECOND:.0f} s of game time, {len(score.laps)} laps, "
-                f"{score.crashes} crashes (of {self._goal})",
-                file=sys.stderr,
-            )
-        return True
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
