@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from robotini_ray.benchmarks.apparatus.figure import Measurement
 from robotini_ray.config import ConfigError, nearest
 
-NAMES = ("simulator", "policy", "collect", "learner", "publish", "deadline", "overlap", "tabs")
+NAMES = ("start", "simulator", "policy", "collect", "learner", "publish", "deadline", "overlap", "tabs")
 """Benchmarks that run by default; each is a module of this package with a tuple ``MEASUREMENTS``.
 
 To add a benchmark, write its module and add its name here.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,12 @@ class MonitorProcess(ChildProgram):
         command = [*self._command, "--port", str(port)]
         with open(self._log_path, "ab") as log:
             self._process = start_child(command, stderr=log, stdout=subprocess.PIPE, more_environment=self._hidden)
+
+    def is_ready(self) -> bool:
+        """Returns whether ``address`` has an answer, or an error, without waiting."""
+        output = self._process.stdout  # the process prints nothing there but the line that it is ready
+        assert output is not None
+        return bool(select.select([output], [], [], 0)[0])
 
     def address(self) -> str:
         """Waits until the page can be opened and returns its URL.

@@ -27,7 +27,7 @@ from robotini_ray.program.run_records import RunRecords
 from robotini_ray.program.side_processes import SideProcesses
 from robotini_ray.program.sites import find_sites, listed_sites, roles_here, start_simulator
 from robotini_ray.program.stall_watch import StallWatch
-from robotini_ray.program.supervised_parts import SupervisedParts
+from robotini_ray.program.supervised_parts import A_COLLECTOR, SupervisedParts
 from robotini_ray.program.supervisor import State, last_line
 from robotini_ray.program.topology import EVALUATOR, LEARNER, Topology
 from robotini_ray.run.course import Course
@@ -142,6 +142,7 @@ class Launcher:
             check_cluster(address)
             addresses = self._start_ray(address)
             placement = place_in_cluster(self._config, self._run.path, self._wait_for)
+        self._display.wait("Redis")
         redis = self._start(lambda: self._redis(placement), lambda server: server.stop)
         self._side.add("redis", redis, "training goes on without the cars' live state")
         self._start(lambda: self._pages.start(redis.url), lambda _: self._pages.close)
@@ -149,6 +150,7 @@ class Launcher:
         self._update_program_file(lambda: self._program_file.begin(redis.url))
         if address == LOCAL:
             addresses = self._start_ray(address)
+        self._display.wait("the simulators")
         sites = find_sites(self._config, placement.plan, simulators)
         for role, simulator in simulators.items():
             self._side.add(f"simulator-{role}", simulator, "its cars stand still")
@@ -201,6 +203,7 @@ class Launcher:
 
     def end(self) -> None:
         """Stops the cars, writes the last checkpoint and the summary, and ends every process."""
+        self._display.wait("the processes to end")
         try:
             if self._parts is not None:
                 self._end_in_order(self._parts)
@@ -233,15 +236,18 @@ class Launcher:
         said = False
         while awaited := parts.awaited():
             self._check_stopped()
-            if awaited == [LEARNER] and not said:
+            if A_COLLECTOR not in awaited and not said:
                 said = True
-                self._say("the cars are driving; waiting for the learner to build its graph")
+                self._say("the cars are driving; training begins when the learner has built its graph")
+            self._display.wait(", ".join(awaited))
+            self._pages.announce_what_is_ready()
             self._look_after()
             time.sleep(START_POLL_S)
         parts.supervisor.begin()
         self._start_wall_s = self._progress.this_wall_s
 
     def _start_ray(self, address: str) -> RayAddresses:
+        self._display.wait("Ray")
         addresses = start_ray(address, self._say)
         self._cleanups.append(ray.shutdown)
         self._stop.install()  # ray.init has replaced the signal handlers with its own

@@ -71,7 +71,7 @@ def _start_here(dashboard: bool, say: Callable[[str], None]) -> Any:
         say(f"warning: {chosen.warning} for Ray's files")
     folder = chosen.path / NAME
     try:
-        return ray.init(address=LOCAL, include_dashboard=dashboard, _temp_dir=str(folder), **QUIET)
+        return ray.init(address=LOCAL, num_cpus=0, include_dashboard=dashboard, _temp_dir=str(folder), **QUIET)
     except Exception as error:  # Ray raises this very class if it does not start within its 30 s
         raise RayStartError(
             f"Ray did not start: {last_line(error)} (logs: {ray_logs(folder)}); start again, on a machine that is less busy "

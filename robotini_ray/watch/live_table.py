@@ -1,4 +1,4 @@
-"""Shows the progress of a run as a live table, or as plain lines if standard output is not a terminal."""
+"""Shows the start and the progress of a run as live lines, or as plain ones if standard output is not a terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.console import Console, Group
 from rich.live import Live
 from rich.padding import Padding
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -23,10 +24,28 @@ NOTHING = "-"
 UNBROKEN_SPACE = "\xa0"
 
 
-class Display:
-    """Shows the newest figures of a run, and lines of text that stay.
+class _WaitingLine:
+    """One moving line that names what is waited for, and for how long already."""
 
-    The live table is redrawn in place and ends with the context. Plain lines of figures come at most every 15 s.
+    def __init__(self, what: str) -> None:
+        self._spinner = Spinner("dots")
+        self._what = what
+        self._since_s = time.monotonic()
+
+    def name(self, what: str) -> None:
+        """Takes what is waited for from now on."""
+        if what != self._what:
+            self._what, self._since_s = what, time.monotonic()
+
+    def __rich__(self) -> Spinner:
+        self._spinner.update(text=Text(f"waiting for {self._what}: {time.monotonic() - self._since_s:.0f} s"))
+        return self._spinner
+
+
+class Display:
+    """Shows what a start or an end waits for, the newest figures of a run, and lines of text that stay.
+
+    The live line and the live table are redrawn in place and end with the context. Plain lines come at most every 15 s.
 
     Args:
         title: The title of the table.
@@ -36,15 +55,14 @@ class Display:
         self._title = title
         self._console = Console()
         self._live: Live | None = None
+        self._waiting: _WaitingLine | None = None
         self._next_plain_at = 0.0
 
     def __enter__(self) -> Display:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._end_live()
 
     def say(self, text: str) -> None:
         """Prints a text that stays, above the table; it is wrapped to the width of a terminal, and unchanged elsewhere."""
@@ -52,15 +70,46 @@ class Display:
         shown = wrapped(text, self._console.width) if self._console.is_terminal else text
         self._console.print(shown, highlight=False, markup=False, soft_wrap=True)
 
+    def wait(self, what: str) -> None:
+        """Shows what a start or an end waits for; call it again when that changes, and now and then.
+
+        A terminal has it on one line that moves and counts the seconds, also while the caller is blocked.
+        """
+        if not self._console.is_terminal:
+            self._wait_plain(what)
+            return
+        if self._waiting is not None:
+            self._waiting.name(what)
+            return
+        self._end_live()
+        self._waiting = _WaitingLine(what)
+        self._live = Live(self._waiting, console=self._console, refresh_per_second=8, transient=True)
+        self._live.start()
+
     def show(self, rows: dict[str, str]) -> None:
         """Shows the newest figures, as texts by the names of their rows."""
         if not self._console.is_terminal:
             self._show_plain(rows)
             return
+        if self._waiting is not None:
+            self._end_live()
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False)
             self._live.start()
         self._live.update(self._render(rows), refresh=True)
+
+    def _end_live(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+        self._live = self._waiting = None
+
+    def _wait_plain(self, what: str) -> None:
+        now = time.monotonic()
+        if not self._next_plain_at:
+            self._next_plain_at = now + PLAIN_INTERVAL_S
+        elif now >= self._next_plain_at:
+            self._next_plain_at = now + PLAIN_INTERVAL_S
+            self.say(f"waiting for {what}")
 
     def _render(self, rows: dict[str, str]) -> Group:
         table = Table(title=self._title, show_header=False, title_justify="left")

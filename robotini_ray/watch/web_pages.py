@@ -56,6 +56,7 @@ class Pages:
         self._say = say
         self._monitor: MonitorProcess | None = None
         self._tensorboard: TensorBoardProcess | None = None
+        self._monitor_is_announced = False
 
     def start(self, redis_url: str) -> None:
         """Starts the pages without waiting for them.
@@ -71,14 +72,19 @@ class Pages:
         if self._ports.tensorboard is not None:
             self._tensorboard = TensorBoardProcess(self._run_dir, self._ports.tensorboard, logs / "tensorboard.log")
 
+    def announce_what_is_ready(self) -> None:
+        """Reports the monitor's address once it can be opened, without waiting for it."""
+        if self._monitor is not None and self._monitor.is_ready():
+            self._announce_monitor()
+
     def announce(self, dashboard_url: str, metrics_url: str) -> None:
-        """Waits until the pages can be opened, then reports their addresses.
+        """Waits until the pages can be opened, then reports the addresses that were not reported yet.
 
         Args:
             dashboard_url: The address of Ray's dashboard, without ``http://``; empty if the dashboard does not run.
             metrics_url: The address at which Prometheus finds Ray's metrics.
         """
-        self._say(f"monitor: {self._monitor_line()}")
+        self._announce_monitor()
         self._say(f"TensorBoard: {self._tensorboard_line()}")
         starts_it = "off; `ray start --head --include-dashboard=true`, then `train --address auto`"
         self._say(f"Ray dashboard: {f'http://{dashboard_url}' if dashboard_url else starts_it}")
@@ -95,6 +101,12 @@ class Pages:
             if page is not None:
                 page.close()
         self._monitor = self._tensorboard = None
+
+    def _announce_monitor(self) -> None:
+        """Reports the monitor's address, once; waits until it can be opened."""
+        if not self._monitor_is_announced:
+            self._monitor_is_announced = True
+            self._say(f"monitor: {self._monitor_line()}")
 
     def _monitor_line(self) -> str:
         if self._monitor is None:

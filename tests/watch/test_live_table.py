@@ -53,6 +53,14 @@ class TestPlain:
             "env steps 30, laps [1]",
         ]
 
+    def test_what_is_waited_for_comes_every_fifteen_seconds(self, capsys, wall):
+        with Display("title") as display:
+            for second in range(35):
+                display.wait("Ray" if second < 20 else "the learner")
+                wall.now_s += 1.0
+            display.show({"laps": "1"})
+        assert capsys.readouterr().out.splitlines() == ["waiting for Ray", "waiting for the learner"]
+
     def test_what_there_is_none_of_is_left_out(self, capsys):
         with Display("title") as display:
             display.show({"laps": "1", "best lap": "-", "faults": ""})
@@ -84,6 +92,22 @@ class TestLive:
         shown = screen.getvalue()
         assert all(name in shown and value in shown for name, value in rows.items())
         assert "the title" in shown and shown.count("waiting for: rain") == 1
+
+    def test_one_line_names_what_is_waited_for_and_counts(self, screen, wall):
+        with Display("title") as display:
+            display.wait("Ray")
+            wall.now_s += 7.0
+            display.say("a line for good")
+            display.wait("the learner")
+            wall.now_s += 2.0
+            display.say("another")
+            display.show({"laps": "1"})
+        lines = [line.strip() for line in lines_of(screen)]
+        assert any(line.endswith("waiting for Ray: 7 s") for line in lines), lines
+        assert any(line.endswith("waiting for the learner: 2 s") for line in lines), lines
+        assert {"a line for good", "another"} <= set(lines)
+        table = next(number for number, line in enumerate(lines) if "laps" in line)
+        assert not any("waiting" in line for line in lines[table:]), "the table takes its place"
 
     def test_the_cursor_comes_back_after_an_error(self, screen):
         with pytest.raises(RuntimeError), Display("title") as display:
