@@ -210,6 +210,24 @@ def test_the_browser_sees_what_the_agent_sees(browser, monitor, feed, width, hei
     assert browser.complaints == []
 
 
+@pytest.mark.parametrize(
+    ("change", "drove"),
+    [
+        ({"x": 0.3}, True),
+        ({"x": 0.7}, False),  # farther than a car comes in a tenth of a second, though it is not said to be put back
+        ({"x": 0.3, "returns": 3}, False),
+        ({"x": 0.0, "game_time_s": 4.0}, False),
+        ({"x": 1.4, "game_time_s": 6.0}, True),
+        ({"x": 1.6, "game_time_s": 6.0}, False),  # the path is not known
+    ],
+)
+def test_a_trail_ends_where_a_car_is_put_somewhere(browser, monitor, change, drove):
+    browser.open(monitor)
+    last = {"x": 0.0, "z": 1.0, "game_time_s": 5.0, "returns": 2}
+    places = json.dumps(last), json.dumps({**last, "game_time_s": 5.1, **change})
+    assert browser.run(f"import('/static/map.js').then(({{ drove }}) => drove({', '.join(places)}))") is drove
+
+
 SHOWN = "[...document.querySelectorAll('#figures, #curves, .pictures, .commands')].map((each) => each.checkVisibility())"
 
 

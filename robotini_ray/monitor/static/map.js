@@ -8,8 +8,17 @@ const FOLLOW_WIDTH_M = 5;
 const TRAIL_GAME_S = 3;
 const TRAIL_POINTS = 60;
 const LONGEST_GAP_M = 1.5; // between two points of a trail; over a longer gap the car's path is not known
+const TOP_SPEED_M_S = 4.5; // no car drives faster: one that has come farther was put somewhere
+const PLACE_ERROR_M = 0.1;
 const FALLBACK_COLOR = "#888888";
 const PICK_PX = 28;
+
+// Whether a car has driven from one place to the next. Not every source counts the times that it was put back.
+export function drove(last, next) {
+  const passed = next.game_time_s - last.game_time_s;
+  const reach = Math.min(LONGEST_GAP_M, TOP_SPEED_M_S * passed + PLACE_ERROR_M);
+  return passed >= 0 && last.returns === next.returns && Math.hypot(next.x - last.x, next.z - last.z) <= reach;
+}
 
 export class TrackMap {
   constructor(canvas, onFollow) {
@@ -51,9 +60,7 @@ export class TrackMap {
     const trail = this.trails.get(car.key) ?? [];
     const last = trail.at(-1);
     if (last && last.at === car.written_at) return;
-    const isNew = last && (last.returns !== car.returns || car.game_time_s < last.game_time_s);
-    const jumped = last && Math.hypot(car.x - last.x, car.z - last.z) > LONGEST_GAP_M;
-    if (isNew || jumped) trail.length = 0;
+    if (last && !drove(last, car)) trail.length = 0;
     trail.push({ x: car.x, z: car.z, at: car.written_at, game_time_s: car.game_time_s, returns: car.returns });
     const oldest = car.game_time_s - TRAIL_GAME_S;
     while (trail.length > TRAIL_POINTS || (trail.length > 8 && trail[0].game_time_s < oldest)) trail.shift();
