@@ -11,17 +11,19 @@ import socket
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import aiohttp
 import pytest
 from hypothesis import settings
 
+from robotini_ray.simulator.server import server as server_module
 from robotini_ray.simulator.server.server import SimulatorServer
 from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.track import Track, load_track
+from tests.waiting import LONG_S
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it, and so would every child
 
@@ -67,15 +69,17 @@ def serve() -> Callable[..., contextlib.AbstractContextManager[SimulatorAddress]
     def run(track_name: str = "oval", **settings: Any) -> Iterator[SimulatorAddress]:
         ports = {"car_port": 0, "log_port": 0}
         server = SimulatorServer(
-            load_track(track_name), RaceParameters(), **ports, pace="max", answer_timeout_ms=60_000, **settings
+            load_track(track_name), RaceParameters(), **ports, pace="max", answer_timeout_ms=600_000, **settings
         )
         thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            yield SimulatorAddress(server.car_address[0], server.car_address[1], server.log_address[1])
-        finally:
-            server.stop()
-            thread.join()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(server_module, "LOGIN_TIMEOUT_S", math.inf)
+            thread.start()
+            try:
+                yield SimulatorAddress(server.car_address[0], server.car_address[1], server.log_address[1])
+            finally:
+                server.stop()
+                thread.join()
 
     return run
 
@@ -94,18 +98,31 @@ def watch_page() -> Callable[[str, Callable[[SeenOnPage], bool]], SeenOnPage]:
     """Is a tab of the monitor at an address until what it has been told is as wanted."""
 
     def watch(address: str, wanted: Callable[[SeenOnPage], bool]) -> SeenOnPage:
-        return asyncio.run(asyncio.wait_for(_watch_page(address, wanted), timeout=300))
+        return asyncio.run(asyncio.wait_for(_watch_page(address, wanted), timeout=600))
 
     return watch
 
 
+async def _messages(address: str) -> AsyncIterator[str | bytes]:
+    """What a tab is told; it connects again, as the page does, when the monitor hangs up because it took too long."""
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.ws_connect(f"{address}socket", origin=address.rstrip("/")) as tab:
+                await tab.send_str("next")
+                async for message in tab:
+                    yield message.data
+                    if isinstance(message.data, bytes):
+                        with contextlib.suppress(ConnectionError):  # the monitor is hanging up
+                            await tab.send_str("next")
+
+
 async def _watch_page(address: str, wanted: Callable[[SeenOnPage], bool]) -> SeenOnPage:
     track, pictured = "", set()
-    async with aiohttp.ClientSession() as session, session.ws_connect(f"{address}socket", origin=address.rstrip("/")) as tab:
-        while True:
-            await tab.send_str("next")
-            while isinstance(message := (await tab.receive(timeout=60)).data, str):
+    async with contextlib.aclosing(_messages(address)) as messages:
+        async for message in messages:
+            if isinstance(message, str):
                 track = json.loads(message).get("track", {}).get("name", track)
+                continue
             size = struct.unpack_from("<I", message)[0]
             cars = {car["name"]: car for car in json.loads(message[4 : 4 + size])["cars"]}
             listed_bytes = struct.unpack_from("<I", message, 4 + size)[0]
@@ -138,7 +155,7 @@ class FaultServer:
 
     def _serve(self, sock: socket.socket) -> None:
         with sock, contextlib.suppress(OSError):
-            sock.settimeout(20)
+            sock.settimeout(LONG_S)
             self._script(sock)
 
     def close(self) -> None:
@@ -146,7 +163,7 @@ class FaultServer:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
-            thread.join(timeout=20)
+            thread.join(timeout=LONG_S)
 
 
 @pytest.fixture

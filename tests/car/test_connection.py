@@ -12,6 +12,7 @@ import pytest
 from robotini_ray.car.connection import CarConnection, Login, backoff_delays
 from robotini_ray.car.errors import ConnectionLost, LoginRefused, SimulatorUnreachable
 from robotini_ray.machine.terminal_text import launch_line
+from tests.waiting import LONG_S
 
 LOGIN = Login("car 1", "team", image_width=16)
 
@@ -52,7 +53,7 @@ def test_refused_login_names_the_likely_causes(connect, reset):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     with pytest.raises(LoginRefused, match=r"'car 1' before the first frame .*name .*'team'.*full"):
-        connect(script).receive(10)
+        connect(script).receive(LONG_S)
 
 
 def test_login_frames_and_commands(connect, wire):
@@ -67,11 +68,11 @@ def test_login_frames_and_commands(connect, wire):
 
     connection = connect(script, Login("car 1", "team", image_width=16, lockstep=True))
     for number in range(3):
-        assert connection.receive(10) == [wire.png()]
+        assert connection.receive(LONG_S) == [wire.png()]
         assert connection.frames_received == number + 1
         connection.send(0.5, -2.0)
     with pytest.raises(ConnectionLost, match=r"'car 1' to 127\.0\.0\.1:\d+ lost: closed"):
-        connection.receive(10)
+        connection.receive(LONG_S)
     login, *answers = received
     assert login["imageWidth"] == 16 and login["lockstep"] is True
     assert [json.loads(line) for line in answers[-1][:2]] == [
@@ -91,10 +92,10 @@ def test_of_a_burst_the_newest_two_are_kept_and_all_counted(connect, wire):
         sock.recv(1024)
 
     connection = connect(script)
-    assert burst_sent.wait(10)
+    assert burst_sent.wait(LONG_S)
     frames = []
     while connection.frames_received < 50:
-        frames = connection.receive(10)
+        frames = connection.receive(LONG_S)
         assert 1 <= len(frames) <= 2
     assert b"n\x0049" in frames[-1]
 
@@ -106,7 +107,7 @@ def test_a_frame_in_pieces_is_waited_for(connect, wire):
             sock.sendall(frame[start : start + 7])
         sock.recv(1024)
 
-    assert connect(script).receive(10) == [wire.png()]
+    assert connect(script).receive(LONG_S) == [wire.png()]
 
 
 def test_timeout_leaves_the_connection_usable(connect, wire):
@@ -120,8 +121,8 @@ def test_timeout_leaves_the_connection_usable(connect, wire):
     connection = connect(script)
     assert connection.receive(0.05) == []
     connection.send(0.0, 0.0)
-    assert select.select([connection], [], [], 10)[0] == [connection]
-    assert connection.receive(10) == [wire.png()]
+    assert select.select([connection], [], [], LONG_S)[0] == [connection]
+    assert connection.receive(LONG_S) == [wire.png()]
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -131,19 +132,19 @@ def test_lost_after_the_first_frame(connect, wire, reset):
     def script(sock):
         sock.recv(1024)
         sock.sendall(wire.framed(wire.png()))
-        first_frame_read.wait(10)
+        first_frame_read.wait(LONG_S)
         if reset:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     connection = connect(script)
-    assert len(connection.receive(10)) == 1
+    assert len(connection.receive(LONG_S)) == 1
     first_frame_read.set()
     with pytest.raises(ConnectionLost):
-        connection.receive(10)
+        connection.receive(LONG_S)
     with pytest.raises(ConnectionLost):  # the second at the latest: the first may still go into a buffer
         for _ in range(2):
             connection.send(0.1, 0.0)
-            select.select([connection], [], [], 10)
+            select.select([connection], [], [], LONG_S)
 
 
 def test_twenty_bad_frames_in_a_row_end_the_connection(connect, wire):
@@ -154,14 +155,14 @@ def test_twenty_bad_frames_in_a_row_end_the_connection(connect, wire):
     connection = connect(script)
     with pytest.raises(ConnectionLost, match="20 bad frames in a row, the last: not a PNG"):
         while True:
-            connection.receive(10)
+            connection.receive(LONG_S)
     assert connection.bad_frames == 58
     assert connection.frames_received == 60
 
 
 def test_a_simulator_that_does_not_read_never_blocks_the_car(connect):
     finished = threading.Event()
-    connection = connect(lambda sock: finished.wait(60))
+    connection = connect(lambda sock: finished.wait(LONG_S))
     with pytest.raises((ConnectionLost, LoginRefused), match="stopped reading"):
         for _ in range(1_000_000):
             connection.send(0.1, 0.1)
@@ -181,7 +182,7 @@ def test_close_stops_the_car_first(connect):
     connection.send(0.1, 0.5)
     connection.close()
     connection.close()
-    assert done.wait(10)
+    assert done.wait(LONG_S)
     assert json.loads(received.splitlines()[-2]) == {"action": "forward", "value": 0.0}
 
 

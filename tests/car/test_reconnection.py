@@ -7,7 +7,8 @@ from robotini_ray.car import reconnection
 from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.car.reconnection import Reconnection, SpectatorLink
 from robotini_ray.track.track import load_track
-from tests.waiting import eventually
+from tests.fake_time import FakeTime
+from tests.waiting import LONG_S, eventually
 
 PARAMETERS = b'{"type":"RaceParameters","numSegments":12,"track":"oval.json"}\n'
 
@@ -77,7 +78,7 @@ def link(serve):
     greetings.append(PARAMETERS + b"junk\n")
     link = SpectatorLink(host, port, load_track("oval"))
     first = link.connect()
-    first.wait_for_parameters(60)
+    first.wait_for_parameters(LONG_S)
     eventually(lambda: first.drain() or first.bad_lines, "the bad line has come")
     yield link, greetings
     link.close()
@@ -95,9 +96,16 @@ def test_a_lost_spectator_comes_back_when_it_has_greeted(link):
 
 def test_one_that_does_not_greet_is_replaced(link, monkeypatch, impatient):
     link, greetings = link
-    monkeypatch.setattr(reconnection, "PARAMETERS_TIMEOUT_S", 1.0)
+    clock = FakeTime(monkeypatch, reconnection)
     greetings += [b"who are you?\n", PARAMETERS]
     link.lose()
+    clock.now_s += 1.0
+    eventually(lambda: link.regain() or (link._arriving and link._arriving.bad_lines), "the first has said something else")
+    clock.now_s += reconnection.PARAMETERS_TIMEOUT_S
+    assert link.regain() is None and link._arriving is not None, "it has that much time"
+    clock.now_s += 0.001
+    assert link.regain() is None and link._arriving is None
+    clock.now_s += 1.0
     eventually(link.regain, "the second has greeted")
     assert len(impatient) == 2, "one wait before each attempt"
     assert link.take_bad_lines() == 2, "those of all its spectators"

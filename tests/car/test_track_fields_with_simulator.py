@@ -16,22 +16,22 @@ from robotini_ray.car.spectator import Spectator
 from robotini_ray.simulator.server.server import SimulatorServer
 from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.track.track import load_track
+from tests.waiting import LONG_S
 
 NUM_SEGMENTS = 30
-WAIT_S = 30
 
 
 @contextlib.contextmanager
 def simulator(track, **settings):
     parameters = RaceParameters(num_segments=NUM_SEGMENTS)
-    server = SimulatorServer(track, parameters, car_port=0, log_port=0, pace="max", answer_timeout_ms=60_000, **settings)
+    server = SimulatorServer(track, parameters, car_port=0, log_port=0, pace="max", answer_timeout_ms=600_000, **settings)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         yield server
     finally:
         server.stop()
-        thread.join(timeout=WAIT_S)
+        thread.join(timeout=LONG_S)
         assert not thread.is_alive()
 
 
@@ -58,15 +58,15 @@ class Driver:
         for spectator in spectators:
             spectator.follow("car")
             while spectator.parameters is None:  # connected for good: the first state is sent but once
-                assert wait_readable(spectator, time.monotonic() + WAIT_S)
+                assert wait_readable(spectator, time.monotonic() + LONG_S)
                 spectator.drain()
         self.connection = CarConnection.connect(*server.car_address, Login("car", "team", image_width=8, lockstep=True))
         self._take()
 
     def _take(self):
-        self.connection.receive(WAIT_S)
+        self.connection.receive(LONG_S)
         number = self.connection.frames_received
-        self.states = [spectator.wait_for("car", number, WAIT_S) for spectator in self.spectators]
+        self.states = [spectator.wait_for("car", number, LONG_S) for spectator in self.spectators]
         for spectator in self.spectators:
             assert len(spectator.take_states("car")) == 1
         newest = self.states[0]

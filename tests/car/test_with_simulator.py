@@ -15,9 +15,9 @@ from robotini_ray.environment.reward import OriginalReward, ProgressReward, Prog
 from robotini_ray.simulator.server.server import SimulatorServer
 from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.track.track import load_track
+from tests.waiting import LONG_S
 
 NUM_SEGMENTS = 30
-WAIT_S = 30
 
 
 class Driver:
@@ -33,8 +33,8 @@ class Driver:
         """Answers the newest frame, if any, and takes in the next; returns its picture and the states up to it."""
         if throttle is not None:
             self.connection.send(throttle, turn)
-        png = self.connection.receive(WAIT_S)[-1]
-        self.state = self.spectator.wait_for(self.name, self.connection.frames_received, WAIT_S)
+        png = self.connection.receive(LONG_S)[-1]
+        self.state = self.spectator.wait_for(self.name, self.connection.frames_received, LONG_S)
         return png, self.spectator.take_states(self.name)
 
     def close(self):
@@ -49,12 +49,13 @@ def track():
 
 @pytest.fixture
 def server(track):
-    server = SimulatorServer(track, RaceParameters(num_segments=NUM_SEGMENTS), car_port=0, log_port=0, pace="max")
+    parameters = RaceParameters(num_segments=NUM_SEGMENTS)
+    server = SimulatorServer(track, parameters, car_port=0, log_port=0, pace="max", answer_timeout_ms=600_000)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield server
     server.stop()
-    thread.join(timeout=WAIT_S)
+    thread.join(timeout=LONG_S)
     assert not thread.is_alive()
 
 
@@ -95,7 +96,7 @@ def test_frames_and_states_belong_together(join):
 def test_a_name_on_the_track_is_refused(server, join):
     join("car").advance()
     with pytest.raises(LoginRefused, match="'car'"):
-        Driver(server, "car").connection.receive(WAIT_S)
+        Driver(server, "car").connection.receive(LONG_S)
 
 
 def test_a_car_that_joins_takes_no_time_from_the_others(join):
@@ -174,6 +175,6 @@ def test_a_simulator_that_stops_is_noticed(server, join):
     with pytest.raises(ConnectionLost):
         while True:
             driver.connection.send(0.1, 0.0)
-            driver.connection.receive(WAIT_S)
+            driver.connection.receive(LONG_S)
     with pytest.raises(SpectatorLost):
-        driver.spectator.wait_for("car", 10**6, WAIT_S)
+        driver.spectator.wait_for("car", 10**6, LONG_S)

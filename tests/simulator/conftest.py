@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
+from robotini_ray.simulator.server import server as server_module
 from robotini_ray.simulator.server.server import SimulatorServer
 from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.track.track import load_track
+from tests.waiting import LONG_S, eventually
 
-PATIENCE_S = 20
 cached_track = functools.cache(load_track)  # with its maps, which take longer than most tests
 
 
@@ -30,7 +31,7 @@ class CarClient:
     """One car: blocking calls, a frame or an answer at a time."""
 
     def __init__(self, address, **login):
-        self.socket = socket.create_connection(address, timeout=PATIENCE_S)
+        self.socket = socket.create_connection(address, timeout=LONG_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = self.socket.makefile("rb")
         if login:
@@ -66,7 +67,7 @@ class CarClient:
         except TimeoutError:
             return False
         finally:
-            self.socket.settimeout(PATIENCE_S)
+            self.socket.settimeout(LONG_S)
 
     def close(self):
         self._reader.close()
@@ -75,7 +76,7 @@ class CarClient:
 
 class SpectatorClient:
     def __init__(self, address):
-        self.socket = socket.create_connection(address, timeout=PATIENCE_S)
+        self.socket = socket.create_connection(address, timeout=LONG_S)
         self._reader = self.socket.makefile("rb")
         self.seen = []
 
@@ -129,6 +130,14 @@ class World:
     def spectator(self):
         return self._keep(SpectatorClient(self.server.log_address))
 
+    def driver(self, name="red"):
+        """The server's record of a car, once the car has logged in."""
+
+        def find():
+            return next((driver for driver in list(self.server._drivers.values()) if driver.login.name == name), None)
+
+        return eventually(find, f"{name} has logged in")
+
     def forget(self, client):
         """A client that the test has closed itself, one of many."""
         self._clients.remove(client)
@@ -141,16 +150,17 @@ class World:
         for client in self._clients:
             client.close()
         self.server.stop()
-        self._thread.join(PATIENCE_S)
+        self._thread.join(LONG_S)
         assert not self._thread.is_alive()
 
 
 @pytest.fixture
-def make_world():
-    """Start a simulator: keywords are those of SimulatorServer, and `track` and `parameters`."""
+def make_world(monkeypatch):
+    """Start a simulator: keywords are those of SimulatorServer, and `track` and `parameters`. It waits long for its clients."""
+    monkeypatch.setattr(server_module, "LOGIN_TIMEOUT_S", math.inf)
     worlds = []
 
-    def make(track="oval", parameters=None, pace="max", answer_timeout_ms=60_000, **settings):
+    def make(track="oval", parameters=None, pace="max", answer_timeout_ms=600_000, **settings):
         server = SimulatorServer(
             cached_track(track),
             parameters or RaceParameters(),
@@ -170,7 +180,7 @@ def make_world():
 
 @pytest.fixture
 def world(make_world):
-    """A simulator of the oval in lock-step that waits a minute for answers."""
+    """A simulator of the oval in lock-step."""
     return make_world()
 
 

@@ -18,9 +18,8 @@ from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig, Simulator
 from robotini_ray.machine.child_process import start_child
 from robotini_ray.simulator import embedded
 from robotini_ray.simulator.embedded import EmbeddedSimulator, EmbeddedSimulatorError
-from tests.waiting import eventually
+from tests.waiting import LONG_S, eventually
 
-PATIENCE_S = 30
 SLEEPER = "import sys, time; print('up', flush=True); time.sleep(600)"
 
 
@@ -54,14 +53,14 @@ class TestEmbeddedSimulator:
         address = made.address
         assert address.host == "127.0.0.1" and made.address is address
         assert made.lockstep
-        with socket.create_connection(("127.0.0.1", address.log_port), timeout=PATIENCE_S) as spectator:
+        with socket.create_connection(("127.0.0.1", address.log_port), timeout=LONG_S) as spectator:
             event = json.loads(spectator.makefile().readline())
         assert (event["type"], event["track"], event["numSegments"]) == ("RaceParameters", "oval.json", 17)
-        socket.create_connection(("127.0.0.1", address.car_port), timeout=PATIENCE_S).close()
+        socket.create_connection(("127.0.0.1", address.car_port), timeout=LONG_S).close()
         made.close()
         for port in (address.car_port, address.log_port):
             with pytest.raises(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+                socket.create_connection(("127.0.0.1", port), timeout=LONG_S)
         made.close()
 
     def test_killed_it_is_started_again_at_its_address(self, simulator):
@@ -84,8 +83,8 @@ class TestEmbeddedSimulator:
     def test_its_cars_differ_as_the_config_says(self, simulator):
         address = simulator(randomisation=RandomisationConfig(start_speed_m_s=(1.5, 1.5), start_anywhere=True)).address
         with (
-            socket.create_connection((address.host, address.log_port), timeout=PATIENCE_S) as spectator,
-            socket.create_connection((address.host, address.car_port), timeout=PATIENCE_S) as car,
+            socket.create_connection((address.host, address.log_port), timeout=LONG_S) as spectator,
+            socket.create_connection((address.host, address.car_port), timeout=LONG_S) as car,
         ):
             car.sendall(b'{"name": "fast", "teamId": "team", "lockstep": true}\n')
             events = map(json.loads, spectator.makefile())
@@ -97,9 +96,9 @@ class TestEmbeddedSimulator:
         """Two cars in one place: the second starts behind the first and drives into it."""
         address = simulator(car_contact=False, track="oval").address
         with (
-            socket.create_connection((address.host, address.log_port), timeout=PATIENCE_S) as spectator,
-            socket.create_connection((address.host, address.car_port), timeout=PATIENCE_S) as standing,
-            socket.create_connection((address.host, address.car_port), timeout=PATIENCE_S) as moving,
+            socket.create_connection((address.host, address.log_port), timeout=LONG_S) as spectator,
+            socket.create_connection((address.host, address.car_port), timeout=LONG_S) as standing,
+            socket.create_connection((address.host, address.car_port), timeout=LONG_S) as moving,
         ):
             standing.sendall(b'{"name": "standing", "teamId": "team", "imageWidth": 8}\n')
             moving.sendall(b'{"name": "moving", "teamId": "team", "imageWidth": 8}\n')
@@ -151,7 +150,7 @@ class TestEmbeddedSimulator:
 
         thread = threading.Thread(target=life)
         thread.start()
-        thread.join(PATIENCE_S)
-        assert made[0]._process.wait(PATIENCE_S) == -signal.SIGKILL
+        thread.join(LONG_S)
+        assert made[0]._process.wait(LONG_S) == -signal.SIGKILL
         assert select.select([made[0]._process.stdout], [], [], 0)[0]
         assert os.read(made[0]._process.stdout.fileno(), 1) == b""

@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from robotini_ray.simulator.server.listener import SimulatorError, listen
+from tests.waiting import LONG_S
 
 
 def has_connection(listener):
@@ -32,13 +33,13 @@ def test_without_descriptors_connections_are_refused_and_that_is_said_once(caplo
                 os.close(descriptor)
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for client in clients:
-            client.settimeout(20)
+            client.settimeout(LONG_S)
             assert client.recv(1) == b""
             client.close()
         warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
         assert warnings == ["connections are refused: Too many open files; raise the limit with `ulimit -n`"]
         with socket.create_connection(listener.getsockname()):
-            select.select([listener], [], [], 20)
+            select.select([listener], [], [], LONG_S)
             accepted = listener.accept()
             assert accepted is not None
             accepted.close()

@@ -8,8 +8,11 @@ import pytest
 
 from robotini_ray.config import RandomisationConfig
 from robotini_ray.simulator.camera.camera_for_track import make_camera
+from robotini_ray.simulator.server import server as server_module
 from robotini_ray.simulator.world.randomisation import Look
 from robotini_ray.track.track import load_track
+from tests.fake_time import FakeTime
+from tests.waiting import eventually
 
 EVERYTHING = RandomisationConfig(
     grip=(0.7, 1.2),
@@ -80,15 +83,18 @@ def test_other_clients_have_answered_with_their_first_line(world):
     assert car.png()
 
 
-def test_a_silent_car_is_waited_for_once(make_world):
+def test_a_silent_car_is_waited_for_once(make_world, monkeypatch):
+    clock = FakeTime(monkeypatch, server_module)
     world = make_world(answer_timeout_ms=200)
     silent, busy = world.car("silent"), world.car("busy")
     assert silent.png() and busy.png()
-    started_s = time.monotonic()
     busy.drive(0.1, 0.0)
+    eventually(lambda: not world.driver("busy").answer_due, "the answer has come")
+    clock.now_s += 0.19
+    assert not busy.has_frame()
+    clock.now_s += 0.02
     assert busy.png()
-    assert time.monotonic() - started_s > 0.1
-    for _ in range(30):
+    for _ in range(30):  # the clock stands: nobody waits for the silent one
         busy.drive(0.1, 0.0)
         assert busy.png()
     assert not silent.has_frame(0.05)
@@ -96,21 +102,24 @@ def test_a_silent_car_is_waited_for_once(make_world):
     busy.drive(0.1, 0.0)
     assert silent.png() and busy.png()
     busy.drive(0.1, 0.0)
-    time.sleep(0.05)
+    assert not busy.has_frame()
     silent.drive(0.1, 0.0)
     assert silent.png() and busy.png()
 
 
-def test_silent_cars_alone_let_the_world_creep(make_world):
+def test_silent_cars_alone_let_the_world_creep(make_world, monkeypatch):
+    clock = FakeTime(monkeypatch, server_module)
     world = make_world(answer_timeout_ms=50)
     spectator, car = world.spectator(), world.car()
     car.png()
-    started_s = time.monotonic()
-    while spectator.until("GameStatus")["timestamp"] < 4.5 / 60:
-        pass
-    assert time.monotonic() - started_s > 0.15
+    assert spectator.until("GameStatus")["timestamp"] == 0.0
+    for frame in range(1, 6):
+        clock.now_s += 0.051
+        assert spectator.until("GameStatus")["timestamp"] == pytest.approx(frame / 60)
+    time.sleep(0.3)
     car.drive(0.1, 0.0)
     assert car.png()
+    assert spectator.until("GameStatus")["timestamp"] == pytest.approx(6 / 60), "it has crept no further than the clock"
 
 
 def test_a_departure_ends_the_wait(world):

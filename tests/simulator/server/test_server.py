@@ -12,10 +12,11 @@ import pytest
 from robotini_ray.simulator.server import peer as peer_module
 from robotini_ray.simulator.server import server as server_module
 from robotini_ray.simulator.server.listener import SimulatorError
-from robotini_ray.simulator.server.server import SimulatorServer
+from robotini_ray.simulator.server.server import LOGIN_TIMEOUT_S, SimulatorServer
 from robotini_ray.simulator.world.race_parameters import ListedCar, RaceParameters
 from robotini_ray.track.track import load_track
 from tests.fake_time import FakeTime
+from tests.waiting import eventually
 
 CAR_FIELDS = {"teamId", "name", "color", "texture", "type", "timestamp"}
 
@@ -270,10 +271,11 @@ def test_a_long_line_needs_no_end_to_be_refused(world):
 
 def test_who_does_not_log_in_within_5_s_is_dropped(make_world, monkeypatch):
     clock = FakeTime(monkeypatch, server_module)
+    monkeypatch.setattr(server_module, "LOGIN_TIMEOUT_S", LOGIN_TIMEOUT_S)  # that of the product, which tests lift
     world = make_world()
     stranger, other = world.stranger(), world.stranger()
     stranger.socket.sendall(b'{"name": ')
-    time.sleep(0.1)  # for both to be accepted
+    eventually(lambda: len(world.server._strangers) == 2, "both are accepted")
     clock.now_s += 4.9
     assert not stranger.has_frame(0.7)  # longer than the server sleeps
     clock.now_s += 0.2
@@ -358,9 +360,10 @@ def test_real_time_is_at_most_60_frames_a_second(make_world):
 
 def test_a_faster_client_gets_no_more_than_60_frames_a_second(make_world, monkeypatch):
     clock = FakeTime(monkeypatch, server_module)
-    car = make_world(pace="realtime").car()
-    assert not car.has_frame(0.1)
+    world = make_world(pace="realtime")
+    car = world.car()
     for _ in range(5):
+        eventually(lambda: world.driver().wants_frame, "the request has come")
         clock.now_s += 0.95 / 60
         assert not car.has_frame(0.06)
         clock.now_s += 0.05 / 60 + 1e-6
@@ -378,6 +381,7 @@ def test_lost_time_is_not_caught_up_with(make_world, monkeypatch):
     assert spectator.until("GameStatus")["timestamp"] == pytest.approx(1 / 60)
     assert car.png()
     car.say("")
+    eventually(lambda: world.driver().wants_frame, "the request has come")
     assert not car.has_frame(0.1)
     clock.now_s += 1 / 60
     assert spectator.until("GameStatus")["timestamp"] == pytest.approx(2 / 60)
