@@ -108,7 +108,7 @@ def checkpointed(config: Config, run_dir: Path, steps: tuple[int, ...]) -> Check
         for seed in range(done, step):
             drive(writer, config, 3, seed)
         done = step
-        writer.flush(timeout_ms=20_000)
+        writer.flush(timeout_ms=120_000)
         store.write(step, Path(client.checkpoint()), {"train_steps": step}, touch_learner, 10, step)
     writer.close()
     server.stop()

@@ -16,9 +16,9 @@ import psutil
 import yaml
 
 from tests.small_training import small_training
-from tests.waiting import eventually
+from tests.waiting import LONG_S, eventually
 
-BACK_S = 240.0
+BACK_S = 600.0
 OFTEN = {
     "replay": {"capacity": 4000},
     "learner": {"checkpoint_interval_s": 5},
@@ -117,7 +117,7 @@ class RunningProgram:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(timeout=60)
+                self.process.wait(timeout=LONG_S)
             except subprocess.TimeoutExpired:
                 for process in self.family():
                     process.kill()

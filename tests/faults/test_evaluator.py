@@ -12,7 +12,7 @@ from robotini_ray.config import EvaluationConfig
 from robotini_ray.parts.evaluator import Evaluator
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
-from tests.waiting import eventually
+from tests.waiting import LONG_S, eventually
 
 GAME_S = 5.0
 
@@ -42,7 +42,7 @@ def evaluator(tmp_path, config):
     yield start
     for made, thread in started:
         made.stop()
-        thread.join(60)
+        thread.join(LONG_S)
         assert not thread.is_alive()
 
 

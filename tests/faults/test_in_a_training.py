@@ -10,7 +10,7 @@ import pytest
 from robotini_ray.run.checkpoints import CheckpointStore
 from tests.faults.running_program import RunningProgram
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from robotini_ray.run.checkpoints import Checkpoint, CheckpointStore
 from robotini_ray.run.reports import train_step_of, weights_version
 from robotini_ray.run.tensorboard_files import RunSummaries
 from tests.faults.replay_parts import checkpoint_digests, drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
-from tests.waiting import eventually
+from tests.waiting import LONG_S, eventually
 
 CONFIG = small_config()
 pytestmark = pytest.mark.usefixtures("without_ray", "running_tensorflow")
@@ -52,7 +52,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     address = server.report().address
     writer = WindowWriter(reverb.Client(address), WindowLayout.from_config(CONFIG))
     drive(writer, CONFIG, 200)
-    writer.flush(timeout_ms=60_000)
+    writer.flush(timeout_ms=120_000)
     yield address
     writer.close()
     server.stop()
@@ -277,7 +277,7 @@ def test_after_sigterm_it_ends_with_a_checkpoint_of_all_that_it_has_learnt(repla
     learner.on_sigterm()
     assert learner.report().leaving
     learner.checkpoint({})
-    thread.join(60)
+    thread.join(LONG_S)
     newest = CheckpointStore(tmp_path / "checkpoints").newest()
     assert newest is not None and newest.progress["train_steps"] == learner.report().train_step
     assert f"checkpoint at train step {learner.report().train_step:,}" in str(ended[0])

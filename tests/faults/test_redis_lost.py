@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 
 from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.machine.redis_server import RedisServer
-from robotini_ray.program.side_processes import SideProcesses
-from tests.waiting import eventually, stored_cars
+from robotini_ray.program import side_processes
+from robotini_ray.program.side_processes import PATIENCE_S, SideProcesses
+from tests.fake_time import FakeTime
+from tests.waiting import LONG_S, eventually, stored_cars
 
 
 @pytest.fixture
@@ -24,6 +27,12 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     if server.pid is not None:
         os.kill(server.pid, signal.SIGCONT)
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watch that replaces no Redis because the machine is slow."""
+    monkeypatch.setattr(side_processes, "PATIENCE_S", LONG_S)
 
 
 class Cache:
@@ -69,12 +78,19 @@ def test_killed_it_is_started_again_on_its_socket(server: RedisServer, cache: Ca
     eventually(lambda: cache.comes_back() and "answers again" in cache.said[-1], "that it is back is said")
 
 
-def test_stopped_it_is_replaced(server: RedisServer, cache: Cache) -> None:
+def test_stopped_it_is_replaced(server: RedisServer, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_processes, "PATIENCE_S", PATIENCE_S)
+    clock = FakeTime(monkeypatch, side_processes)
+    began_s = clock.now_s = time.monotonic()
     first = server.pid
     assert first is not None
     os.kill(first, signal.SIGSTOP)
     for _ in range(1000):
         cache.drive()
+    while not cache.restarts:
+        clock.now_s += 1.0
+        cache.watch.tick()
+    assert PATIENCE_S < clock.now_s - began_s <= PATIENCE_S + 2.0
     eventually(cache.comes_back, "the state is back")
     assert server.pid != first
     assert cache.restarts == [("redis", "no answer")]
@@ -110,7 +126,7 @@ def test_full_and_refusing_it_is_offline_until_there_is_room(server: RedisServer
 
 def command(server: RedisServer, line: str) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(60)
+        connection.settimeout(LONG_S)
         connection.connect(str(server.socket_path))
         connection.sendall(line.encode() + b"\r\n")
         assert connection.recv(100).startswith(b"+OK")

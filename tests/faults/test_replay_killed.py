@@ -13,7 +13,7 @@ import reverb
 from robotini_ray.parts.learner import Learner
 from robotini_ray.replay.table import MOST_PENDING_WINDOWS, WindowLayout, WindowWriter, replay_state
 from tests.faults.replay_parts import ServerProcess, checkpointed, drive, running_tensorflow, small_config, without_ray  # noqa: F401  (fixtures)
-from tests.waiting import eventually
+from tests.waiting import LONG_S, eventually
 
 CONFIG = small_config(replay={"capacity": 20_000})
 LAYOUT = WindowLayout.from_config(CONFIG)
@@ -31,9 +31,9 @@ def test_a_car_drives_on_and_what_waits_is_bounded(server: ServerProcess, tmp_pa
     client = reverb.Client(server.address)
     writer = WindowWriter(client, LAYOUT)
     drive(writer, CONFIG, 80)
-    writer.flush(timeout_ms=60_000)
+    writer.flush(timeout_ms=120_000)
     written = writer.items
-    assert replay_state(client, LAYOUT, 60).items == 5 * LAYOUT.items + written
+    assert replay_state(client, LAYOUT, 120).items == 5 * LAYOUT.items + written
     server.kill()
 
     drive(writer, CONFIG, 10 * MOST_PENDING_WINDOWS * LAYOUT.items)  # fills what may wait, and the buffers of gRPC
@@ -49,7 +49,7 @@ def test_a_car_drives_on_and_what_waits_is_bounded(server: ServerProcess, tmp_pa
     try:
         assert again.address == server.address
         eventually(lambda: _flushed(writer), "the writer reaches the server that came back")
-        assert replay_state(client, LAYOUT, 60).items == 5 * LAYOUT.items + kept, "the checkpoint's and what had waited"
+        assert replay_state(client, LAYOUT, 120).items == 5 * LAYOUT.items + kept, "the checkpoint's and what had waited"
         eventually(lambda: _takes(writer), "windows are taken again")
     finally:
         again.kill()
@@ -78,7 +78,7 @@ def test_the_learner_waits_with_a_deadline_and_says_for_what(tmp_path: Path) -> 
     warming = ServerProcess(config, run_dir)
     writer = WindowWriter(reverb.Client(warming.address), LAYOUT)
     drive(writer, config, 5 * LAYOUT.items)
-    writer.flush(timeout_ms=60_000)
+    writer.flush(timeout_ms=120_000)
     learner = Learner(config, warming.address, run_dir)
     thread = threading.Thread(target=learner.run)
     thread.start()
@@ -93,6 +93,6 @@ def test_the_learner_waits_with_a_deadline_and_says_for_what(tmp_path: Path) -> 
         eventually(lambda: learner.report().waiting_for == "replay 0 %, warming", "it has found the new, empty one")
     finally:
         learner.stop()
-        thread.join(timeout=60)
+        thread.join(timeout=LONG_S)
         warming.kill()
     assert not thread.is_alive()

@@ -14,12 +14,12 @@ import pytest
 
 from robotini_ray.run.checkpoints import CheckpointStore
 from robotini_ray.run.leftovers import find_leftovers
-from tests.faults.running_program import RunningProgram
-from tests.waiting import eventually
+from tests.faults.running_program import BACK_S, RunningProgram
+from tests.waiting import LONG_S, eventually
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_everything_with_a_checkpoint(tmp_path: Path, number: int) -> None:
     program = RunningProgram(tmp_path, learner={"checkpoint_interval_s": 1000})
@@ -27,9 +27,9 @@ def test_a_signal_ends_everything_with_a_checkpoint(tmp_path: Path, number: int)
     relatives = program.family()
     os.killpg(program.process.pid, number)
     began = time.monotonic()
-    assert program.process.wait(timeout=120) == 128 + number, program.output()
+    assert program.process.wait(timeout=BACK_S) == 128 + number, program.output()
     print(f"ended {time.monotonic() - began:.1f} s after signal {number}")
-    _, alive = psutil.wait_procs(relatives, timeout=10)
+    _, alive = psutil.wait_procs(relatives, timeout=LONG_S)
     assert not alive, [relative.cmdline() for relative in alive]
     assert find_leftovers([program.run_dir]) == []
     newest = CheckpointStore(program.run_dir / "checkpoints").newest()
@@ -41,7 +41,7 @@ def test_a_signal_ends_everything_with_a_checkpoint(tmp_path: Path, number: int)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("who", ["the launcher", "the command"])
 def test_after_a_sigkill_no_car_drives_and_the_next_start_lists_what_is_left(
     tmp_path: Path, serve: Callable[..., Any], who: str
@@ -58,12 +58,12 @@ def test_after_a_sigkill_no_car_drives_and_the_next_start_lists_what_is_left(
         os.kill(launcher if who == "the launcher" else program.process.pid, signal.SIGKILL)
         eventually(lambda: not any(_drives(process, simulator.car_port) for process in cars), "no car drives")
         print(f"no car drives {time.monotonic() - began:.1f} s after the SIGKILL of {who}")
-        program.process.wait(timeout=120)
-        psutil.wait_procs(relatives, timeout=30)
+        program.process.wait(timeout=BACK_S)
+        psutil.wait_procs(relatives, timeout=LONG_S)
         left = find_leftovers([program.run_dir])
         print(f"left over: {left}")
         again = RunningProgram(tmp_path, "--simulator", address)
-        eventually(lambda: any("resuming" in line for line in again.lines), "the next start has looked", 240)
+        eventually(lambda: any("resuming" in line for line in again.lines), "the next start has looked", BACK_S)
         said = [line for line in again.lines if "left by an earlier program" in line]
         still = [leftover.pid for leftover in left if psutil.pid_exists(leftover.pid)]
         assert all(said and str(pid) in said[0] for pid in still)

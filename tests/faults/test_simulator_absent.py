@@ -19,8 +19,7 @@ from robotini_ray.car.errors import SimulatorUnreachable
 from robotini_ray.commands import find_simulator
 from robotini_ray.machine.terminal_text import launch_line
 from robotini_ray.simulator_address import SimulatorAddress
-
-PATIENCE_S = 90
+from tests.waiting import LONG_S
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def command(monkeypatch, tmp_path):
 
 
 def test_train_says_where_and_how_to_start_one_and_leaves_nothing(command, nobody, tmp_path):
-    done = subprocess.run(command("train", "--simulator", nobody), capture_output=True, text=True, timeout=PATIENCE_S)
+    done = subprocess.run(command("train", "--simulator", nobody), capture_output=True, text=True, timeout=LONG_S)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"robotini: no simulator at 127.0.0.1:{nobody.car_port} ")
     assert launch_line("simulate") in done.stderr
@@ -89,7 +88,7 @@ def test_waiting_says_so_now_and_then_and_ends_when_somebody_comes(nobody, capsy
         time.sleep(0.01)
     assert thread.is_alive()
     with socket.create_server(("127.0.0.1", nobody.car_port)), socket.create_server(("127.0.0.1", nobody.log_port)):
-        thread.join(PATIENCE_S)
+        thread.join(LONG_S)
     assert found == [nobody]
     assert all(line.startswith("waiting for ") and f":{nobody.car_port} " in line for line in said.splitlines())
 
@@ -104,7 +103,7 @@ def test_waiting_on_the_command_line_ends_with_control_c(command, nobody):
                 first = process.stderr.readline()
             assert f"127.0.0.1:{nobody.car_port}" in first
             os.kill(process.pid, signal.SIGINT)
-            assert process.wait(PATIENCE_S) == 130
+            assert process.wait(LONG_S) == 130
             assert "Traceback" not in process.stderr.read()
         finally:
             process.kill()

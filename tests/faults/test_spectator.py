@@ -9,9 +9,13 @@ import time
 import numpy as np
 import pytest
 
+from robotini_ray.car import spectator as spectator_module
 from robotini_ray.car.spectator import Spectator
+from robotini_ray.environment import race_environment
+from robotini_ray.environment.race_environment import REALTIME_STATE_TIMEOUT_S
 from robotini_ray.replay.table import LAST, PAD
-from tests.waiting import eventually
+from tests.fake_time import FakeTime
+from tests.waiting import LONG_S, eventually
 
 NEUTRAL = b'"value":0.000000}\n{"action":"turn","value":0.000000}'
 
@@ -73,11 +77,11 @@ def test_ten_thousand_lines_a_second_for_five_seconds(fault_server, wire):
             sock.sendall(block)
             time.sleep(max(0.0, began + (number + 1) * 0.1 - time.monotonic()))
         sock.sendall(wire.status("car", frames_sent=1))
-        ended.wait(60)
+        ended.wait(LONG_S)
 
     spectator = Spectator(*fault_server(script).address)
     spectator.follow("car")
-    assert spectator.wait_for("car", 1, 60).frames_sent == 1
+    assert spectator.wait_for("car", 1, LONG_S).frames_sent == 1
     assert spectator.take_bad_lines() == 25_000
     assert len(spectator.take_states("car")) == 600
     spectator.close()
@@ -89,12 +93,14 @@ def test_without_the_spectator_cars_drive_on_and_write_nothing(faulty_simulator,
     simulator = faulty_simulator(pace)
     collecting = rig(simulator.address, cars=2, lockstep=pace == "max")
     collecting.wait_for_steps(60)
-    assert not collecting.wait_for_status("driving")["stale"]
+    eventually(lambda: not collecting.wait_for_status("driving")["stale"], "the state is fresh")
     simulator.spectators.stop_listening()
     simulator.spectators.cut()
     collecting.wait_for_faults("spectator_lost", 1)
     eventually(lambda: collecting.live()["stale"] and collecting.live("car1")["stale"], "the state is marked stale")
-    items, steps = collecting.stored_items(), collecting.env_steps
+    items = collecting.stored_items()
+    collecting.look()
+    steps = collecting.env_steps
     ways = simulator.cars.live()
     frames = [way.from_server for way in ways]
     eventually(
@@ -114,8 +120,9 @@ def test_without_the_spectator_cars_drive_on_and_write_nothing(faulty_simulator,
         assert set(rows[(rows[:, -1] != PAD) & (rows[:, -1] != LAST), -2]) == {1.0}, "all ends are truncations"
 
 
-def test_a_stream_that_falls_silent_is_stale_after_a_second(faulty_simulator, rig):
+def test_a_stream_that_falls_silent_is_stale_after_a_second(faulty_simulator, rig, monkeypatch):
     """The socket stands and says nothing, while frames come: no step is made of old states."""
+    monkeypatch.setattr(race_environment, "REALTIME_STATE_TIMEOUT_S", REALTIME_STATE_TIMEOUT_S)
     simulator = faulty_simulator("realtime")
     collecting = rig(simulator.address, cars=2)
     collecting.wait_for_steps(60)
@@ -134,14 +141,15 @@ def test_a_stream_that_falls_silent_is_stale_after_a_second(faulty_simulator, ri
     assert simulator.cars.live() == ways and collecting.reconnects == 0
 
 
-def test_states_without_numbers_are_not_believed_when_they_are_old(fault_server, wire):
+def test_states_without_numbers_are_not_believed_when_they_are_old(fault_server, wire, monkeypatch):
     """Unity does not number its frames: the age of the stream decides."""
+    clock = FakeTime(monkeypatch, spectator_module)
     spectator = Spectator(*fault_server(lambda sock: (sock.sendall(wire.status("car")), sock.recv(1))).address)
     spectator.follow("car")
     assert json.loads(wire.status("car"))["cars"][0].get("frames_sent") is None
-    spectator.wait_for("car", 100, 60)
+    eventually(lambda: spectator.drain() or spectator.has_state("car", 100), "the state has come")
+    clock.now_s += 1.0
     assert spectator.has_state("car", 200)
-    while spectator.status_age_s <= 1.0:
-        time.sleep(0.02)
+    clock.now_s += 0.001
     assert not spectator.has_state("car", 200)
     spectator.close()

@@ -118,7 +118,7 @@ class Training:
     def drive(self, decisions: int) -> None:
         for begun in range(0, decisions, EPISODE):
             drive(self.writer, self.config, min(EPISODE, decisions - begun), seed=begun)
-            self.writer.flush(timeout_ms=60_000)  # a writer drops what a busy server does not take in time
+            self.writer.flush(timeout_ms=120_000)  # a writer drops what a busy server does not take in time
 
     def one_step(self, step: int) -> None:
         self.learner._train_step.assign(step)
@@ -128,9 +128,9 @@ class Training:
 
     def goes_on(self) -> None:
         """Replay takes and gives, and the next checkpoint is written."""
-        before = replay_state(self.client, self.layout, 60)
+        before = replay_state(self.client, self.layout, 120)
         self.drive(80)
-        after = replay_state(self.client, self.layout, 60)
+        after = replay_state(self.client, self.layout, 120)
         assert after.inserted > before.inserted
         batch = next(iter(self.client.sample(TABLE, 1, emit_timesteps=False, unpack_as_table_signature=True)))
         assert np.isfinite(batch.data["rows"]).all()

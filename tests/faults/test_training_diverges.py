@@ -53,7 +53,7 @@ def writer(config: Config, tmp_path: Path) -> Iterator[tuple[str, WindowWriter]]
     address = server.report().address
     writer = WindowWriter(reverb.Client(address), WindowLayout.from_config(config))
     drive(writer, config, 100)
-    writer.flush(timeout_ms=60_000)
+    writer.flush(timeout_ms=120_000)
     yield address, writer
     writer.close()
     server.stop()
@@ -67,7 +67,7 @@ def drive_for_no_number(writer: WindowWriter, config: Config) -> None:
     for index in range(100):
         writer.add(row, action, math.nan, 1.0, index == 0, state)
     writer.end_episode(row)
-    writer.flush(timeout_ms=60_000)
+    writer.flush(timeout_ms=120_000)
 
 
 @pytest.mark.parametrize("config", ["td3", "rdpg"], indirect=True)
