@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 

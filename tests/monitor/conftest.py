@@ -16,13 +16,16 @@ import pytest
 from aiohttp import web
 from chromium import Chromium, find_chromium
 
+from robotini_ray.car import state_store
 from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.config import config_from_dict, save_config
 from robotini_ray.machine.redis_server import RedisServer
+from robotini_ray.monitor import server as monitor_server
 from robotini_ray.monitor.access import Access
 from robotini_ray.monitor.hub import Hub
 from robotini_ray.monitor.run_files import RunFiles
 from robotini_ray.monitor.server import make_app
+from tests.waiting import LONG_S
 
 EVALUATION = {
     "ended_at": 1.0, "wall_s": 20.0, "env_steps": 900, "best": True, "train_step": 100, "episodes": 2, "laps": [6.0, 7.0],
@@ -47,6 +50,15 @@ def run_dir(tmp_path: Path) -> Path:
     os.utime(directory / "summary.json", (an_hour_on, an_hour_on))  # not stale, however long a test takes
     (directory / "evaluations.jsonl").write_text(json.dumps(EVALUATION) + "\n")
     return directory
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores that wait for a slow Redis and keep what they have written, and a monitor that waits for a slow browser."""
+    monkeypatch.setattr(state_store, "_SOCKET_TIMEOUT_S", LONG_S)
+    monkeypatch.setattr(state_store, "EXPIRY_S", 600)
+    monkeypatch.setattr(monitor_server, "HEARTBEAT_S", None)
+    monkeypatch.setattr(monitor_server, "SEND_TIMEOUT_S", LONG_S)
 
 
 @pytest.fixture
@@ -136,7 +148,7 @@ def served(run_dir: Path, redis_url: str | None) -> Iterator[str]:
 
 
 @pytest.fixture
-def monitor(run_dir: Path, redis_server: RedisServer) -> Iterator[str]:
+def monitor(patient: None, run_dir: Path, redis_server: RedisServer) -> Iterator[str]:
     """A monitor of the run, fed by the store; its address."""
     with served(run_dir, redis_server.url) as address:
         yield address

@@ -14,6 +14,7 @@ from robotini_ray.monitor.access import COOKIE, SOCKET_PATH, Access, is_loopback
 from robotini_ray.monitor.hub import Hub
 from robotini_ray.monitor.run_files import RunFiles
 from robotini_ray.monitor.server import NEXT, make_app
+from tests.waiting import LONG_S
 
 POLICY = "default-src 'self'; img-src 'self' blob: data:"
 
@@ -131,10 +132,10 @@ def test_who_says_anything_but_next_is_cut_off(visit, words):
     async def talk(client: TestClient, _: Access) -> list[WSMsgType]:
         async with client.ws_connect(SOCKET_PATH, headers={"Origin": f"http://{client.host}:{client.port}"}) as socket:
             await socket.send_str(NEXT)
-            kinds = [(await socket.receive(timeout=30)).type]
+            kinds = [(await socket.receive(timeout=LONG_S)).type]
             await (socket.send_bytes(words) if isinstance(words, bytes) else socket.send_str(words))
             while kinds[-1] not in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR):
-                kinds.append((await socket.receive(timeout=30)).type)
+                kinds.append((await socket.receive(timeout=LONG_S)).type)
             return kinds
 
     kinds = visit(talk)
@@ -176,7 +177,7 @@ class TestWithAToken:
             own = {"Origin": f"http://{client.host}:{client.port}"}
             async with client.ws_connect(SOCKET_PATH, headers={**given, **own}) as socket:
                 await socket.send_str(NEXT)
-                assert (await socket.receive(timeout=30)).type in (WSMsgType.TEXT, WSMsgType.BINARY)
+                assert (await socket.receive(timeout=LONG_S)).type in (WSMsgType.TEXT, WSMsgType.BINARY)
 
         visit(talk, host="0.0.0.0")
 

@@ -84,7 +84,7 @@ def test_six_cars_are_seen_driving(page, monitor):
     names = "[...document.querySelectorAll('.name-text')].map((each) => each.textContent)"
     page.wait(names, lambda texts: texts.count(HOSTILE) == 3)  # a card, a chip and the table of laps
     assert page.run("document.querySelectorAll('img').length") == 1 and page.run("document.title") == "some-run · robotini_ray"
-    assert page.run("document.querySelector('.numbers').innerText").count("\u2013") == 0
+    page.wait("document.querySelector('.numbers').innerText", lambda text: text.count("\u2013") == 0)
     # Nothing is asked of anybody else, and nothing is wrong.
     assert {urlsplit(url).netloc for url in page.requests} == {urlsplit(monitor).netloc}
     assert {urlsplit(url).scheme for url in page.requests} == {"http", "ws"}

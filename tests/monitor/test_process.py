@@ -18,9 +18,7 @@ from robotini_ray.machine.terminal_text import launch_command
 from robotini_ray.monitor.process import MonitorProcess, MonitorUnavailable
 from robotini_ray.program.side_processes import SideProcesses
 from robotini_ray.watch.web_pages import PagePorts, Pages
-from tests.waiting import eventually
-
-PATIENCE_S = 90
+from tests.waiting import LONG_S, eventually
 
 
 @pytest.fixture
@@ -49,12 +47,12 @@ def test_it_serves_alone_on_this_machine_only_and_ends_with_a_signal(run_dir):
     try:
         words = process.stdout.readline().split()
         assert words[0] == "ready" and words[1].startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(words[1], timeout=PATIENCE_S) as answer:
+        with urllib.request.urlopen(words[1], timeout=LONG_S) as answer:
             assert answer.status == 200 and b"<title>" in answer.read()
         assert listeners(process.pid) == {"127.0.0.1"}
         assert os.getpriority(os.PRIO_PROCESS, process.pid) >= 10, "cars and learner come first"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(LONG_S) == 0
     finally:
         process.kill()
 
@@ -67,7 +65,7 @@ def test_another_address_needs_the_token_that_is_printed(run_dir):
         assert address.count("/?token=") == 1
         port = address.split("/?token=")[0].rsplit(":", 1)[1]
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE_S)
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=LONG_S)
     finally:
         process.kill()
         process.wait()
@@ -76,7 +74,7 @@ def test_another_address_needs_the_token_that_is_printed(run_dir):
 @pytest.mark.parametrize("where", ["nowhere", None])
 def test_a_run_that_is_not_there_is_named(where, tmp_path):
     chosen = ["--run-dir", where] if where else []
-    done = subprocess.run(monitor_command(*chosen), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S)
+    done = subprocess.run(monitor_command(*chosen), cwd=tmp_path, capture_output=True, text=True, timeout=LONG_S)
     assert done.returncode == 2 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert str(tmp_path) in line and ("there is no such directory" if where else "there is no run in") in line
@@ -99,7 +97,7 @@ def test_the_newest_run_is_shown_by_default(run_dir, tmp_path):
 
 def test_a_taken_port_is_said_with_the_cure(run_dir, taken_port):
     command = monitor_command("--run-dir", run_dir, "--port", taken_port)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONG_S)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"robotini: port {taken_port} of 127.0.0.1 is taken; give another\n"
 
@@ -107,12 +105,12 @@ def test_a_taken_port_is_said_with_the_cure(run_dir, taken_port):
 class TestInATraining:
     def test_a_child_that_ends_with_its_parent(self, run_dir, tmp_path):
         monitor = MonitorProcess(run_dir, "unix:///nowhere.sock", 0, tmp_path / "monitor.log")
-        with urllib.request.urlopen(monitor.address(), timeout=PATIENCE_S) as answer:
+        with urllib.request.urlopen(monitor.address(), timeout=LONG_S) as answer:
             assert answer.status == 200
         children = [child for child in psutil.Process().children() if str(run_dir) in words_of(child)]
         assert len(children) == 1
         monitor.close()
-        assert not psutil.wait_procs(children, timeout=PATIENCE_S)[1]
+        assert not psutil.wait_procs(children, timeout=LONG_S)[1]
 
     def test_one_that_ends_is_said_counted_and_started_again_on_its_port(self, run_dir):
         (run_dir / "logs").mkdir()
@@ -128,11 +126,11 @@ class TestInATraining:
 
             def is_back():
                 side.tick()
-                with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
+                with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=LONG_S) as answer:
                     return answer.status == 200
                 return False
 
-            eventually(is_back, "the page is back at its address", PATIENCE_S)
+            eventually(is_back, "the page is back at its address")
             assert pages.monitor.pid != first and counted == [("monitor", "process ended")]
             assert "monitor has ended: its page cannot be opened until it is back" in said
         finally:

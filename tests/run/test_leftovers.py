@@ -13,7 +13,6 @@ from robotini_ray.run import leftovers, program_file
 from robotini_ray.run.leftovers import describe_leftovers, find_leftovers, run_dirs_in
 from tests.waiting import eventually
 
-PATIENCE_S = 30
 LAUNCHER = """
 import os, subprocess, sys
 from pathlib import Path
