@@ -20,8 +20,11 @@ from robotini_ray.run.leftovers import find_leftovers
 from robotini_ray.run.program_file import read_program
 from robotini_ray.watch.status import read_status
 from tests.small_training import small_training
+from tests.waiting import LONG_S
 
-pytestmark = pytest.mark.timeout(600)  # whole trainings, on machines that may do other things too
+pytestmark = pytest.mark.timeout(1800)  # whole trainings, on machines that may do other things too
+
+PATIENCE_S = 800.0
 
 
 def write_config(folder: Path, **changes: dict) -> Path:
@@ -42,7 +45,7 @@ def start(*arguments: object) -> subprocess.Popen:
 
 def train(*arguments: object) -> str:
     process = start(*arguments)
-    output, _ = process.communicate(timeout=400)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, output
     return output
 
@@ -120,11 +123,11 @@ def test_resume_then_a_signal_to_the_process_group(run, number):
     relatives = family(process)
     assert len(relatives) >= 8, "".join(lines)
     os.killpg(process.pid, number)
-    rest, _ = process.communicate(timeout=180)
+    rest, _ = process.communicate(timeout=PATIENCE_S)
     output = "".join(lines) + rest
     assert process.returncode == 128 + number, output
     assert f"at train step {before['train_steps']:,}" in output
-    _, alive = psutil.wait_procs(relatives, timeout=30)
+    _, alive = psutil.wait_procs(relatives, timeout=LONG_S)
     assert not alive, [relative.cmdline() for relative in alive]
     after = summary_of(run)
     assert after["train_steps"] > before["train_steps"]
@@ -148,7 +151,7 @@ def test_the_program_file_knows_every_process_and_that_all_have_ended(run):
 
 def test_another_network_is_refused_on_resume(run):
     process = start(run.parent / "small.yaml", "--run-dir", run, "--agent.actor_layers", "[32]")
-    output, _ = process.communicate(timeout=180)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
     assert "agent.actor_layers is (32,)" in output and "(16,)" in output and "--fresh" in output
     assert "Traceback" not in output
