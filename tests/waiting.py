@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from robotini_ray.car.state_store import CarStateStore, StoredCar, StoreUnavailable
 
-LONG_S = 120.0
+LONG_S = 300.0
 POLL_S = 0.02
 
 Found = TypeVar("Found")
