@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 from robotini_ray.machine.processes import cpu_time_s
@@ -80,9 +81,20 @@ def run_in_own_session(command: list[str]) -> int:
     Returns:
         The program's exit code; 128 + N if signal N ended it.
     """
-    child = start_child(command, stderr=None, stdout=None, death_signal=signal.SIGTERM)
+    child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        if child is None:
+            early.append(number)
+        else:
+            child.send_signal(number)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, frame: child.send_signal(received))
+        signal.signal(number, forward)
+    child = start_child(command, stderr=None, stdout=None, death_signal=signal.SIGTERM)
+    for received in early:
+        child.send_signal(received)
     code = child.wait()
     return code if code >= 0 else 128 - code
 

@@ -196,6 +196,26 @@ class TestRunInOwnSession:
         assert (tmp_path / "said").read_text() == "SIGTERM True"
 
 
+EARLY = """
+import os, signal, sys
+from robotini_ray.machine import child_process
+
+start_child = child_process.start_child
+
+def start_late(*arguments, **keywords):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return start_child(*arguments, **keywords)
+
+child_process.start_child = start_late
+sys.exit(child_process.run_in_own_session([sys.executable, "-c", "import time; time.sleep(600)"]))
+"""
+
+
+def test_a_signal_that_comes_before_the_program_reaches_it_too():
+    with subprocess.Popen([sys.executable, "-c", EARLY], start_new_session=True) as process:
+        assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
+
+
 def test_one_that_steps_back_takes_its_session_along():
     process = start_child([sys.executable, "-c", SLEEPER], stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
     try:
