@@ -102,11 +102,13 @@ def run_in_own_session(command: list[str]) -> int:
 def step_back(process_id: int) -> None:
     """Lowers the priority of a process that only displays things, so that cars and learner get the processor first.
 
+    One whose priority is lower already, as under ``nice``, keeps it: only root may raise it.
+
     Where the kernel schedules by session (autogroup), niceness counts only within a session; so if the process leads its
     session, the priority of the session is lowered too. The kernel rejects this when it is done too often, and some
     containers always reject it: then only the niceness of the process changes.
     """
-    os.setpriority(os.PRIO_PROCESS, process_id, NICENESS)
+    os.setpriority(os.PRIO_PROCESS, process_id, max(NICENESS, os.getpriority(os.PRIO_PROCESS, process_id)))
     if os.getsid(process_id) == process_id:
         with contextlib.suppress(OSError):
             Path(f"/proc/{process_id}/autogroup").write_text(str(NICENESS))

@@ -217,14 +217,25 @@ def test_a_signal_that_comes_before_the_program_reaches_it_too():
 
 
 def test_one_that_steps_back_takes_its_session_along():
+    own = os.getpriority(os.PRIO_PROCESS, 0)
     process = start_child([sys.executable, "-c", SLEEPER], stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
     try:
         step_back(process.pid)
-        assert os.getpriority(os.PRIO_PROCESS, process.pid) == NICENESS
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == max(NICENESS, own), "lower than it was, never higher"
         autogroup = Path(f"/proc/{process.pid}/autogroup")
         if autogroup.exists() and os.getuid() == 0:  # of others the kernel takes one wish in a tenth of a second
             assert autogroup.read_text().split()[-1] == str(NICENESS)
-        assert os.getpriority(os.PRIO_PROCESS, 0) < NICENESS
+        assert os.getpriority(os.PRIO_PROCESS, 0) == own
+    finally:
+        stop_child(process)
+
+
+def test_one_that_is_behind_already_stays_there():
+    process = start_child([sys.executable, "-c", SLEEPER], stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    try:
+        os.setpriority(os.PRIO_PROCESS, process.pid, 19)
+        step_back(process.pid)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
     finally:
         stop_child(process)
 
