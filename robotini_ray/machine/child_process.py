@@ -21,6 +21,7 @@ from typing import IO, Any
 from robotini_ray.machine.processes import cpu_time_s
 
 STOP_TIMEOUT_S = 3.0
+POLL_S = 0.2
 PROGRESS_CPU_S = 0.05
 """Processor time that counts as progress of a child."""
 
@@ -114,6 +115,35 @@ def step_back(process_id: int) -> None:
             Path(f"/proc/{process_id}/autogroup").write_text(str(NICENESS))
 
 
+class ProgressWatch:
+    """Tells whether a child stands still, by its progress and not by the clock alone.
+
+    A busy machine makes a child slow, but a child that uses its processor, however little of it, comes to an end.
+
+    Args:
+        process_id: The child.
+        patience_s: The longest time without progress, in seconds of wall time.
+    """
+
+    def __init__(self, process_id: int, patience_s: float) -> None:
+        self._process_id = process_id
+        self._patience_s = patience_s
+        self._used_s = cpu_time_s(process_id)
+        self._deadline_s = time.monotonic() + patience_s
+
+    def saw_progress(self) -> None:
+        """Notes a sign of progress that only the caller sees, such as output."""
+        self._deadline_s = time.monotonic() + self._patience_s
+
+    def stands_still(self) -> bool:
+        """Returns whether the child has made no progress for the patience; call it several times within that time."""
+        now_s = time.monotonic()  # read first: after a pause of this process the child's progress counts, not the time
+        used_s = cpu_time_s(self._process_id)
+        if used_s >= self._used_s + PROGRESS_CPU_S:
+            self._used_s, self._deadline_s = used_s, now_s + self._patience_s
+        return now_s >= self._deadline_s
+
+
 def wait_for_line(
     process: subprocess.Popen[bytes],
     pattern: re.Pattern[str],
@@ -136,24 +166,27 @@ def wait_for_line(
     output = process.stdout
     assert output is not None
     printed, passed_on = b"", 0
-    used_s, deadline_s = cpu_time_s(process.pid), time.monotonic() + patience_s
-    while time.monotonic() < deadline_s:
-        if (now_used_s := cpu_time_s(process.pid)) >= used_s + PROGRESS_CPU_S:
-            used_s, deadline_s = now_used_s, time.monotonic() + patience_s
-        if select.select([output], [], [], 0.2)[0]:
-            said = os.read(output.fileno(), 4096)  # ``readline`` would buffer further lines out of sight of ``select``
-            if not said:
+    watch = ProgressWatch(process.pid, patience_s)
+    while True:
+        stands_still = watch.stands_still()
+        if not select.select([output], [], [], POLL_S)[0]:
+            if stands_still:
                 return None
-            printed += said
-            match = pattern.search(printed.decode(errors="replace"))
-            if match:
-                return match
-            deadline_s = time.monotonic() + patience_s
-            *lines, _ = printed.split(b"\n")
-            for line in lines[passed_on:]:
-                say(line.decode(errors="replace"))
-            passed_on = len(lines)
-    return None
+            continue
+        said = os.read(output.fileno(), 4096)  # ``readline`` would buffer further lines out of sight of ``select``
+        if not said:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience_s)  # a process ends a little later than its output
+            return None
+        printed += said
+        match = pattern.search(printed.decode(errors="replace"))
+        if match:
+            return match
+        watch.saw_progress()
+        *lines, _ = printed.split(b"\n")
+        for line in lines[passed_on:]:
+            say(line.decode(errors="replace"))
+        passed_on = len(lines)
 
 
 def stop_child(process: subprocess.Popen[bytes]) -> None:
@@ -180,6 +213,11 @@ class ChildProgram:
     def alive(self) -> bool:
         """True while the child runs."""
         return self._process.poll() is None
+
+    def failure(self, patience_s: float) -> str:
+        """Returns how a start has failed, for a message, once it has: the child has ended, or made no progress for so long."""
+        code = self._process.poll()
+        return f"made no progress for {patience_s:g} s" if code is None else f"ended with code {code}"
 
     def close(self) -> None:
         """Stops the child and waits until it has ended."""

@@ -21,13 +21,16 @@ from pathlib import Path
 from types import TracebackType
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.machine.child_process import start_child, stop_child
+from robotini_ray.machine.child_process import ProgressWatch, start_child, stop_child
 from robotini_ray.machine.socket_folder import socket_folder
 from robotini_ray.machine.whole_files import write_whole
 
 LOG = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 10.0
+START_PATIENCE_S = 60.0
+"""The longest time that a start may make no progress; see ``ProgressWatch``."""
+
+POLL_S = 0.02
 _SETTINGS = (
     "--unixsocketperm", "700", "--save", "", "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru",
 )  # fmt: skip
@@ -125,8 +128,8 @@ class RedisServer:
         """Starts the server and waits until it answers.
 
         Raises:
-            RedisServerError: The server ends or does not answer within 10 s (the message names the log), or there is no Redis
-                server.
+            RedisServerError: The server has ended, or does not answer and makes no progress for ``START_PATIENCE_S`` (the
+                message names the log), or there is no Redis server.
             SocketFolderError: No folder for temporary files has a path that is short enough for a unix socket.
         """
         program = find_redis_server()
@@ -175,13 +178,13 @@ class RedisServer:
         return self._process
 
     def _wait_until_it_answers(self, socket_path: Path, process: subprocess.Popen[bytes]) -> None:
-        deadline_s = time.monotonic() + START_TIMEOUT_S
+        watch = ProgressWatch(process.pid, START_PATIENCE_S)
         while not _answers(socket_path):
-            if process.poll() is not None or time.monotonic() > deadline_s:
+            if process.poll() is not None or watch.stands_still():
                 how = f"ended with code {process.returncode}" if process.returncode is not None else "does not answer"
                 self.stop()
                 raise RedisServerError(f"the Redis server {how}; see {self._log_path}")
-            time.sleep(0.02)
+            time.sleep(POLL_S)
 
 
 def _answers(socket_path: Path) -> bool:

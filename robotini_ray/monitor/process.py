@@ -10,10 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.machine.child_process import ChildProgram, start_child, stop_child, wait_for_line
+from robotini_ray.machine.child_process import ChildProgram, start_child, wait_for_line
 from robotini_ray.machine.terminal_text import PROGRAM
 
 START_PATIENCE_S = 60.0
+"""The longest time that a start may make no progress; see ``wait_for_line``."""
+
 REDIS_VARIABLE = "ROBOTINI_RAY_REDIS_URL"
 """Environment variable that replaces the option ``--redis`` of ``monitor``."""
 
@@ -57,16 +59,17 @@ class MonitorProcess(ChildProgram):
         """Waits until the page can be opened and returns its URL.
 
         Raises:
-            MonitorUnavailable: The page is not ready within ``START_PATIENCE_S``, or the process has ended; the message is the
-                last line of its log.
+            MonitorUnavailable: The process has ended, or makes no progress for ``START_PATIENCE_S``; the message is the last
+                line of its log.
         """
         ready = wait_for_line(self._process, _READY, START_PATIENCE_S)
         if ready is not None:
             self._port = urlsplit(ready[1]).port or self._port
             return ready[1]
-        stop_child(self._process)
+        failure = self.failure(START_PATIENCE_S)
+        self.close()
         said = self._log_path.read_bytes()[self._log_start_bytes :].decode(errors="replace").strip().splitlines()
-        reason = said[-1].removeprefix(f"{PROGRAM}: ") if said else "it did not start and printed nothing"
+        reason = said[-1].removeprefix(f"{PROGRAM}: ") if said else f"it {failure} and printed nothing"
         raise MonitorUnavailable(f"{reason} (log: {self._log_path})")
 
     def answers(self) -> bool:

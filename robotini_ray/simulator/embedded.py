@@ -16,7 +16,7 @@ from pathlib import Path
 
 from robotini_ray.config import NO_RANDOMISATION, RandomisationConfig, SimulatorConfig
 from robotini_ray.errors import RobotiniError
-from robotini_ray.machine.child_process import ChildProgram, start_child, stop_child, wait_for_line
+from robotini_ray.machine.child_process import ChildProgram, start_child, wait_for_line
 from robotini_ray.simulator_address import SimulatorAddress
 
 LOG = logging.getLogger(__name__)
@@ -93,11 +93,10 @@ class EmbeddedSimulator(ChildProgram):
         match = wait_for_line(self._process, _READY, START_PATIENCE_S, self._say)
         if match:
             return SimulatorAddress(match[1], int(match[2]), int(match[4]))
-        code = self._process.poll()
-        stop_child(self._process)
-        how = f"made no progress for {START_PATIENCE_S:g} s" if code is None else f"ended with exit code {code}"
+        failure = self.failure(START_PATIENCE_S)
+        self.close()
         said = self._log_path.read_text().strip().splitlines()
-        reason = said[-1] if said else f"it {how} and printed nothing"
+        reason = said[-1] if said else f"it {failure} and printed nothing"
         raise EmbeddedSimulatorError(f"the embedded simulator did not start: {reason} (log: {self._log_path})")
 
 

@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.machine.child_process import ChildProgram, start_child, step_back
+from robotini_ray.machine.child_process import ChildProgram, ProgressWatch, start_child, step_back
 
 HOST = "127.0.0.1"
 PORT = 6006
-START_TIMEOUT_S = 60.0
+START_PATIENCE_S = 60.0
+"""The longest time that a start may make no progress; see ``ProgressWatch``."""
+
 POLL_S = 0.2
 
 
@@ -44,17 +46,19 @@ class TensorBoardProcess(ChildProgram):
         step_back(self._process.pid)
 
     def address(self) -> str:
-        """Returns the address to open in a browser; waits until it can be opened, for up to 60 s.
+        """Returns the address to open in a browser; waits until it can be opened.
 
         Raises:
-            TensorBoardUnavailable: TensorBoard is not ready in time, or has ended.
+            TensorBoardUnavailable: TensorBoard has ended, or makes no progress for ``START_PATIENCE_S``.
         """
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while self._process.poll() is None and time.monotonic() < deadline:
+        watch = ProgressWatch(self.pid, START_PATIENCE_S)
+        stands_still = False
+        while self.alive and not stands_still:
+            stands_still = watch.stands_still()
             with socket.socket() as probe:
                 if probe.connect_ex((HOST, self._port)) == 0:
                     return f"http://{HOST}:{self._port}"
             time.sleep(POLL_S)
-        what = "did not listen in time" if self._process.poll() is None else f"ended with code {self._process.returncode}"
+        failure = self.failure(START_PATIENCE_S)
         self.close()
-        raise TensorBoardUnavailable(f"TensorBoard {what}; see {self._log_path}")
+        raise TensorBoardUnavailable(f"TensorBoard {failure}; see {self._log_path}")

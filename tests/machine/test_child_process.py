@@ -5,16 +5,25 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from robotini_ray.machine import child_process
-from robotini_ray.machine.child_process import NICENESS, start_child, step_back, stop_child
-from tests.waiting import eventually
+from robotini_ray.machine.child_process import (
+    NICENESS,
+    PROGRESS_CPU_S,
+    ProgressWatch,
+    start_child,
+    step_back,
+    stop_child,
+    wait_for_line,
+)
+from robotini_ray.machine.processes import cpu_time_s
+from tests.fake_time import FakeTime
+from tests.waiting import LONG_S, eventually
 
-PATIENCE_S = 30
+READY = re.compile("^ready", re.MULTILINE)
 SLEEPER = "import sys, time; print('up', flush=True); time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 PARENT = """
@@ -89,7 +98,8 @@ def child():
 
 
 class TestChildProcess:
-    def test_stop_ends_it_with_sigterm(self, child):
+    def test_stop_ends_it_with_sigterm(self, child, monkeypatch):
+        monkeypatch.setattr(child_process, "STOP_TIMEOUT_S", LONG_S)
         process = child(SLEEPER)
         stop_child(process)
         assert process.returncode == -signal.SIGTERM
@@ -108,18 +118,18 @@ class TestChildProcess:
 
     def test_it_is_out_of_reach_of_ctrl_c_and_has_no_input(self):
         process = start("import os, sys; print(os.getsid(0), os.getpid(), repr(sys.stdin.read()))")
-        session, pid, said = process.communicate(timeout=PATIENCE_S)[0].decode().split()
+        session, pid, said = process.communicate(timeout=LONG_S)[0].decode().split()
         assert session == pid == str(process.pid) and said == "''"
 
     def test_arguments_arrive_as_they_are(self):
         command = [sys.executable, "-c", "import sys; print(sys.argv[1:])", "a b", "", "-x", "'q'", "$HOME"]
         process = start_child(command, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        assert process.communicate(timeout=PATIENCE_S)[0].decode().strip() == str(command[3:])
+        assert process.communicate(timeout=LONG_S)[0].decode().strip() == str(command[3:])
 
     def test_it_runs_where_it_is_told_to(self, tmp_path):
         command = [sys.executable, "-c", "import os; print(os.getcwd())"]
         process = start_child(command, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=tmp_path)
-        assert process.communicate(timeout=PATIENCE_S)[0].decode().strip() == str(tmp_path.resolve())
+        assert process.communicate(timeout=LONG_S)[0].decode().strip() == str(tmp_path.resolve())
 
     @pytest.mark.parametrize("code", [SLEEPER, STUBBORN])
     def test_it_dies_with_its_parent_however_that_dies(self, code):
@@ -136,17 +146,16 @@ class TestChildProcess:
         def life():
             children.append(start(SLEEPER))
             children[0].stdout.readline()
-            may_end.wait(PATIENCE_S)
+            may_end.wait(LONG_S)
 
         thread = threading.Thread(target=life)
         thread.start()
         with contextlib.closing(Ended(children)):
-            while not children:
-                time.sleep(0.01)
+            eventually(lambda: children, "it has started")
             assert children[0].poll() is None
             may_end.set()
-            thread.join(PATIENCE_S)
-            assert children[0].wait(PATIENCE_S) == -signal.SIGKILL
+            thread.join(LONG_S)
+            assert children[0].wait(LONG_S) == -signal.SIGKILL
 
 
 class Ended:
@@ -176,7 +185,7 @@ class TestRunInOwnSession:
     )
     def test_the_exit_code_is_handed_on(self, code, exit_code):
         with in_own_session("-c", code) as process:
-            assert process.wait(PATIENCE_S) == exit_code
+            assert process.wait(LONG_S) == exit_code
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_to_the_group_reaches_the_program_and_not_what_it_started(self, tmp_path, number):
@@ -184,7 +193,7 @@ class TestRunInOwnSession:
             pid, session = map(int, process.stdout.readline().split())
             assert pid == session != process.pid
             os.killpg(process.pid, number)
-            assert process.wait(PATIENCE_S) == 42
+            assert process.wait(LONG_S) == 42
         assert (tmp_path / "said").read_text() == f"{number.name} True"
         assert not is_running(pid)
 
@@ -213,7 +222,7 @@ sys.exit(child_process.run_in_own_session([sys.executable, "-c", "import time; t
 
 def test_a_signal_that_comes_before_the_program_reaches_it_too():
     with subprocess.Popen([sys.executable, "-c", EARLY], start_new_session=True) as process:
-        assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
+        assert process.wait(LONG_S) == 128 + signal.SIGTERM
 
 
 def test_one_that_steps_back_takes_its_session_along():
@@ -240,28 +249,103 @@ def test_one_that_is_behind_already_stays_there():
         stop_child(process)
 
 
+class TestProgressWatch:
+    @pytest.fixture
+    def used_s(self, monkeypatch):
+        """The processor time that the child has used, as a test sets it."""
+        used = {"child": 0.0}
+        monkeypatch.setattr(child_process, "cpu_time_s", lambda process_id: used["child"])
+        return used
+
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        return FakeTime(monkeypatch, child_process)
+
+    def test_a_child_that_uses_a_little_of_its_processor_does_not_stand_still(self, used_s, clock):
+        watch = ProgressWatch(1, patience_s=10)
+        for _ in range(100):
+            clock.now_s += 9
+            used_s["child"] += PROGRESS_CPU_S
+            assert not watch.stands_still()
+        clock.now_s += 9
+        assert not watch.stands_still()
+        clock.now_s += 2
+        assert watch.stands_still()
+
+    def test_less_than_that_is_no_progress(self, used_s, clock):
+        watch = ProgressWatch(1, patience_s=10)
+        clock.now_s += 11
+        used_s["child"] += PROGRESS_CPU_S / 2
+        assert watch.stands_still()
+
+    def test_what_it_did_during_a_long_pause_of_this_process_counts(self, used_s, clock):
+        watch = ProgressWatch(1, patience_s=10)
+        clock.now_s += 1000
+        used_s["child"] += 1.0
+        assert not watch.stands_still()
+
+    def test_signs_that_the_caller_sees_count_too(self, used_s, clock):
+        watch = ProgressWatch(1, patience_s=10)
+        clock.now_s += 9
+        watch.saw_progress()
+        clock.now_s += 9
+        assert not watch.stands_still()
+        clock.now_s += 2
+        assert watch.stands_still()
+
+
+class ComputingTime(FakeTime):
+    """A clock that runs only while a child computes: ten seconds for each second of its processor time."""
+
+    def __init__(self, monkeypatch, module, child):
+        super().__init__(monkeypatch, module)
+        self._child = child
+
+    def monotonic(self):
+        return 10 * cpu_time_s(self._child.pid)
+
+
 class TestWaitForLine:
     """The limit looks at progress: a child that works or prints is waited for, one that stands still is not."""
 
-    @staticmethod
-    def run(code, patience_s, say=lambda line: None):
-        child = child_process.start_child([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        try:
-            return child_process.wait_for_line(child, re.compile("^ready", re.MULTILINE), patience_s, say)
-        finally:
-            child_process.stop_child(child)
+    @pytest.fixture
+    def run(self):
+        """Starts children with pipes to and from them, and ends them."""
+        children = []
 
-    def test_a_child_that_computes_longer_than_the_patience_is_waited_for(self):
-        work = "import time\nwhile time.process_time() < 4: pass\nprint('ready', flush=True); time.sleep(600)"
-        assert self.run(work, patience_s=3.0)
+        def make(code):
+            command = [sys.executable, "-c", code]
+            children.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            return children[-1]
 
-    def test_a_child_that_prints_is_waited_for_and_its_lines_are_passed_on(self):
+        yield make
+        for child in children:
+            child.kill()
+            child.communicate()
+
+    def test_a_child_that_computes_longer_than_the_patience_is_waited_for(self, run, monkeypatch):
+        child = run("import time\nwhile time.process_time() < 1: pass\nprint('ready', flush=True); time.sleep(600)")
+        ComputingTime(monkeypatch, child_process, child)
+        assert wait_for_line(child, READY, patience_s=3.0)
+
+    def test_a_child_that_prints_is_waited_for_and_its_lines_are_passed_on(self, run, monkeypatch):
+        clock = FakeTime(monkeypatch, child_process)
+        child = run("for k in range(8): print('step', k, flush=True); input()\nprint('ready', flush=True); input()")
         said = []
-        talk = (
-            "import time\nfor k in range(8): print('step', k, flush=True); time.sleep(0.5)\nprint('ready', flush=True)\ninput()"
-        )
-        assert self.run(talk, patience_s=3.0, say=said.append)
+
+        def say(line):
+            said.append(line)
+            clock.now_s += 2
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+
+        assert wait_for_line(child, READY, patience_s=3.0, say=say)
         assert said == [f"step {k}" for k in range(8)]
 
-    def test_a_child_that_stands_still_is_given_up(self):
-        assert self.run("import time; time.sleep(600)", patience_s=2.0) is None
+    def test_a_child_that_stands_still_is_given_up(self, run):
+        assert wait_for_line(run("import time; time.sleep(600)"), READY, patience_s=0.5) is None
+
+    def test_a_child_that_ends_is_not_waited_for(self, run):
+        child = run("print('so long')")
+        assert wait_for_line(child, READY, patience_s=LONG_S) is None
+        assert child.poll() == 0

@@ -67,7 +67,7 @@ from robotini_ray.machine.redis_server import RedisServer
 server = RedisServer(pathlib.Path(sys.argv[1]))
 server.start()
 print(server.pid, server.socket_path, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from robotini_ray import launch
+from robotini_ray.car import state_store
 from robotini_ray.car.state_store import CarStateStore
 from robotini_ray.commands.status import run as run_status
 from robotini_ray.machine.processes import this_process
@@ -17,9 +18,9 @@ from robotini_ray.run.progress import Progress
 from robotini_ray.run.reports import LearnerReport, ReplayState
 from robotini_ray.watch import status
 from robotini_ray.watch.status import find_run_dir, read_status
-from tests.waiting import eventually, stored_cars
+from tests.fake_time import FakeTime
+from tests.waiting import LONG_S, eventually, stored_cars
 
-PATIENCE_S = 30
 LEARNER = LearnerReport(1234, 56.0, ReplayState(500, 60, 70, 1000, 20, 8.0), 0.25, {})
 HOSTILE = "\x1b]0;owned\x07[red]<b>\n"
 DEAD = dataclasses.replace(this_process(), start_ticks=1)
@@ -36,6 +37,19 @@ def rewrite(run_dir, **changes):
     """Changes program.json by hand, as time or a kill would have."""
     path = run_dir / "program.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """The clock of who looks at a program: it stands still, so that nothing becomes stale while a test is slow."""
+    return FakeTime(monkeypatch, status, time.time())
+
+
+@pytest.fixture(autouse=True)
+def patient_store(monkeypatch):
+    """Cars stay in Redis until the test has looked, and Redis may take its time."""
+    monkeypatch.setattr(state_store, "EXPIRY_S", 3600)
+    monkeypatch.setattr(state_store, "_SOCKET_TIMEOUT_S", LONG_S)
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +144,11 @@ def test_json_is_one_line_and_the_code_says_whether_all_is_well(run_dir, drive, 
     assert launch.main(["status", "--run-dir", str(run_dir), "--json"]) == 1
 
 
-def test_a_car_that_is_no_longer_written_is_stale_and_it_says_since_when(run_dir, drive, monkeypatch):
+def test_a_car_that_is_no_longer_written_is_stale_and_it_says_since_when(run_dir, drive, clock):
     drive(run_dir.name, car={"role": "collector"})
-    real = time.time
-    monkeypatch.setattr(status.time, "time", lambda: real() + 5)
+    clock.now_s = time.time() + 5
     (car,) = read_status(run_dir).cars
-    assert car.age_s >= 4 and car.state.startswith("stale since ")
+    assert car.age_s >= 5 and car.state.startswith("stale since ")
 
 
 def test_before_the_first_figures_it_is_starting(tmp_path, redis):
