@@ -16,7 +16,13 @@ import numpy as np
 
 import robotini_ray.parts.learner
 from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, MeasurementError, Say, Target
-from robotini_ray.benchmarks.apparatus.live_program import LIVE_NETWORK, LiveProgram, live_config, running_program
+from robotini_ray.benchmarks.apparatus.live_program import (
+    CALL_TIMEOUT_S,
+    LIVE_NETWORK,
+    LiveProgram,
+    live_config,
+    running_program,
+)
 from robotini_ray.benchmarks.apparatus.pairs import PAIRS, Spread, spread
 from robotini_ray.config import Config
 from robotini_ray.parts.interfaces import Part
@@ -26,7 +32,6 @@ COST_TARGET = Target("at most", 0.01)
 AGE_TARGET = Target("at most", 400.0)
 LEARNER = "robotini_ray.benchmarks.publish:TimedLearner"
 AGE_POLL_S = 0.02
-CALL_TIMEOUT_S = 10.0
 
 
 class StopWatch:
@@ -109,16 +114,27 @@ def publish_figures(costs: list[float], ages_ms: list[list[float]]) -> list[Figu
 
 
 def _stretch(program: LiveProgram, seconds: float) -> tuple[float, list[float]]:
-    """Returns the share of the learner's time spent on publishing, and the ages of the collectors' weights in seconds."""
-    spent_s, sent = _publishing(program)
+    """Lets the learner train for a number of seconds, at least until it has sent weights once.
+
+    Returns:
+        The share of the learner's time spent on publishing, and the ages of the collectors' weights in seconds.
+
+    Raises:
+        MeasurementError: The learner sends no weights for ``CALL_TIMEOUT_S``.
+    """
+    spent_before_s, sent_before = _publishing(program)
     began_s, ages_s = time.perf_counter(), []
-    while time.perf_counter() < began_s + seconds:
+    while True:
         ages_s += [report.weights_age_s for report in program.ask_collectors(Part.report)]
         time.sleep(AGE_POLL_S)
-    spent_after_s, sent_after = _publishing(program)
-    if sent_after == sent:
-        raise MeasurementError(f"the learner has sent no weights in {seconds:g} s")
-    return (spent_after_s - spent_s) / (time.perf_counter() - began_s), ages_s
+        passed_s = time.perf_counter() - began_s
+        if passed_s < seconds:
+            continue
+        spent_s, sent = _publishing(program)
+        if sent > sent_before:
+            return (spent_s - spent_before_s) / (time.perf_counter() - began_s), ages_s
+        if passed_s > seconds + CALL_TIMEOUT_S:
+            raise MeasurementError(f"the learner has sent no weights in {passed_s:.0f} s")
 
 
 def _wait_for_weights(program: LiveProgram) -> None:

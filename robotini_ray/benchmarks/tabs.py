@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import Literal
 from urllib.parse import urljoin
@@ -28,7 +29,10 @@ from robotini_ray.monitor.server import NEXT
 TABS = 8
 TARGET = Target("at most", 0.02)
 VIEWER_NICENESS = 19
-OPEN_TIMEOUT_S = 20.0
+OPEN_TIMEOUT_S = 120.0
+"""Only a monitor that hangs takes so long to open the tabs, or to send each of them a message."""
+
+POLL_S = 0.05
 
 Pace = Literal["max", "realtime"]
 
@@ -82,10 +86,18 @@ def _monitor(program: LiveProgram) -> Iterator[str]:
 
 def _watched(program: LiveProgram, url: str, seconds: float) -> float:
     with Viewers(url, TABS) as viewers:
-        rate = program.frame_rate(seconds).per_s
-    if not all(viewers.messages):
-        raise MeasurementError(f"of {TABS} tabs, {viewers.messages.count(0)} received no message from {url} in {seconds:g} s")
-    return rate
+        _wait_for_messages(viewers, url)
+        return program.frame_rate(seconds).per_s
+
+
+def _wait_for_messages(viewers: Viewers, url: str) -> None:
+    """Blocks until every tab has received a message."""
+    deadline_s = time.monotonic() + OPEN_TIMEOUT_S
+    while not all(viewers.messages):
+        if time.monotonic() > deadline_s:
+            silent = viewers.messages.count(0)
+            raise MeasurementError(f"of {TABS} tabs, {silent} received no message from {url} in {OPEN_TIMEOUT_S:g} s")
+        time.sleep(POLL_S)
 
 
 class Viewers:

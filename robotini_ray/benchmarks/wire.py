@@ -22,7 +22,7 @@ import reverb
 
 from robotini_ray.benchmarks.apparatus.figure import MeasurementError
 from robotini_ray.benchmarks.apparatus.relay import Relay
-from robotini_ray.benchmarks.collect import running_collector, wait_until_driving
+from robotini_ray.benchmarks.collect import next_report, running_collector
 from robotini_ray.config import Config
 from robotini_ray.machine.redis_server import RedisServer
 from robotini_ray.parts.collector import Collector
@@ -34,6 +34,8 @@ from robotini_ray.simulator.embedded import temporary_simulator
 from robotini_ray.simulator_address import SimulatorAddress
 
 BATCHES = 60
+LEAST_FRAMES = 100
+"""Frames of each car in a stretch, which lasts as long as they take on a busy machine."""
 
 
 class Bytes(NamedTuple):
@@ -83,7 +85,7 @@ def read_wire(config: Config, cars: int, window_s: float) -> Wire:
     Args:
         config: Config of the run; its pace and some limits of its replay buffer are replaced.
         cars: Number of cars on one simulator in the second stretch; the first has one car.
-        window_s: Duration of a stretch.
+        window_s: Duration of a stretch, which goes on until each car has acted on ``LEAST_FRAMES`` frames.
 
     Raises:
         MeasurementError: The car does not drive, or no batch could be sampled.
@@ -135,14 +137,16 @@ def _drive(servers: _Servers, cars: int, window_s: float) -> Bytes:
         collector = Collector(config, relayed, seats, False, f"127.0.0.1:{replay.port}", url, "wire")
         collector.set_weights(1, driving_policy(config).flat_weights(), False)
         with running_collector(collector) as thread:
-            wait_until_driving(collector, thread)
-            collector.report()
+            next_report(collector, thread)
             before = [(relay.to_client_bytes, relay.to_server_bytes) for relay in relays]
             time.sleep(window_s)
-            report = collector.report()
+            reports = [next_report(collector, thread)]
+            while sum(report.env_steps for report in reports) < LEAST_FRAMES * cars:
+                reports.append(next_report(collector, thread))
             after = [(relay.to_client_bytes, relay.to_server_bytes) for relay in relays]
     moved = [(late[0] - early[0], late[1] - early[1]) for early, late in zip(before, after, strict=True)]
-    return Bytes(report.env_steps, report.decisions, *moved[0], moved[1][0], moved[2][1], moved[3][1])
+    frames, decisions = sum(report.env_steps for report in reports), sum(report.decisions for report in reports)
+    return Bytes(frames, decisions, *moved[0], moved[1][0], moved[2][1], moved[3][1])
 
 
 def _sample_bytes(config: Config, port: int) -> float:

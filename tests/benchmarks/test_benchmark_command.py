@@ -14,7 +14,7 @@ from robotini_ray.commands import benchmark
 from robotini_ray.machine.whole_files import write_whole
 from tests.full_disk import file_size_limit
 
-PATIENCE_S = 170
+PATIENCE_S = 1500
 KEYS = ["schema", "machine", "versions", "witness", "figures"]
 
 
@@ -107,6 +107,7 @@ def test_help_names_the_figures(capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2 * PATIENCE_S)
 def test_the_real_command_line(tmp_path):
     command = [sys.executable, "-m", "robotini_ray.launch", "benchmark", "simulator", "--json"]
     environment_path = str(Path(launch.__file__).parents[1])

@@ -56,22 +56,25 @@ def test_overlap_is_the_sum_of_what_both_keep():
 
 
 class TestMatrixProducts:
-    def test_those_of_both_gradients_are_found(self):
+    @pytest.fixture(scope="class")
+    def found(self):
+        return train_step_products(live_config())
+
+    def test_those_of_both_gradients_are_found(self, found):
         """A dense layer's gradient has the forward product's number of operations again for the kernel."""
         config = live_config()
-        products = train_step_products(config)
         batch, units = config.agent.batch_size, config.agent.lstm_units
         step_of_an_lstm = 2 * batch * units * 4 * units
-        assert all(product.flops > 0 for product in products)
+        assert all(product.flops > 0 for product in found)
         rows = WindowLayout.from_config(config).rows
-        recurrent = [product for product in products if product.flops == step_of_an_lstm]
+        recurrent = [product for product in found if product.flops == step_of_an_lstm]
         assert len(recurrent) > 4 * rows  # actor, critic and both targets, and backwards through two of them
 
-    def test_a_wider_network_has_more(self):
+    def test_a_wider_network_has_more(self, found):
         config = live_config()
         agent = dataclasses.replace(config.agent, lstm_units=128)
         wide = dataclasses.replace(config, agent=agent)
-        assert sum(p.flops for p in train_step_products(wide)) > 1.5 * sum(p.flops for p in train_step_products(config))
+        assert sum(p.flops for p in train_step_products(wide)) > 1.5 * sum(p.flops for p in found)
 
     def test_every_product_is_in_the_graph_that_is_timed(self):
         run = product_function([Product(3, 4, 5, True, False), Product(3, 4, 5, True, False), Product(2, 4, 6, False, True)])
@@ -101,6 +104,7 @@ class TestTimedSocket:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("package_path")
 @pytest.mark.parametrize("measure", [learner.measure, publish.measure, deadline.measure, overlap.measure])
 def test_a_short_measurement_of_the_real_program(measure):
@@ -112,6 +116,7 @@ def test_a_short_measurement_of_the_real_program(measure):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("package_path")
 def test_a_short_measurement_with_people_who_watch():
     (figure,) = tabs.measure_lockstep(lambda line: None, window_s=1.0, rounds=2)

@@ -12,6 +12,7 @@ from robotini_ray.benchmarks.apparatus.fleet import Window
 from robotini_ray.benchmarks.simulator import Served, measure_lockstep, measure_realtime, realtime_figures
 from robotini_ray.config import SimulatorConfig
 from robotini_ray.simulator.embedded import temporary_simulator
+from tests.waiting import LONG_S
 
 PACKAGE_PARENT = str(Path(robotini_ray.__file__).parents[1])
 TIMES = ["physics", "camera", "png", "socket", "waiting", "client"]
@@ -102,7 +103,9 @@ def test_a_simulator_charges_for_its_work():
 
 def test_it_needs_neither_tensorflow_nor_ray():
     code = "import sys, robotini_ray.commands.benchmark, robotini_ray.benchmarks.simulator; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, env=os.environ)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LONG_S, check=True, env=os.environ
+    )
     loaded = set(done.stdout.split())
     assert "robotini_ray.simulator.world.race" in loaded
     assert not {"tensorflow", "tf_agents", "reverb", "ray"} & loaded

@@ -3,6 +3,7 @@ import pytest
 from robotini_ray.benchmarks import lap_ratio, time_to_race
 from robotini_ray.benchmarks.apparatus.figure import MeasurementError
 from robotini_ray.benchmarks.apparatus.training_run import Milestones, milestones, run_launch
+from tests.waiting import LONG_S
 
 BEGAN_AT = 1000.0
 
@@ -80,4 +81,4 @@ class TestLapFigures:
 
 def test_a_command_that_fails_is_told_with_its_last_line(tmp_path):
     with pytest.raises(MeasurementError, match=r"launch evaluate ended with code 2: .*no/policy"):
-        run_launch(["evaluate", "--policy", "no/policy"], tmp_path / "log", 60.0, lambda: None)
+        run_launch(["evaluate", "--policy", "no/policy"], tmp_path / "log", LONG_S, lambda: None)

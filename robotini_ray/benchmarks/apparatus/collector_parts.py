@@ -16,7 +16,7 @@ from robotini_ray.environment.observation import decode_png, features
 from robotini_ray.replay.table import WindowLayout, WindowWriter
 
 BATCH = 20
-TIMEOUT_S = 5.0
+TIMEOUT_S = 120.0
 
 
 class PartTimes(NamedTuple):

@@ -36,7 +36,7 @@ CAPACITY = 100_000
 ITEM_STEPS = 2
 QUARTERS = 4
 DARKEST_COLOR = 101
-TIMEOUT_S = 10.0
+TIMEOUT_S = 120.0
 
 
 def make_old_server(port: int) -> reverb.Server:
@@ -117,7 +117,7 @@ class OldCar:
         """Receives a frame, writes it to Reverb and answers it.
 
         Raises:
-            MeasurementError: The simulator sent no frame for 10 s.
+            MeasurementError: The simulator sent no frame for ``TIMEOUT_S``.
         """
         frames = self._connection.receive(TIMEOUT_S)
         if not frames:

@@ -17,8 +17,8 @@ from robotini_ray.simulator.server.server import SimulatorServer
 from robotini_ray.simulator.world.race_parameters import RaceParameters
 from robotini_ray.simulator_address import SimulatorAddress
 from robotini_ray.track.track import load_track
+from tests.waiting import LONG_S
 
-PATIENCE_S = 20
 ONE_FRAME_S = 1e-6  # any frame ends it
 RED, GREEN, BLUE, DARK = (62, 57, 238), (142, 217, 62), (156, 108, 66), (80, 62, 52)
 
@@ -56,10 +56,10 @@ class FakeSimulator:
         self.connection = None
 
     def accept(self):
-        self._listener.settimeout(PATIENCE_S)
+        self._listener.settimeout(LONG_S)
         self.connection, _ = self._listener.accept()
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.connection.settimeout(PATIENCE_S)
+        self.connection.settimeout(LONG_S)
 
     def read(self, packets=1):
         return b"".join(self.connection.recv(4096) for _ in range(packets))
@@ -129,7 +129,7 @@ class TestOnTheWire:
         thread = threading.Thread(target=dribble)
         thread.start()
         frames = lone.drive(ONE_FRAME_S).frames
-        thread.join(PATIENCE_S)
+        thread.join(LONG_S)
         assert frames == 1
         assert json.loads(fake.read().split(b"\n")[1])["value"] == 1.0
 
@@ -149,12 +149,12 @@ class TestOnTheWire:
         fake.read()
         fake.connection.close()
         with pytest.raises(FleetError, match="closed the connection of car fleet-0"):
-            lone.drive(PATIENCE_S)
+            lone.drive(LONG_S)
 
     def test_silence_is_an_error(self, lone, monkeypatch):
         monkeypatch.setattr(fleet_module, "SILENCE_LIMIT_S", 0.05)
         with pytest.raises(FleetError, match="none of 1 cars a frame"):
-            lone.drive(PATIENCE_S)
+            lone.drive(LONG_S)
 
     def test_nobody_there(self, fake):
         fake.close()
@@ -172,7 +172,7 @@ def server():
     thread.start()
     yield SimulatorAddress("127.0.0.1", made.car_address[1], made.log_address[1])
     made.stop()
-    thread.join(PATIENCE_S)
+    thread.join(LONG_S)
     assert not thread.is_alive()
 
 
@@ -181,7 +181,7 @@ class Spectator:
 
     def __init__(self, address):
         self.counts = {}
-        self._socket = socket.create_connection(("127.0.0.1", address.log_port), timeout=PATIENCE_S)
+        self._socket = socket.create_connection(("127.0.0.1", address.log_port), timeout=LONG_S)
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
 
@@ -193,7 +193,7 @@ class Spectator:
 
     def close(self):
         self._socket.shutdown(socket.SHUT_WR)  # the simulator hangs up when it has sent everything
-        self._thread.join(PATIENCE_S)
+        self._thread.join(LONG_S)
         self._socket.close()
 
 
