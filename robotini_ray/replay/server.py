@@ -13,6 +13,9 @@ from robotini_ray.replay.table import TABLE, WindowLayout
 from robotini_ray.run.checkpoints import CheckpointStore
 from robotini_ray.run.reports import ReplayReport
 
+ANSWER_TIMEOUT_S = 120
+"""Only a server that hangs takes so long to answer, however busy the machine is; it is in this process."""
+
 
 def make_server(config: Config, port: int, checkpoint_dir: Path) -> reverb.Server:
     """Returns a running Reverb server with the table, restored from the newest checkpoint in ``checkpoint_dir``, if any.
@@ -87,7 +90,7 @@ class ReplayServer:
                     problem = " ".join(str(error).split())
                 else:
                     check_restored(server, self._config, checkpoint.directory)
-                    windows = server.localhost_client().server_info(timeout=10)[TABLE].current_size
+                    windows = server.localhost_client().server_info(ANSWER_TIMEOUT_S)[TABLE].current_size
                     if windows >= checkpoint.least_windows:
                         return server
                     server.stop()
@@ -112,7 +115,7 @@ def check_restored(server: reverb.Server, config: Config, checkpoint: Path) -> N
         ConfigError: The capacity, the limiter or a shape differs; the message names both values.
     """
     layout = WindowLayout.from_config(config)
-    info = server.localhost_client().server_info(timeout=10)[TABLE]
+    info = server.localhost_client().server_info(ANSWER_TIMEOUT_S)[TABLE]
     limiter = info.rate_limiter_info
     found: dict[str, tuple[Any, Any]] = {
         "replay.capacity": (layout.windows(config.replay.capacity), info.max_size),
