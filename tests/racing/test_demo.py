@@ -16,7 +16,8 @@ from robotini_ray.commands.demo import CARS
 from robotini_ray.racing.demo import ranking
 from robotini_ray.shipped.files import POLICIES
 
-PATIENCE_S = 300
+PATIENCE_S = 600
+pytestmark = pytest.mark.timeout(2 * PATIENCE_S)  # a busy machine makes a race slower
 NAMES_IN_ORDER = [name for name, _ in CARS]
 NAMES = set(NAMES_IN_ORDER)
 
@@ -51,14 +52,17 @@ def test_six_cars_race_on_the_page_until_ctrl_c(tmp_path, watch_page):
         assert process.stdout.readline() == "Ctrl-C ends the race\n"
         seen = watch_page(
             address,
-            lambda seen: seen.with_picture == NAMES and max(car["laps"] or 0 for car in seen.cars.values()) >= 1,
+            lambda seen: (
+                seen.with_picture == NAMES
+                and max(car["laps"] or 0 for car in seen.cars.values()) >= 1
+                and {car["status"] for car in seen.cars.values()} == {"driving"}
+            ),
         )
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 130
         table = rows(process.stdout.read())
     assert seen.track == "oval.json"
     assert {name: car["color"] for name, car in seen.cars.items()} == dict(CARS)
-    assert {car["status"] for car in seen.cars.values()} == {"driving"}
     assert len({(car["x"], car["z"]) for car in seen.cars.values()}) == len(CARS)
     assert set(table) == NAMES and max(int(cells[1]) for cells in table.values()) >= 1
     assert list(tmp_path.iterdir()) == []

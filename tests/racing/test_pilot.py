@@ -9,15 +9,16 @@ import pytest
 from robotini_ray.car.connection import CarConnection, Login
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.config import config_from_dict
+from robotini_ray.environment import race_environment
 from robotini_ray.environment.decision_cycle import NEUTRAL
 from robotini_ray.environment.race_environment import RaceEnvironment
 from robotini_ray.policy.numpy_policy import NumpyPolicy
 from robotini_ray.policy.policy_spec import PolicySpec
 from robotini_ray.racing.pilot import Pilot
 from robotini_ray.track.track import load_track
+from tests.waiting import LONG_S
 
 FRAMES = 120
-WAIT_S = 60
 
 
 def policy_of(algorithm="td3", **environment):
@@ -63,7 +64,7 @@ def commands_of_the_pilot(address, policy):
     connection = CarConnection.connect(address.host, address.car_port, login)
     pilot, sent = Pilot(policy), []
     while len(sent) < FRAMES:
-        sent.append(pilot.answer(connection.receive(WAIT_S)))
+        sent.append(pilot.answer(connection.receive(LONG_S)))
         connection.send(*sent[-1])
     connection.close()
     return sent
@@ -73,7 +74,8 @@ def commands_of_the_pilot(address, policy):
     ("algorithm", "environment"),
     [("td3", {"action_repeat": 3}), ("rdpg", {"action_repeat": 2, "turn_limit": 0.5}), ("td3", {"merge_frames": True})],
 )
-def test_it_drives_as_in_training(serve, algorithm, environment):
+def test_it_drives_as_in_training(serve, monkeypatch, algorithm, environment):
+    monkeypatch.setattr(race_environment, "STATE_TIMEOUT_S", LONG_S)
     policy = policy_of(algorithm, **environment)
     with serve(seed=3) as address:
         expected = commands_in_training(address, policy)
