@@ -22,7 +22,7 @@ from robotini_ray.track.lap_limit import lap_limit_s
 from robotini_ray.track.track import load_track
 from robotini_ray.watch.web_pages import PagePorts
 
-PATIENCE_S = 90
+PATIENCE_S = 600
 VERBS = [
     "train",
     "simulate",
@@ -354,6 +354,7 @@ def policy(tmp_path_factory):
     return directory
 
 
+@pytest.mark.timeout(2 * PATIENCE_S)
 class TestEvaluate:
     def test_the_last_line_is_the_result_as_json(self, policy, tmp_path):
         file = tmp_path / "result.json"

@@ -25,7 +25,8 @@ from robotini_ray.shipped.files import (
 )
 
 ROOT = Path(launch.__file__).parents[1]
-PATIENCE_S = 150
+PATIENCE_S = 600
+pytestmark = pytest.mark.timeout(2 * PATIENCE_S)  # the first test builds the wheel
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_train_finds_its_configs_there(unpacked, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(4 * PATIENCE_S)
 class TestFreshEnvironment:
     @pytest.fixture
     def launched(self, fresh_python, tmp_path, monkeypatch):
@@ -139,7 +140,7 @@ class TestFreshEnvironment:
 
         def launch(*words):
             command = [fresh_python.with_name("robotini"), *words]
-            done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=900)
+            done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=3 * PATIENCE_S)
             assert done.returncode == 0, done.stderr
             return done.stdout
 

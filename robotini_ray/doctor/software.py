@@ -26,7 +26,7 @@ SUPPORTED: dict[str, tuple[str, str]] = {
 """The first version that works and the first later one that does not (empty: none known), as in ``pyproject.toml``."""
 
 SETUP = "run `make setup`, then `doctor` with .venv/bin/python"
-REDIS_TIMEOUT_S = 5.0
+REDIS_TIMEOUT_S = 30.0
 
 
 def check_versions() -> list[Finding]:

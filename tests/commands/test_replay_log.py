@@ -18,8 +18,7 @@ from robotini_ray import launch
 from robotini_ray.car.spectator import Spectator
 from robotini_ray.racing.race_log_server import EventLog, LogReplayError, RaceLogServer
 from robotini_ray.simulator.server.wire import encode_event
-
-PATIENCE_S = 90
+from tests.waiting import LONG_S
 
 
 def car_event(kind, name, timestamp, **more):
@@ -70,20 +69,20 @@ def served(log, speed):
     try:
         yield replay
     finally:
-        thread.join(PATIENCE_S)
+        thread.join(LONG_S)
         replay.close()
 
 
 class TestStream:
     def test_what_is_sent_is_what_was_recorded(self, log_file):
-        with served(EventLog(log_file), speed=100.0) as replay, socket.create_connection(replay.address, PATIENCE_S) as sock:
+        with served(EventLog(log_file), speed=100.0) as replay, socket.create_connection(replay.address, LONG_S) as sock:
             lines = sock.makefile("rb")
             events = [json.loads(lines.readline()) for _ in EVENTS]
         assert same(events, EVENTS)
 
     def test_it_is_never_ahead_of_its_pace(self, log_file):
         began_s = time.monotonic()
-        with served(EventLog(log_file), speed=2.0) as replay, socket.create_connection(replay.address, PATIENCE_S) as sock:
+        with served(EventLog(log_file), speed=2.0) as replay, socket.create_connection(replay.address, LONG_S) as sock:
             lines = sock.makefile("rb")
             for event in EVENTS:
                 assert same(json.loads(lines.readline()), event)
@@ -96,14 +95,14 @@ class TestStream:
             def __iter__(self):
                 for event in super().__iter__():
                     if event["timestamp"] > 101.0:
-                        assert gate.wait(PATIENCE_S)
+                        assert gate.wait(LONG_S)
                     yield event
 
-        with served(Gated(log_file), speed=10.0) as replay, socket.create_connection(replay.address, PATIENCE_S) as first:
+        with served(Gated(log_file), speed=10.0) as replay, socket.create_connection(replay.address, LONG_S) as first:
             lines = first.makefile("rb")
             while json.loads(lines.readline())["type"] != "CarRemoved":
                 pass
-            with socket.create_connection(replay.address, PATIENCE_S) as second:
+            with socket.create_connection(replay.address, LONG_S) as second:
                 gate.set()
                 late = second.makefile("rb")
                 assert same([json.loads(late.readline()) for _ in range(3)], [PARAMETERS, EVENTS[1], EVENTS[-1]])
@@ -112,14 +111,14 @@ class TestStream:
         with served(EventLog(log_file), speed=5.0) as replay:
             spectator = Spectator(*replay.address)
             spectator.follow("a")
-            while (state := spectator.wait_for("a", 1, PATIENCE_S)).x < 2.0:
+            while (state := spectator.wait_for("a", 1, LONG_S)).x < 2.0:
                 pass
             assert spectator.parameters["track"] == "oval.json" and state.track_segment == 4
             spectator.close()
 
     def test_a_spectator_that_leaves_or_talks_disturbs_nobody(self, log_file):
-        with served(EventLog(log_file), speed=2.0) as replay, socket.create_connection(replay.address, PATIENCE_S) as sock:
-            with socket.create_connection(replay.address, PATIENCE_S) as rude:
+        with served(EventLog(log_file), speed=2.0) as replay, socket.create_connection(replay.address, LONG_S) as sock:
+            with socket.create_connection(replay.address, LONG_S) as rude:
                 rude.sendall(b'{"type":"ResetSimulator"}\n')
             lines = sock.makefile("rb")
             assert same([json.loads(lines.readline()) for _ in EVENTS], EVENTS)
@@ -128,7 +127,7 @@ class TestStream:
         path = tmp_path / "two.log"
         events = [status("a", 5000.0), status("a", 0.0), status("a", 0.1)]
         path.write_bytes(b"".join(map(encode_event, events)))
-        with served(EventLog(path), speed=1.0) as replay, socket.create_connection(replay.address, PATIENCE_S) as sock:
+        with served(EventLog(path), speed=1.0) as replay, socket.create_connection(replay.address, LONG_S) as sock:
             lines = sock.makefile("rb")
             assert [json.loads(lines.readline())["timestamp"] for _ in events] == [5000.0, 0.0, 0.1]
 
@@ -169,9 +168,9 @@ class TestCommandLine:
         with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             try:
                 host, port = re.match(r"ready log=(\S+):(\d+); ", process.stdout.readline()).groups()
-                with socket.create_connection((host, int(port)), PATIENCE_S) as sock:
+                with socket.create_connection((host, int(port)), LONG_S) as sock:
                     lines = sock.makefile("rb").read().splitlines()
-                assert process.wait(PATIENCE_S) == 0
+                assert process.wait(LONG_S) == 0
                 assert process.stderr.read() == f"{path}: {len(EVENTS)} events sent\n"
             finally:
                 process.kill()
@@ -185,7 +184,7 @@ class TestCommandLine:
         lines = [PARAMETERS, added, status(["\ud800", "a"], 100.1), status(["a"], 100.2)]
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
         line = [sys.executable, "-m", "robotini_ray.launch", "replay-log", str(path), "--port", "0", "--monitor-port", "0"]
-        done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S)
+        done = subprocess.run(line, capture_output=True, text=True, timeout=LONG_S)
         assert done.stderr == f"{path}: 4 events sent, 1 entries left out of the page that are no states of cars\n"
         assert done.returncode == 0
 
@@ -211,7 +210,7 @@ class TestCommandLine:
 
                 seen = watch_page(address, has_moved)
                 process.send_signal(signal.SIGINT)
-                assert process.wait(PATIENCE_S) == 130
+                assert process.wait(LONG_S) == 130
                 assert process.stderr.read() == ""
             finally:
                 process.kill()

@@ -9,13 +9,12 @@ from robotini_ray.commands import doctor
 from robotini_ray.doctor import checkup
 from robotini_ray.doctor.finding import Finding
 from robotini_ray.run.leftovers import Leftover
-
-PATIENCE_S = 90
+from tests.waiting import LONG_S
 
 
 def test_the_real_one_says_something_of_everything(tmp_path):
     line = [sys.executable, "-m", "robotini_ray.launch", "doctor", "--run-dir", tmp_path / "run", "--json"]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=LONG_S)
     assert done.stderr == "" and done.stdout.count("\n") == 1
     report = json.loads(done.stdout)
     checks = {finding["check"].split()[0] for finding in report["findings"]}

@@ -11,6 +11,7 @@ from robotini_ray.config import load_config
 from robotini_ray.doctor import simulator
 from robotini_ray.doctor.simulator import check_simulators
 from robotini_ray.machine.terminal_text import launch_line
+from tests.waiting import LONG_S
 
 
 def check(address, track="oval"):
@@ -20,10 +21,10 @@ def check(address, track="oval"):
 
 @pytest.fixture
 def speaker():
-    """A server that says one thing to everybody and then listens; returns its port."""
+    """A server that says one thing to everybody and then listens, or hangs up; returns its port."""
     with contextlib.ExitStack() as opened:
 
-        def start(words=b""):
+        def start(words=b"", hangs_up=False):
             listener = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
 
             def serve():
@@ -31,6 +32,8 @@ def speaker():
                     while True:
                         connection = opened.enter_context(listener.accept()[0])
                         connection.sendall(words)
+                        if hangs_up:
+                            connection.shutdown(socket.SHUT_RDWR)
 
             threading.Thread(target=serve, daemon=True).start()
             opened.callback(listener.shutdown, socket.SHUT_RDWR)
@@ -48,6 +51,13 @@ def test_an_embedded_one_takes_32_cars(cars, environment, level):
     assert level == "ok" or "takes 32" in finding.what
 
 
+@pytest.fixture
+def patience(monkeypatch):
+    """A busy machine may take its time to answer."""
+    monkeypatch.setattr(simulator, "ANSWER_TIMEOUT_S", LONG_S)
+
+
+@pytest.mark.usefixtures("patience")
 def test_a_real_one_answers(serve):
     with serve("oval") as address:
         parameters, camera = check(address)
@@ -55,6 +65,7 @@ def test_a_real_one_answers(serve):
     assert "oval.json" in parameters.what and "16x10 pixels" in camera.what
 
 
+@pytest.mark.usefixtures("patience")
 def test_another_track_is_an_error_with_both_names(serve):
     with serve("oval") as address:
         parameters, camera = check(address, "default")
@@ -77,11 +88,11 @@ def test_a_server_that_says_nothing_is_no_simulator(speaker, monkeypatch):
     assert "no RaceParameters from 127.0.0.1" in parameters.what and "no camera frame" in camera.what
 
 
-def test_a_name_from_outside_cannot_touch_the_terminal(speaker, monkeypatch):
-    monkeypatch.setattr(simulator, "ANSWER_TIMEOUT_S", 2.0)
+@pytest.mark.usefixtures("patience")
+def test_a_name_from_outside_cannot_touch_the_terminal(speaker):
     event = {"type": "RaceParameters", "track": "\x1b[2J", "numSegments": 30}
     line = json.dumps(event) + "\n"
-    parameters, _ = check(f"127.0.0.1:{speaker()}:{speaker(line.encode())}")
+    parameters, _ = check(f"127.0.0.1:{speaker(hangs_up=True)}:{speaker(line.encode())}")
     assert parameters.level == "error" and parameters.what.isprintable() and "x1b" in parameters.what
 
 

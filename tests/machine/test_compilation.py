@@ -12,6 +12,7 @@ import pytest
 import robotini_ray
 from robotini_ray.machine import compilation
 from robotini_ray.machine.compilation import compiling_once
+from tests.waiting import LONG_S
 
 HOLDER = """
 import sys
@@ -59,7 +60,7 @@ def test_a_second_process_waits_for_the_first_and_compiles_nothing(holder, tmp_p
             holder.stdin.close()
 
     with compiling_once("world", say, tmp_path):
-        assert holder.wait(60) == 0
+        assert holder.wait(LONG_S) == 0
     assert len(said) >= 3 and all(line.startswith("waiting for another process") for line in said)
 
 

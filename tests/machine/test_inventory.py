@@ -9,6 +9,7 @@ from pathlib import Path
 import robotini_ray
 from robotini_ray.machine import inventory as machine_module
 from robotini_ray.machine.inventory import machine, versions
+from tests.waiting import LONG_S
 
 CPUINFO = "processor\t: 0\nmodel name\t: Abacus 3000\n\nprocessor\t: 1\nmodel name\t: Abacus 3000\n"
 
@@ -63,5 +64,7 @@ def test_what_is_not_installed_has_no_version(monkeypatch):
 def test_versions_are_found_without_an_import():
     code = "import sys; from robotini_ray.machine.inventory import versions; versions(); print(*sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(Path(robotini_ray.__file__).parents[1])}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LONG_S, env=environment, check=True
+    )
     assert not {"numpy", "numba", "cv2", "tensorflow", "ray", "reverb"} & set(done.stdout.split())

@@ -18,8 +18,6 @@ from robotini_ray.machine.processes import (
 )
 from tests.waiting import eventually
 
-PATIENCE_S = 30
-
 
 @pytest.fixture
 def sleeper():

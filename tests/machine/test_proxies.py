@@ -15,7 +15,7 @@ ASK_REVERB = """
 import os, sys, reverb
 from robotini_ray.machine.proxies import bypass_proxies
 bypass_proxies(os.environ, [])
-print(list(reverb.Client(f"127.0.0.1:{sys.argv[1]}").server_info(timeout=60)))
+print(list(reverb.Client(f"127.0.0.1:{sys.argv[1]}").server_info(timeout=120)))
 """
 
 
