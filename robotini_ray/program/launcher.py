@@ -46,7 +46,10 @@ POLL_S = 0.5
 START_POLL_S = 0.1
 SUMMARY_INTERVAL_S = 5.0
 END_TIMEOUT_S = 11.0
-"""The time for everything that is done before the processes are ended; Ray then needs up to 3 s more."""
+"""The time for everything that is done before the processes are ended.
+
+They then leave within ``supervisor.LEAVE_TIMEOUT_S``, and Ray needs up to 3 s more.
+"""
 
 LOOP_END_TIMEOUT_S = 3.0
 LAST_REPORTS_TIMEOUT_S = 2.0
@@ -230,7 +233,7 @@ class Launcher:
         except RayError as error:
             self._progress.add_fault("checkpoint failed")
             self._say(f"no last checkpoint was written, an earlier one stays: {last_line(error)}")
-        parts.supervisor.kill_all()
+        parts.supervisor.end_all()
 
     def _wait_until_it_trains(self, parts: SupervisedParts) -> None:
         said = False

@@ -146,13 +146,21 @@ class PartHandle(Generic[PartType]):
         """Returns a reference to the node's id and the ``ProcessId`` of the part."""
         return self._actor.whereabouts.options(concurrency_group=CALLS).remote()
 
+    def end(self) -> None:
+        """Has Ray end the process, without waiting until it has ended.
+
+        The process takes leave of Ray first, so that Ray has nothing to report. Ray tells the user of every process that has
+        vanished without taking leave, as of one that "died or was killed ... by an unexpected system error".
+        """
+        ray.kill(self._actor, no_restart=True)
+
     def kill(self, pid_here: int | None = None) -> None:
-        """Ends the process at once.
+        """Ends the process at once, which Ray reports to the user.
 
         Args:
             pid_here: The process id if the part is on this machine: Ray's kill does not reach a stopped process.
         """
-        ray.kill(self._actor, no_restart=True)
+        self.end()
         if pid_here is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid_here, signal.SIGKILL)

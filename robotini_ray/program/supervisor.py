@@ -40,6 +40,10 @@ MOST_FAILURES = 5
 """The number of consecutive lives that may end before any work was done; after that, starting again does not help."""
 
 LONGEST_PAUSE_S = 16.0
+LEAVE_TIMEOUT_S = 2.0
+"""The time in which the processes of this machine leave at the end, before those that have not are killed."""
+
+LEAVE_POLL_S = 0.02
 FETCH_TIMEOUT_S = 10.0
 
 KILLED, NODE_LOST, ERROR, SILENT, NOT_STARTED = "process ended", "node lost", "error", "no answer", "not started"
@@ -240,8 +244,17 @@ class Supervisor:
                 self._say(f"{name} gave no last report: {last_line(error)}")
         return reports
 
-    def kill_all(self) -> None:
-        """Ends the process of every part at once."""
+    def end_all(self) -> None:
+        """Ends the process of every part; returns when those on this machine have ended.
+
+        A process that has not ended after ``LEAVE_TIMEOUT_S``, such as a stopped one, is killed.
+        """
+        for part in self._parts.values():
+            if part.handle is not None:
+                part.handle.end()
+        deadline = time.monotonic() + LEAVE_TIMEOUT_S
+        while any(map(_is_here, self._parts.values())) and time.monotonic() < deadline:
+            time.sleep(LEAVE_POLL_S)
         for part in self._parts.values():
             self._kill(part)
 
@@ -359,8 +372,13 @@ class Supervisor:
 
     def _kill(self, part: _Watched) -> None:
         if part.handle is not None:
-            part.handle.kill(part.pid if part.node == self._node else None)
+            part.handle.kill(part.pid if _is_here(part) else None)
             part.handle = part.process = part.node = None
+
+
+def _is_here(part: _Watched) -> bool:
+    """Returns whether the process of a part runs on this machine."""
+    return part.process is not None and part.process.is_alive is True
 
 
 def _done(references: list[Any]) -> bool:

@@ -49,6 +49,10 @@ class RunningProgram:
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
 
+    def is_read(self) -> bool:
+        """Whether everything that it and its children have said is in ``lines``."""
+        return not self._reader.is_alive()
+
     def output(self) -> str:
         return "\n".join(self.lines)
 

@@ -78,7 +78,7 @@ def introduce(program: Any, car: PartHandle[Any]) -> Any:
 def program(ray_here: None, tmp_path: Path) -> Iterator[Program]:
     program = Program(tmp_path, {}, {})
     yield program
-    program.supervisor.kill_all()
+    program.supervisor.end_all()
 
 
 def test_it_is_back_with_weights_and_the_others_are_untouched(program: Program) -> None:
@@ -142,7 +142,7 @@ def test_a_part_that_cannot_be_made_ends_the_run_in_one_line(ray_here: None, tmp
         return False
 
     eventually(fails, "it is noticed")
-    supervisor.kill_all()
+    supervisor.end_all()
 
 
 def test_a_loop_that_cannot_go_on_ends_the_run_in_one_line(ray_here: None, tmp_path: Path) -> None:
@@ -163,4 +163,4 @@ def test_a_loop_that_cannot_go_on_ends_the_run_in_one_line(ray_here: None, tmp_p
 
     eventually(fails, "it is noticed")
     assert counted == [] and supervisor.running("hopeless") is not None, "the launcher can still ask it for an account"
-    supervisor.kill_all()
+    supervisor.end_all()

@@ -51,7 +51,7 @@ def test_cars_of_a_lost_node_return_when_there_is_room(cluster: Cluster, tmp_pat
         assert program.pid(left) == pids[left] and program.pid("giver") == pids["giver"]
         assert program.diary(lost)[-1].endswith("weights first")
     finally:
-        program.supervisor.kill_all()
+        program.supervisor.end_all()
 
 
 def ticked(program: Program) -> bool:

@@ -15,6 +15,7 @@ import pytest
 from robotini_ray.run.checkpoints import CheckpointStore
 from robotini_ray.run.leftovers import find_leftovers
 from tests.faults.running_program import BACK_S, RunningProgram
+from tests.spoken_lines import foreign_lines
 from tests.waiting import LONG_S, eventually
 
 
@@ -38,6 +39,25 @@ def test_a_signal_ends_everything_with_a_checkpoint(tmp_path: Path, number: int)
     assert newest.progress["train_steps"] == summary["train_steps"] > 0
     assert newest.progress["env_steps"] == summary["env_steps"]
     assert program.processes()["ended_at"] is not None
+    eventually(program.is_read, "all output is read")
+    assert foreign_lines(program.lines) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "moment", ["starting Redis", "starting the replay server", "waiting for the learner", "evaluating the last weights"]
+)
+def test_ctrl_c_at_any_moment_ends_everything_without_a_foreign_word(tmp_path: Path, moment: str) -> None:
+    program = RunningProgram(tmp_path, "--train-steps", 10, evaluation={"laps": 50, "max_seconds": 600})
+    program.wait(lambda: any(moment in line for line in program.lines), moment)
+    relatives = program.family()
+    os.killpg(program.process.pid, signal.SIGINT)
+    assert program.process.wait(timeout=240) == 128 + signal.SIGINT, program.output()
+    _, alive = psutil.wait_procs(relatives, timeout=10)
+    assert not alive, [relative.cmdline() for relative in alive]
+    eventually(program.is_read, "all output is read")
+    assert foreign_lines(program.lines) == []
 
 
 @pytest.mark.slow

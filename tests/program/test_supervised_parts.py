@@ -91,7 +91,7 @@ class Program:
         return self.run(name, simulator) and bool(lines) and lines[-1].startswith(f"on {address} for ")
 
     def close(self) -> None:
-        self.parts.supervisor.kill_all()
+        self.parts.supervisor.end_all()
         self._redis.stop()
 
 

@@ -20,6 +20,7 @@ from robotini_ray.run.leftovers import find_leftovers
 from robotini_ray.run.program_file import read_program
 from robotini_ray.watch.status import read_status
 from tests.small_training import small_training
+from tests.spoken_lines import foreign_lines
 from tests.waiting import LONG_S
 
 pytestmark = pytest.mark.timeout(1800)  # whole trainings, on machines that may do other things too
@@ -47,6 +48,7 @@ def train(*arguments: object) -> str:
     process = start(*arguments)
     output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, output
+    assert foreign_lines(output.splitlines()) == []
     return output
 
 
@@ -127,6 +129,7 @@ def test_resume_then_a_signal_to_the_process_group(run, number):
     output = "".join(lines) + rest
     assert process.returncode == 128 + number, output
     assert f"at train step {before['train_steps']:,}" in output
+    assert foreign_lines(output.splitlines()) == []
     _, alive = psutil.wait_procs(relatives, timeout=LONG_S)
     assert not alive, [relative.cmdline() for relative in alive]
     after = summary_of(run)
