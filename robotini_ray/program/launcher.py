@@ -251,7 +251,7 @@ class Launcher:
 
     def _start_ray(self, address: str) -> RayAddresses:
         self._display.wait("Ray")
-        addresses = start_ray(address, self._say)
+        addresses = start_ray(address, self._check_stopped, self._say)
         self._cleanups.append(ray.shutdown)
         self._stop.install()  # ray.init has replaced the signal handlers with its own
         self._bypass_proxies(node_addresses())

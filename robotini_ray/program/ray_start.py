@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import ray
 from ray.exceptions import AuthenticationError
 
-from robotini_ray.errors import RobotiniError
 from robotini_ray.program.part import WORKER_ENVIRONMENT
 from robotini_ray.program.placement import PlacementError
 from robotini_ray.program.ray_folder import NAME, ray_folder, ray_logs
+from robotini_ray.program.ray_head import PATIENCE, RayStartError, start_head
 from robotini_ray.program.ray_token import LOCAL
 from robotini_ray.program.supervisor import last_line
 
@@ -30,10 +30,6 @@ The dashboard needs more than a gigabyte of memory and ten seconds of start-up.
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
 
 
-class RayStartError(RobotiniError):
-    """Raised if the Ray on this machine does not start; the message is one line for the user."""
-
-
 class RayAddresses(NamedTuple):
     """The addresses at which Ray can be observed."""
 
@@ -43,16 +39,17 @@ class RayAddresses(NamedTuple):
     """The URL of this node's metrics, for Prometheus."""
 
 
-def start_ray(address: str, say: Callable[[str], None]) -> RayAddresses:
+def start_ray(address: str, look: Callable[[], None], say: Callable[[str], None]) -> RayAddresses:
     """Joins the Ray cluster at an address, or starts one on this machine.
 
     Args:
         address: ``local``, or the address of a Ray cluster.
+        look: Called when the start on this machine has to be repeated; raises an error to end it.
         say: A function that shows a line to the user.
 
     Raises:
         PlacementError: There is no cluster at the address, or it refuses this process's token.
-        RayStartError: The Ray on this machine does not start, which also takes too long on a very busy machine.
+        RayStartError: The Ray on this machine does not start; on a busy machine only after several attempts.
         SocketFolderError: There is no folder for its files.
     """
     dashboard = (os.cpu_count() or 1) >= CORES_FOR_DASHBOARD
@@ -60,23 +57,30 @@ def start_ray(address: str, say: Callable[[str], None]) -> RayAddresses:
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let simulators starve learner and collectors
     # Ray warns of changes in its next versions: about pydantic (which tf-agents' pins keep old) and about hiding GPUs
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
-    context = _start_here(dashboard, say) if address == LOCAL else _join(address)
+    context = _start_here(dashboard, look, say) if address == LOCAL else _join(address)
     port = context.address_info["metrics_export_port"]
     return RayAddresses(context.dashboard_url or "", f"http://{context.address_info['node_ip_address']}:{port}/metrics")
 
 
-def _start_here(dashboard: bool, say: Callable[[str], None]) -> Any:
+def _start_here(dashboard: bool, look: Callable[[], None], say: Callable[[str], None]) -> Any:
     chosen = ray_folder()
     if chosen.warning is not None:
         say(f"warning: {chosen.warning} for Ray's files")
     folder = chosen.path / NAME
-    try:
-        return ray.init(address=LOCAL, num_cpus=0, include_dashboard=dashboard, _temp_dir=str(folder), **QUIET)
-    except Exception as error:  # Ray raises this very class if it does not start within its 30 s
-        raise RayStartError(
-            f"Ray did not start: {last_line(error)} (logs: {ray_logs(folder)}); start again, on a machine that is less busy "
-            "if it was the time that ran out"
-        ) from error
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+
+    def start() -> Any:
+        try:
+            # With num_cpus Ray would start as many idle workers, which no part can use: each has an environment of its own
+            return ray.init(address=LOCAL, num_cpus=0, include_dashboard=dashboard, _temp_dir=str(folder), **QUIET)
+        except Exception as error:  # Ray raises this very class
+            raise RayStartError(
+                f"Ray did not start: {last_line(error)} (logs: {ray_logs(folder)}); start again, on a machine that is less "
+                "busy if it was the time that ran out"
+            ) from error
+
+    return start_head(start, look, say)
 
 
 def _join(address: str) -> Any:

@@ -13,7 +13,7 @@ SCRIPT = """
 from robotini_ray.errors import RobotiniError
 from robotini_ray.program.ray_start import start_ray
 try:
-    start_ray("local", print)
+    start_ray("local", lambda: None, print)
 except RobotiniError as error:
     print(error)
 """

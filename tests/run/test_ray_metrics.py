@@ -160,7 +160,7 @@ from robotini_ray.run.reports import Evaluation, EvaluationResult, LearnerReport
 from robotini_ray.program.ray_start import start_ray
 
 wanted, run_name = json.loads(sys.argv[1]), sys.argv[2]
-url = start_ray("local", print).metrics
+url = start_ray("local", lambda: None, print).metrics
 text = ""
 progress, learner = Progress(env_steps=1234), LearnerReport(7, 1.0, ReplayState(5, 8, 20, 100, 10, 4.0), 0.5, {})
 progress.add_learner(learner)
