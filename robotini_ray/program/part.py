@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import GetTimeoutError
 
 from robotini_ray.machine.addresses import own_addresses
-from robotini_ray.machine.processes import ProcessId, this_process
+from robotini_ray.machine.processes import ProcessId, environment_of, own_processes, this_process
 from robotini_ray.machine.proxies import bypass_proxies
 from robotini_ray.parts.interfaces import WeightsReceiver
 from robotini_ray.run.process_mark import process_mark
@@ -32,6 +32,9 @@ CALLS = "calls"
 
 WAITING_CALLS = "waiting_calls"
 """The concurrency group of calls that wait for the loop, so that they do not hold up short ones."""
+
+PART_VARIABLE = "ROBOTINI_RAY_PART"
+"""The environment variable with the name of a part's Ray actor, by which its process is found before it answers."""
 
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # the matrices are small: more threads only wait for each other
@@ -98,9 +101,10 @@ class PartActor:
 class PartHandle(Generic[PartType]):
     """A running part, as the launcher and other parts hold it (``parts.interfaces.Handle``)."""
 
-    def __init__(self, name: str, actor: Any) -> None:
+    def __init__(self, name: str, actor: Any, actor_name: str) -> None:
         self.name = name
         self._actor = actor
+        self._actor_name = actor_name
 
     def start_loop(self) -> Any:
         """Starts ``run`` of the part; the returned reference is done when the loop ends."""
@@ -145,6 +149,11 @@ class PartHandle(Generic[PartType]):
     def whereabouts(self) -> Any:
         """Returns a reference to the node's id and the ``ProcessId`` of the part."""
         return self._actor.whereabouts.options(concurrency_group=CALLS).remote()
+
+    def find_process(self) -> int | None:
+        """Returns the process of the part, which may still be starting; None if there is none on this machine."""
+        found = (pid for pid in sorted(own_processes()) if environment_of(pid).get(PART_VARIABLE) == self._actor_name)
+        return next(found, None)
 
     def end(self) -> None:
         """Has Ray end the process, without waiting until it has ended.
@@ -196,12 +205,13 @@ def start_part(
     """
     groups = {CALLS: 1, WAITING_CALLS: 1}
     actor_class = ray.remote(num_cpus=0, num_gpus=num_gpus, concurrency_groups=groups)(PartActor)
+    actor_name = f"{log_dir.parent.name}/{name}-{secrets.token_hex(2)}"  # Ray frees a dead actor's name only after a while
     actor = actor_class.options(
-        name=f"{log_dir.parent.name}/{name}-{secrets.token_hex(2)}",  # Ray frees a dead actor's name only after a while
-        runtime_env={"env_vars": {**WORKER_ENVIRONMENT, **process_mark()}},
+        name=actor_name,
+        runtime_env={"env_vars": {**WORKER_ENVIRONMENT, **process_mark(), PART_VARIABLE: actor_name}},
         **place,
     ).remote(name, log_dir, path, arguments, node_addresses(), track_files(log_dir.parent))
-    return PartHandle(name, actor)
+    return PartHandle(name, actor, actor_name)
 
 
 class Program(Protocol):

@@ -25,13 +25,8 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from robotini_ray.errors import RobotiniError
 from robotini_ray.machine.processes import ProcessId
 from robotini_ray.parts.interfaces import LoopingPart, Part, RunCannotGoOn
-from robotini_ray.program.part import PartHandle, PartSpec, start_part
-
-START_TIMEOUT_S = 120.0
-"""The longest time from a part's start until it is constructed.
-
-A part that loses its place in the cluster meanwhile is started again after this time.
-"""
+from robotini_ray.program.part import PartHandle, PartSpec, node_addresses, start_part
+from robotini_ray.program.start_watch import StartWatch
 
 SILENCE_TIMEOUT_S = 30.0
 """The longest time without an answer; a part answers from a thread of its own, whatever its loop does."""
@@ -76,6 +71,7 @@ class _Watched:
         self.since = time.monotonic()
         self.not_before = 0.0
         self.waits_for_place = False
+        self.start_watch: StartWatch | None = None
         self.waits: list[Any] = []
         self.loop: Any = None
         self.report: Any = None
@@ -144,7 +140,8 @@ class Supervisor:
                 if error.actor_init_failed:
                     self._failed(part, ERROR, last_line(error))
                 else:
-                    self._failed(part, NODE_LOST if "node has died" in str(error) else KILLED, f"it was process {part.pid}")
+                    detail = last_line(error) if part.pid is None else f"it was process {part.pid}"
+                    self._failed(part, NODE_LOST if "node has died" in str(error) else KILLED, detail)
             except RayError as error:
                 self._failed(part, NODE_LOST, f"one of its answers was lost: {last_line(error)}")
         return reports
@@ -279,6 +276,7 @@ class Supervisor:
         part.waits_for_place = False
         spec = part.spec
         part.handle = start_part(spec.name, self._log_dir, spec.path, *spec.arguments(self), **spec.place())
+        part.start_watch = StartWatch(part.handle.find_process, lambda: len(node_addresses()) == 1)
         part.lives += 1
         part.worked = False
         part.waits = [part.handle.tell(Part.report), part.handle.whereabouts()]
@@ -290,8 +288,8 @@ class Supervisor:
             part.waits = []
             part.enter(State.MEETING)
             self._await_introduction(part)
-        elif time.monotonic() - part.since > START_TIMEOUT_S:
-            self._failed(part, NOT_STARTED, f"it has not started in {START_TIMEOUT_S:g} s; `ray status` shows what is missing")
+        elif part.start_watch is not None and (failure := part.start_watch.failure()) is not None:
+            self._failed(part, NOT_STARTED, failure)
 
     def _await_introduction(self, part: _Watched) -> None:
         assert part.handle is not None

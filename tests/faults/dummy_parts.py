@@ -64,6 +64,13 @@ class Broken:
         raise ValueError(message)
 
 
+class Waiting:
+    """Is never made, because something that it waits for does not come."""
+
+    def __init__(self) -> None:
+        threading.Event().wait()
+
+
 class Hopeless:
     """Its loop ends for a reason that starting it again does not cure."""
 

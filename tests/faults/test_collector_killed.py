@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import ray
 
 from robotini_ray.parts.interfaces import LearnerPart, LoopingPart
+from robotini_ray.program import start_watch
 from robotini_ray.program.part import PartHandle, PartSpec
 from robotini_ray.program.supervisor import PartFailed, Supervisor
 from tests.waiting import eventually
@@ -142,6 +144,28 @@ def test_a_part_that_cannot_be_made_ends_the_run_in_one_line(ray_here: None, tmp
         return False
 
     eventually(fails, "it is noticed")
+    supervisor.end_all()
+
+
+@pytest.mark.slow
+def test_a_part_that_waits_for_ever_while_it_is_made_ends_the_start(
+    ray_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start_watch, "START_TIMEOUT_S", 30.0)
+    (tmp_path / "logs").mkdir()
+    spec = PartSpec("waiting", f"{DUMMIES}:Waiting")
+    supervisor = Supervisor([spec], tmp_path / "logs", pytest.fail, lambda name, cause: None, lambda name: None)
+    supervisor.tick()
+
+    def failure() -> str:
+        try:
+            supervisor.tick()
+        except PartFailed as error:
+            return str(error)
+        return ""
+
+    expected = r"waiting failed: it has not started, and its process \d+ has hardly used a processor for 30 s"
+    assert re.fullmatch(expected, eventually(failure, "it is noticed"))
     supervisor.end_all()
 
 
