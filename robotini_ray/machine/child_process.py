@@ -12,19 +12,15 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from robotini_ray.machine.processes import cpu_time_s
+from robotini_ray.machine.progress_watch import ProgressWatch
 
 STOP_TIMEOUT_S = 3.0
 POLL_S = 0.2
-PROGRESS_CPU_S = 0.05
-"""Processor time that counts as progress of a child."""
-
 NICENESS = 10
 
 # A fresh interpreter runs this: it calls prctl(PR_SET_PDEATHSIG, signal) and then becomes the program. Doing the same in
@@ -113,35 +109,6 @@ def step_back(process_id: int) -> None:
     if os.getsid(process_id) == process_id:
         with contextlib.suppress(OSError):
             Path(f"/proc/{process_id}/autogroup").write_text(str(NICENESS))
-
-
-class ProgressWatch:
-    """Tells whether a child stands still, by its progress and not by the clock alone.
-
-    A busy machine makes a child slow, but a child that uses its processor, however little of it, comes to an end.
-
-    Args:
-        process_id: The child.
-        patience_s: The longest time without progress, in seconds of wall time.
-    """
-
-    def __init__(self, process_id: int, patience_s: float) -> None:
-        self._process_id = process_id
-        self._patience_s = patience_s
-        self._used_s = cpu_time_s(process_id)
-        self._deadline_s = time.monotonic() + patience_s
-
-    def saw_progress(self) -> None:
-        """Notes a sign of progress that only the caller sees, such as output."""
-        self._deadline_s = time.monotonic() + self._patience_s
-
-    def stands_still(self) -> bool:
-        """Returns whether the child has made no progress for the patience; call it several times within that time."""
-        now_s = time.monotonic()  # read first: after a pause of this process the child's progress counts, not the time
-        used_s = cpu_time_s(self._process_id)
-        if used_s >= self._used_s + PROGRESS_CPU_S:
-            self._used_s, self._deadline_s = used_s, now_s + self._patience_s
-        return now_s >= self._deadline_s
 
 
 def wait_for_line(

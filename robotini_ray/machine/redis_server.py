@@ -21,7 +21,8 @@ from pathlib import Path
 from types import TracebackType
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.machine.child_process import ProgressWatch, start_child, stop_child
+from robotini_ray.machine.child_process import start_child, stop_child
+from robotini_ray.machine.progress_watch import ProgressWatch
 from robotini_ray.machine.socket_folder import socket_folder
 from robotini_ray.machine.whole_files import write_whole
 

@@ -59,6 +59,6 @@ class StartWatch:
 
     @staticmethod
     def _standstill(watch: ProgressWatch) -> str | None:
-        if not watch.is_stuck():
+        if not watch.stands_still():
             return None
         return f"it has not started, and its process {watch.process_id} has hardly used a processor for {START_TIMEOUT_S:g} s"

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 from robotini_ray.errors import RobotiniError
-from robotini_ray.machine.child_process import ChildProgram, ProgressWatch, start_child, step_back
+from robotini_ray.machine.child_process import ChildProgram, start_child, step_back
+from robotini_ray.machine.progress_watch import ProgressWatch
 
 HOST = "127.0.0.1"
 PORT = 6006

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from robotini_ray.machine import child_process
+from robotini_ray.machine import child_process, progress_watch
 from robotini_ray.machine.child_process import (
     NICENESS,
-    PROGRESS_CPU_S,
-    ProgressWatch,
     start_child,
     step_back,
     stop_child,
@@ -207,7 +205,7 @@ class TestRunInOwnSession:
 
 EARLY = """
 import os, signal, sys
-from robotini_ray.machine import child_process
+from robotini_ray.machine import child_process, progress_watch
 
 start_child = child_process.start_child
 
@@ -249,51 +247,6 @@ def test_one_that_is_behind_already_stays_there():
         stop_child(process)
 
 
-class TestProgressWatch:
-    @pytest.fixture
-    def used_s(self, monkeypatch):
-        """The processor time that the child has used, as a test sets it."""
-        used = {"child": 0.0}
-        monkeypatch.setattr(child_process, "cpu_time_s", lambda process_id: used["child"])
-        return used
-
-    @pytest.fixture
-    def clock(self, monkeypatch):
-        return FakeTime(monkeypatch, child_process)
-
-    def test_a_child_that_uses_a_little_of_its_processor_does_not_stand_still(self, used_s, clock):
-        watch = ProgressWatch(1, patience_s=10)
-        for _ in range(100):
-            clock.now_s += 9
-            used_s["child"] += PROGRESS_CPU_S
-            assert not watch.stands_still()
-        clock.now_s += 9
-        assert not watch.stands_still()
-        clock.now_s += 2
-        assert watch.stands_still()
-
-    def test_less_than_that_is_no_progress(self, used_s, clock):
-        watch = ProgressWatch(1, patience_s=10)
-        clock.now_s += 11
-        used_s["child"] += PROGRESS_CPU_S / 2
-        assert watch.stands_still()
-
-    def test_what_it_did_during_a_long_pause_of_this_process_counts(self, used_s, clock):
-        watch = ProgressWatch(1, patience_s=10)
-        clock.now_s += 1000
-        used_s["child"] += 1.0
-        assert not watch.stands_still()
-
-    def test_signs_that_the_caller_sees_count_too(self, used_s, clock):
-        watch = ProgressWatch(1, patience_s=10)
-        clock.now_s += 9
-        watch.saw_progress()
-        clock.now_s += 9
-        assert not watch.stands_still()
-        clock.now_s += 2
-        assert watch.stands_still()
-
-
 class ComputingTime(FakeTime):
     """A clock that runs only while a child computes: ten seconds for each second of its processor time."""
 
@@ -325,11 +278,11 @@ class TestWaitForLine:
 
     def test_a_child_that_computes_longer_than_the_patience_is_waited_for(self, run, monkeypatch):
         child = run("import time\nwhile time.process_time() < 1: pass\nprint('ready', flush=True); time.sleep(600)")
-        ComputingTime(monkeypatch, child_process, child)
+        ComputingTime(monkeypatch, progress_watch, child)
         assert wait_for_line(child, READY, patience_s=3.0)
 
     def test_a_child_that_prints_is_waited_for_and_its_lines_are_passed_on(self, run, monkeypatch):
-        clock = FakeTime(monkeypatch, child_process)
+        clock = FakeTime(monkeypatch, progress_watch)
         child = run("for k in range(8): print('step', k, flush=True); input()\nprint('ready', flush=True); input()")
         said = []
 

@@ -1,43 +1,56 @@
-"""A process that uses its processor is waited for; one that does not is stuck after its time, on a clock of the test."""
+"""A process that uses its processor is waited for; one that does not stands still after its time, on a clock of the test."""
 
 import pytest
 
 from robotini_ray.machine import progress_watch
-from robotini_ray.machine.progress_watch import ProgressWatch
+from robotini_ray.machine.progress_watch import PROGRESS_CPU_S, ProgressWatch
+from tests.fake_time import FakeTime
 
 
 @pytest.fixture
-def machine(monkeypatch):
-    """The clock of the wall and the processor time of every process, in seconds, to be changed by the test."""
-    times = {"wall": 100.0, "used": 7.0}
-    monkeypatch.setattr(progress_watch.time, "monotonic", lambda: times["wall"])
-    monkeypatch.setattr(progress_watch, "cpu_time_s", lambda process_id: times["used"])
-    return times
+def used_s(monkeypatch):
+    """The processor time that the child has used, as a test sets it."""
+    used = {"child": 0.0}
+    monkeypatch.setattr(progress_watch, "cpu_time_s", lambda process_id: used["child"])
+    return used
 
 
-def test_a_process_that_works_is_never_stuck(machine):
-    watch = ProgressWatch(1, 120.0, 2.0)
+@pytest.fixture
+def clock(monkeypatch):
+    return FakeTime(monkeypatch, progress_watch)
+
+
+def test_a_child_that_uses_a_little_of_its_processor_does_not_stand_still(used_s, clock):
+    watch = ProgressWatch(1, patience_s=10)
     for _ in range(100):
-        machine["wall"] += 100.0
-        machine["used"] += 2.0
-        assert not watch.is_stuck()
+        clock.now_s += 9
+        used_s["child"] += PROGRESS_CPU_S
+        assert not watch.stands_still()
+    clock.now_s += 9
+    assert not watch.stands_still()
+    clock.now_s += 2
+    assert watch.stands_still()
 
 
-def test_a_process_that_waits_is_stuck_after_its_time(machine):
-    watch = ProgressWatch(1, 120.0, 2.0)
-    machine["wall"] += 120.0
-    machine["used"] += 1.9
-    assert not watch.is_stuck()
-    machine["wall"] += 1.0
-    assert watch.is_stuck()
+def test_less_than_that_is_no_progress(used_s, clock):
+    watch = ProgressWatch(1, patience_s=10)
+    clock.now_s += 11
+    used_s["child"] += PROGRESS_CPU_S / 2
+    assert watch.stands_still()
 
 
-def test_its_time_begins_anew_with_progress(machine):
-    watch = ProgressWatch(1, 120.0, 2.0)
-    machine["wall"] += 119.0
-    machine["used"] += 2.0
-    assert not watch.is_stuck()
-    machine["wall"] += 119.0
-    assert not watch.is_stuck()
-    machine["wall"] += 2.0
-    assert watch.is_stuck()
+def test_what_it_did_during_a_long_pause_of_this_process_counts(used_s, clock):
+    watch = ProgressWatch(1, patience_s=10)
+    clock.now_s += 1000
+    used_s["child"] += 1.0
+    assert not watch.stands_still()
+
+
+def test_signs_that_the_caller_sees_count_too(used_s, clock):
+    watch = ProgressWatch(1, patience_s=10)
+    clock.now_s += 9
+    watch.saw_progress()
+    clock.now_s += 9
+    assert not watch.stands_still()
+    clock.now_s += 2
+    assert watch.stands_still()
