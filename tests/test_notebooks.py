@@ -1,5 +1,7 @@
 """The notebooks run from top to bottom, and what is kept of their outputs is small and tells nothing of a machine."""
 
+import ast
+import importlib
 import itertools
 import json
 import re
@@ -44,6 +46,16 @@ def run_dir(tmp_path):
 
 def test_all_three_are_there():
     assert [path.stem for path in NOTEBOOKS] == ["drive_by_hand", "explore_a_run", "observation_explained"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_it_imports_of_the_package_is_there(path):
+    code = "\n".join("".join(cell.source) for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom) and node.module]
+    ours = [(node.module, alias.name) for node in imports for alias in node.names if node.module.startswith("robotini_ray.")]
+    assert ours
+    for module, name in ours:
+        assert hasattr(importlib.import_module(module), name), f"{module} has no {name}"
 
 
 @pytest.mark.slow
