@@ -44,7 +44,7 @@ def test_a_signal_ends_everything_with_a_checkpoint(tmp_path: Path, number: int)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "moment", ["starting Redis", "starting the replay server", "waiting for the learner", "evaluating the last weights"]
 )
@@ -53,8 +53,8 @@ def test_ctrl_c_at_any_moment_ends_everything_without_a_foreign_word(tmp_path: P
     program.wait(lambda: any(moment in line for line in program.lines), moment)
     relatives = program.family()
     os.killpg(program.process.pid, signal.SIGINT)
-    assert program.process.wait(timeout=240) == 128 + signal.SIGINT, program.output()
-    _, alive = psutil.wait_procs(relatives, timeout=10)
+    assert program.process.wait(timeout=BACK_S) == 128 + signal.SIGINT, program.output()
+    _, alive = psutil.wait_procs(relatives, timeout=LONG_S)
     assert not alive, [relative.cmdline() for relative in alive]
     eventually(program.is_read, "all output is read")
     assert foreign_lines(program.lines) == []
