@@ -29,7 +29,6 @@ def test_the_network_drives_as_the_hand_written_policy():
     assert np.ptp(actions[:, 1]) > 0.1
 
 
-@pytest.mark.timeout(900)
 def test_a_short_measurement(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(robotini_ray.__file__).parents[1]))
     figures = {figure.name: figure for figure in measure(lambda line: None, window_s=0.1, parts_window_s=0.01, rounds=1)}

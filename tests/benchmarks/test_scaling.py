@@ -75,7 +75,6 @@ def test_rows_of_bytes_are_for_one_car_but_for_the_spectators():
     assert (rows["replay_sample"], rows["weights"]) == (50, 999)
 
 
-@pytest.mark.timeout(900)
 def test_bytes_of_a_real_collector():
     wire = read_wire(load_config(scaling.QUICKSTART, {}), cars=2, window_s=0.5)
     layout_row_bytes = 4 * 119
