@@ -46,7 +46,7 @@ def test_a_signal_ends_everything_with_a_checkpoint(tmp_path: Path, number: int)
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    "moment", ["starting Redis", "starting the replay server", "waiting for the learner", "evaluating the last weights"]
+    "moment", ["starting Redis", "starting the replay server", "the cars are driving", "evaluating the last weights"]
 )
 def test_ctrl_c_at_any_moment_ends_everything_without_a_foreign_word(tmp_path: Path, moment: str) -> None:
     program = RunningProgram(tmp_path, "--train-steps", 10, evaluation={"laps": 50, "max_seconds": 600})
