@@ -33,7 +33,7 @@ SCRIPT = """
 import ray
 from robotini_ray.program.ray_start import start_ray
 print(start_ray("local", lambda: None, print))
-print(ray.get(ray.remote(lambda: "it works").remote()))
+print(ray.get(ray.remote(num_cpus=0)(lambda: "it works").remote()))
 ray.shutdown()
 """
 
