@@ -1,10 +1,11 @@
-"""Defines what the actors of all agents minimise, and the setting that it takes."""
+"""Defines what the actors of all agents minimise."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import tensorflow as tf
+from tf_agents.trajectories import time_step
 
 
 class ActorObjective:
@@ -31,3 +32,39 @@ class ActorObjective:
             preactivations: ``<float32>[..., 2]``, the sums of which these actions are the tanh.
         """
         return self._preactivation_penalty * tf.reduce_mean(tf.square(preactivations), axis=-1) - values
+
+
+class TransitionObjective(ActorObjective):
+    """The objective's mean over a batch of transitions; TF-Agents calls ``actor_loss`` in its train step."""
+
+    _actor_network: Any
+
+    def judge(self) -> Any:
+        """Returns the critic network whose value the actor is trained to maximise."""
+        raise NotImplementedError
+
+    def actor_loss(self, time_steps: time_step.TimeStep, weights: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+        """Returns the mean objective of the actor's own actions over the batch.
+
+        Args:
+            time_steps: The first time steps of a batch of transitions.
+            weights: Not supported; must be None.
+            training: Passed on to the actor network.
+
+        Raises:
+            ValueError: ``weights`` is given.
+        """
+        refuse_weights(weights)
+        sums, _ = self._actor_network.preactivations(time_steps.observation, time_steps.step_type, training=training)
+        values, _ = self.judge()((time_steps.observation, tf.tanh(sums)), time_steps.step_type)
+        return tf.reduce_mean(self.objective(values, sums))
+
+
+def refuse_weights(weights: tf.Tensor | None) -> None:
+    """Checks that no weights of a batch's samples are given, which TF-Agents offers and no agent here supports.
+
+    Raises:
+        ValueError: ``weights`` is given.
+    """
+    if weights is not None:
+        raise ValueError("weights are not supported")

@@ -8,10 +8,10 @@ import tensorflow as tf
 from tf_agents.agents.td3 import td3_agent
 from tf_agents.trajectories import time_step
 
-from robotini_ray.agents.actor_objective import ActorObjective
+from robotini_ray.agents.actor_objective import TransitionObjective, refuse_weights
 
 
-class BoundedTd3Agent(ActorObjective, td3_agent.Td3Agent):
+class BoundedTd3Agent(TransitionObjective, td3_agent.Td3Agent):
     """TF-Agents' TD3 with the objective of ``ActorObjective`` and target actions that are clipped to [-1, 1].
 
     They are clipped after the noise is added, as in algorithm 1 of Fujimoto et al. 2018. TF-Agents leaves the noisy actions
@@ -38,8 +38,7 @@ class BoundedTd3Agent(ActorObjective, td3_agent.Td3Agent):
         Raises:
             ValueError: ``weights`` is given.
         """
-        if weights is not None:
-            raise ValueError("weights are not supported")
+        refuse_weights(weights)
         targets = tf.stop_gradient(self._targets(next_time_steps))
         loss = 0.0
         for critic in (self._critic_network_1, self._critic_network_2):
@@ -47,22 +46,9 @@ class BoundedTd3Agent(ActorObjective, td3_agent.Td3Agent):
             loss += self._td_errors_loss_fn(targets, values)
         return tf.reduce_mean(loss)
 
-    def actor_loss(self, time_steps: time_step.TimeStep, weights: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
-        """Returns the mean objective, by the first critic, of the actor's own actions over the batch.
-
-        Args:
-            time_steps: The first time steps of a batch of transitions.
-            weights: Not supported; must be None.
-            training: Passed on to the actor network.
-
-        Raises:
-            ValueError: ``weights`` is given.
-        """
-        if weights is not None:
-            raise ValueError("weights are not supported")
-        sums, _ = self._actor_network.preactivations(time_steps.observation, time_steps.step_type, training=training)
-        values, _ = self._critic_network_1((time_steps.observation, tf.tanh(sums)), time_steps.step_type)
-        return tf.reduce_mean(self.objective(values, sums))
+    def judge(self) -> Any:
+        """Returns the first critic."""
+        return self._critic_network_1
 
     def _targets(self, following: time_step.TimeStep) -> tf.Tensor:
         actions, _ = self._target_actor_network(following.observation, following.step_type)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.agents.ddpg import ddpg_agent
 
-from robotini_ray.agents.actor_objective import ActorObjective
+from robotini_ray.agents.actor_objective import ActorObjective, refuse_weights
 from robotini_ray.agents.networks import RecurrentCriticNetwork, State
 from robotini_ray.agents.windows import Windows, n_step_returns
 
@@ -68,7 +68,7 @@ class WindowTraining(ActorObjective):
         return actions
 
     def _train(self, experience: Windows, weights: tf.Tensor | None = None) -> tf_agent.LossInfo:
-        _refuse(weights)
+        refuse_weights(weights)
         targets = tf.stop_gradient(self.window_targets(experience))
         states = self.warm_critic_states(experience)
         variables = [variable for critic in self.critics() for variable in critic.trainable_variables]
@@ -97,7 +97,7 @@ class WindowTraining(ActorObjective):
         return loss
 
     def _loss(self, experience: Windows, weights: tf.Tensor | None = None, training: bool = False) -> tf_agent.LossInfo:
-        _refuse(weights)
+        refuse_weights(weights)
         memories = self.memories(experience, self.warm_critic_states(experience))
         critic_loss = self.window_critic_loss(experience, memories, self.window_targets(experience))
         actor_loss = self.window_actor_loss(experience, self.warm_actor_state(experience), memories[0])
@@ -178,11 +178,6 @@ class WindowTraining(ActorObjective):
     def trained(self, windows: Windows) -> Windows:
         """Returns the trained rows of the windows."""
         return windows.between(self._burn_in, -self._n_step)
-
-
-def _refuse(weights: tf.Tensor | None) -> None:
-    if weights is not None:
-        raise ValueError("weights are not supported")
 
 
 def _checks(name: str, loss: tf.Tensor, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
