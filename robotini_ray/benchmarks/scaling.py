@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -25,9 +23,9 @@ from ray.cluster_utils import Cluster
 from robotini_ray.benchmarks.apparatus.cpu_time import cpu_time_s
 from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, MeasurementError, Say
 from robotini_ray.benchmarks.apparatus.pairs import spread
+from robotini_ray.benchmarks.apparatus.training_run import last_printed, running_launch
 from robotini_ray.benchmarks.wire import Bytes, Wire, read_wire
 from robotini_ray.config import load_config
-from robotini_ray.machine.child_process import start_child
 from robotini_ray.program.part import WORKER_ENVIRONMENT
 from robotini_ray.program.placement import SIM
 from robotini_ray.program.ray_token import LOCAL
@@ -41,8 +39,7 @@ UNDISTURBED = ["--evaluation.interval_s", "100000"]
 NODE_ENVIRONMENT = {**WORKER_ENVIRONMENT, "RAY_worker_niceness": "0"}
 
 SUMMARY_TIMEOUT_S = 600.0
-END_TIMEOUT_S = 600.0
-"""Only a training that hangs meets these limits, however busy the machine is."""
+"""Only a training that hangs meets this limit, however busy the machine is."""
 
 POLL_S = 0.2
 WARM_UP_SUMMARIES = 2
@@ -155,14 +152,8 @@ def _read(address: str, cars: int, window_s: float) -> Reading:
         flags = ["--run-dir", str(run_dir), "--address", address, "--cars", str(cars), *UNDISTURBED]
         flags += ["--collection.cars_per_collector", str(CARS_PER_COLLECTOR)]
         log = Path(folder) / "train.log"
-        with log.open("wb") as output:
-            command = [sys.executable, "-m", "robotini_ray.launch", "train", str(QUICKSTART), *flags]
-            child = start_child(command, stderr=output, stdout=output, death_signal=signal.SIGTERM)
-            try:
-                return _watch(child, run_dir, log, window_s)
-            finally:
-                child.terminate()
-                child.wait(END_TIMEOUT_S)
+        with running_launch(["train", str(QUICKSTART), *flags], log) as child:
+            return _watch(child, run_dir, log, window_s)
 
 
 def _watch(child: subprocess.Popen[bytes], run_dir: Path, log: Path, window_s: float) -> Reading:
@@ -193,8 +184,7 @@ def _next_summary(child: subprocess.Popen[bytes], run_dir: Path, log: Path, last
             summary: dict[str, Any] = json.loads(path.read_text())
             if last is None or summary["wall_s"] > last["wall_s"]:
                 return summary
-    said = (log.read_text(errors="replace").strip().splitlines() or ["it printed nothing"])[-1]
-    raise MeasurementError(f"the training has ended or writes no new summary.json; its last line: {said}")
+    raise MeasurementError(f"the training has ended or writes no new summary.json; its last line: {last_printed(log)}")
 
 
 def part_pids(run_dir: Path) -> dict[int, str]:

@@ -7,28 +7,24 @@ that of its process until it runs; Ray's own is that of all its processes until 
 from __future__ import annotations
 
 import dataclasses
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from robotini_ray.benchmarks.apparatus.figure import Figure, Measurement, MeasurementError, Say
 from robotini_ray.benchmarks.apparatus.pairs import spread
-from robotini_ray.benchmarks.apparatus.training_run import END_TIMEOUT_S
-from robotini_ray.machine.child_process import start_child
-from robotini_ray.machine.processes import CLOCK_TICKS_PER_S, own_processes, process_stat
+from robotini_ray.benchmarks.apparatus.training_run import last_printed, running_launch
+from robotini_ray.machine.processes import cpu_time_s, own_processes
+from robotini_ray.program.supervisor import State
 from robotini_ray.run.process_mark import mark_of
 from robotini_ray.run.program_file import read_program
 
 STARTS = 3
 TIMEOUT_S = 600.0
 POLL_S = 0.1
-RUNNING = "running"
-MILESTONES = {"the cars are driving": "cars", "monitor: http": "page", "training;": "training"}
+TRAINING = "training"
+MILESTONES = {"the cars are driving": "cars", "monitor: http": "page", "training;": TRAINING}
 """Milestones of a start by the beginning of the line that the training prints."""
 
 LAUNCHER, RAY = "launcher", "ray"
@@ -84,38 +80,24 @@ def _ready(name: str, starts: Sequence[Start]) -> Figure:
 
 def _one_start(run_dir: Path, arguments: Sequence[str]) -> Start:
     """Starts a training, watches it until it trains, ends it and returns the readings."""
-    command = [sys.executable, "-m", "robotini_ray.launch", "train", *arguments, "--run-dir", str(run_dir)]
-    log = run_dir.with_suffix(".log")
-    began_s = time.monotonic()
-    with log.open("wb") as errors:
-        child = start_child(command, stderr=errors, stdout=subprocess.PIPE, death_signal=signal.SIGTERM)
-    start = Start()
-    lines: list[str] = []
-    reader = threading.Thread(target=_read, args=(child, start, lines, lambda: time.monotonic() - began_s), daemon=True)
-    reader.start()
-    try:
-        while "training" not in start.ready_s:
-            _look(run_dir, start, time.monotonic() - began_s)
+    log, start, began_s = run_dir.with_suffix(".log"), Start(), time.monotonic()
+    with running_launch(["train", *arguments, "--run-dir", str(run_dir)], log) as child:
+        while TRAINING not in start.ready_s:
             if child.poll() is not None or time.monotonic() > began_s + TIMEOUT_S:
-                last = [*lines, *log.read_text(errors="replace").splitlines()] or ["it printed nothing"]
-                raise MeasurementError(f"a training did not get to train: {last[-1]}")
+                raise MeasurementError(f"a training did not get to train: {last_printed(log)}")
             time.sleep(POLL_S)
-        _look(run_dir, start, time.monotonic() - began_s)
-    finally:
-        child.terminate()
-        child.wait(END_TIMEOUT_S)
-        reader.join()
+            now_s = time.monotonic() - began_s
+            _read(log, start, now_s)
+            _look(run_dir, start, now_s)
     return start
 
 
-def _read(child: subprocess.Popen[bytes], start: Start, lines: list[str], now_s: Callable[[], float]) -> None:
-    """Reads what a training prints, and notes when it reaches a milestone."""
-    assert child.stdout is not None
-    for line in child.stdout:
-        lines.append(line.decode(errors="replace").rstrip())
+def _read(log: Path, start: Start, now_s: float) -> None:
+    """Notes which milestones the training has reached, by what it has printed."""
+    for line in log.read_text(errors="replace").splitlines():
         for words, name in MILESTONES.items():
-            if lines[-1].startswith(words):
-                start.ready_s.setdefault(name, now_s())
+            if line.startswith(words):
+                start.ready_s.setdefault(name, now_s)
 
 
 def _look(run_dir: Path, start: Start, now_s: float) -> None:
@@ -128,12 +110,11 @@ def _look(run_dir: Path, start: Start, now_s: float) -> None:
     used_s: dict[str, float] = {}
     for pid in own_processes():
         mark = None if pid in parts else mark_of(pid)  # a part may have overwritten its mark with its title
-        stat = process_stat(pid)
-        if stat is None or (pid not in parts and (mark is None or mark.run_dir != run_dir)):
+        if pid not in parts and (mark is None or mark.run_dir != run_dir):
             continue
         name, state = parts.get(pid, (RAY, ""))
-        used_s[name] = used_s.get(name, 0.0) + stat.cpu_ticks / CLOCK_TICKS_PER_S
-        if state == RUNNING:
+        used_s[name] = used_s.get(name, 0.0) + cpu_time_s(pid)
+        if state == State.RUNNING.value:
             start.ready_s.setdefault(name, now_s)
     for name, cpu_s in used_s.items():
         if start.ready_s.get(name, now_s) == now_s:

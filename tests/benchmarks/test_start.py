@@ -1,4 +1,4 @@
-"""What a start costs: the figures of readings, and one real start."""
+"""These tests compute the figures of a start from readings, and measure one real start."""
 
 from __future__ import annotations
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,24 +141,40 @@ def run_launch(arguments: list[str], log: Path, timeout_s: float, watch: Any) ->
     Raises:
         MeasurementError: The command ended with an exit code other than 0; the message ends with its last line of output.
     """
+    with running_launch(arguments, log) as child:
+        ends_s = time.monotonic() + timeout_s
+        said_s = time.monotonic()
+        while child.poll() is None and time.monotonic() < ends_s:
+            time.sleep(0.2)
+            if time.monotonic() > said_s + SAY_INTERVAL_S:
+                said_s = time.monotonic()
+                watch()
+    if child.returncode:
+        raise MeasurementError(f"launch {arguments[0]} ended with code {child.returncode}: {last_printed(log)}")
+
+
+@contextlib.contextmanager
+def running_launch(arguments: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a command of ``launch`` and ends it in order with the context, if it has not ended by then.
+
+    Args:
+        arguments: Arguments of ``launch``.
+        log: File for the output.
+    """
     with log.open("wb") as output:
         command = [sys.executable, "-m", "robotini_ray.launch", *arguments]
         child = start_child(command, stderr=output, stdout=output, death_signal=signal.SIGTERM)
         try:
-            ends_s = time.monotonic() + timeout_s
-            said_s = time.monotonic()
-            while child.poll() is None and time.monotonic() < ends_s:
-                time.sleep(0.2)
-                if time.monotonic() > said_s + SAY_INTERVAL_S:
-                    said_s = time.monotonic()
-                    watch()
+            yield child
         finally:
             if child.poll() is None:
                 child.terminate()
                 child.wait(END_TIMEOUT_S)
-    if child.returncode:
-        last = (log.read_text(errors="replace").strip().splitlines() or ["it printed nothing"])[-1]
-        raise MeasurementError(f"launch {arguments[0]} ended with code {child.returncode}: {last}")
+
+
+def last_printed(log: Path) -> str:
+    """Returns the last line of a command's output, for messages."""
+    return (log.read_text(errors="replace").strip().splitlines() or ["it printed nothing"])[-1]
 
 
 def _say_state(run_dir: Path, say: Say) -> None:
