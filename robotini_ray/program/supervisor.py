@@ -116,7 +116,6 @@ class Supervisor:
         self._say = say
         self._count = count
         self._on_running = on_running
-        self._node = ray.get_runtime_context().get_node_id()
         self._released: set[str] = set()
         self._begun = False
 
@@ -294,7 +293,9 @@ class Supervisor:
             part.waits = []
             part.enter(State.MEETING)
             self._await_introduction(part)
-        elif part.start_watch is not None and (failure := part.start_watch.failure()) is not None:
+            return
+        assert part.start_watch is not None
+        if (failure := part.start_watch.failure()) is not None:
             self._failed(part, NOT_STARTED, failure)
 
     def _await_introduction(self, part: _Watched) -> None:
