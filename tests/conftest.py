@@ -104,7 +104,7 @@ def watch_page() -> Callable[[str, Callable[[SeenOnPage], bool]], SeenOnPage]:
 
 
 async def _messages(address: str) -> AsyncIterator[str | bytes]:
-    """What a tab is told; it connects again, as the page does, when the monitor hangs up because it took too long."""
+    """Yields the monitor's messages to a tab, which connects again, as the page does, if the monitor hangs up on it."""
     async with aiohttp.ClientSession() as session:
         while True:
             async with session.ws_connect(f"{address}socket", origin=address.rstrip("/")) as tab:

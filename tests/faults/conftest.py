@@ -1,4 +1,4 @@
-"""What the tests of faults need: a simulator behind a proxy that misbehaves by script, and a collector that drives on it.
+"""The tests of faults share a simulator behind a proxy that misbehaves by script, and a collector that drives on it.
 
 A busy machine must not look like a fault, so the limits in seconds are lifted here; a test of one sets it again.
 """
@@ -298,7 +298,7 @@ class Rig:
         eventually(lambda: self.look() and self.faults[cause] >= count, f"{count} of {cause}, have {self.faults}")
 
     def stored_items(self) -> int:
-        """What is in the table once it has all that the cars have written; they must write nothing meanwhile."""
+        """Returns the table's number of items once all that the cars wrote is in it; they must write nothing meanwhile."""
         for car in self.collector._connections.cars:
             car.writer.flush(timeout_ms=120_000)
         return replay_state(self.client, WindowLayout.from_config(self.config), 120).inserted
