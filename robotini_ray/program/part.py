@@ -252,7 +252,6 @@ class PartSpec:
         arguments: Returns the arguments of the class, from what the program knows at each start.
         place: Returns Ray's options for its node and its GPUs, at each start.
         needs: The parts that have to run when it is started. It is started again when one of them has moved.
-        starts_after: Parts that are needed earlier: at its first start it waits until one of them is constructed.
         has_place: Returns whether there is room for it now; it is not started before.
         introduce: Called repeatedly before its loop starts, until it returns a reference; the loop starts when that is done.
         address: Returns, from its first report, where other parts connect to it; None for a part without such an address.
@@ -266,7 +265,6 @@ class PartSpec:
     arguments: Callable[[Program], tuple[Any, ...]] = lambda program: ()
     place: Callable[[], Mapping[str, Any]] = dict
     needs: tuple[str, ...] = ()
-    starts_after: tuple[str, ...] = ()
     has_place: Callable[[], bool] = always_has_place
     introduce: Callable[[Program, PartHandle[Any]], Any | None] = needs_no_introduction
     address: Callable[[Any], Any] | None = None

@@ -57,9 +57,6 @@ class State(enum.Enum):
     RUNNING = "running"
 
 
-CONSTRUCTED = (State.MEETING, State.RUNNING)
-
-
 class _Watched:
     """A part with its present state."""
 
@@ -269,9 +266,6 @@ class Supervisor:
 
     def _start(self, part: _Watched) -> None:
         if time.monotonic() < part.not_before or any(self.running(name) is None for name in part.spec.needs):
-            return
-        first = [self._parts[name] for name in part.spec.starts_after]
-        if first and not part.lives and not any(other.state in CONSTRUCTED for other in first):
             return
         if not part.spec.has_place():
             if not part.waits_for_place:

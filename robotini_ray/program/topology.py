@@ -129,7 +129,6 @@ class Topology:
             "robotini_ray.parts.evaluator:Evaluator",
             arguments=lambda program: (self._config, site.address, site.lockstep, name, policies, redis_url, run_name),
             place=lambda: self.placement.driver,
-            starts_after=tuple(self.collectors),  # so that the cars do not wait while it imports TensorFlow
             introduce=self._introduce,
             has_worked=bool,
         )

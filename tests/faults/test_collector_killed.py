@@ -147,27 +147,6 @@ def test_a_part_that_cannot_be_made_ends_the_run_in_one_line(ray_here: None, tmp
     supervisor.end_all()
 
 
-def test_a_part_that_is_needed_later_lets_another_start_first(ray_here: None, tmp_path: Path) -> None:
-    """At its first start only, and though the other does not drive yet."""
-    (tmp_path / "logs").mkdir()
-    later = PartSpec("later", f"{DUMMIES}:Giver", lambda program: ("any",), starts_after=("first",))
-    first = PartSpec("first", f"{DUMMIES}:Car", lambda program: (tmp_path / "diary",), introduce=lambda program, part: None)
-    supervisor = Supervisor([later, first], tmp_path / "logs", str, lambda name, cause: None, lambda name: None)
-
-    def process_of_first() -> Any:
-        supervisor.tick()
-        process, _ = supervisor.processes()["first"]
-        assert process is not None or supervisor.starts("later") == 0
-        return process
-
-    process = eventually(process_of_first, "the first is constructed")
-    eventually(lambda: supervisor.tick() or supervisor.running("later"), "the other runs")
-    os.kill(process.pid, signal.SIGKILL)
-    supervisor.restart("later", "its test asks for it")
-    eventually(lambda: supervisor.tick() or supervisor.starts("later") == 2, "it is started again at once")
-    supervisor.end_all()
-
-
 @pytest.mark.slow
 def test_a_part_that_waits_for_ever_while_it_is_made_ends_the_start(
     ray_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
